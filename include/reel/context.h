@@ -1,0 +1,77 @@
+/* The context: allocator, random number generator, thread count and the first error. One per thread. */
+#ifndef REEL_CONTEXT_H
+#define REEL_CONTEXT_H
+
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where all memory of a context comes from. Both allocating functions return NULL on failure, else memory aligned as
+ * malloc aligns; allocate_zeroed may return pages that the system zeroes on first use. `size` is never 0. The
+ * functions are called only by the thread that uses the context. */
+typedef struct reel_allocator {
+    void *user; /* passed through */
+    void *(*allocate)(void *user, size_t size);
+    void *(*allocate_zeroed)(void *user, size_t size);
+    void (*free)(void *user, void *memory, size_t size);
+} reel_allocator;
+
+typedef struct reel_context_options {
+    const reel_allocator *allocator; /* copied; NULL: malloc, calloc and free */
+    uint64_t seed;                   /* as torch.manual_seed */
+    int num_threads;                 /* 1..256; 0: as many as OpenMP would use (OMP_NUM_THREADS, or the cores) */
+} reel_context_options;
+
+/* Seed 0, the C library's allocator, OpenMP's number of threads. */
+REEL_API reel_context_options reel_context_defaults(void);
+
+/* A context, or NULL when memory ran out, an option is outside its range, or the program was compiled for the other
+ * library (libreel and libreel_f64 differ in reel_real) or another version of the headers. NULL options: defaults.
+ * Owned by the caller; free it after everything made from it. Two contexts in two threads never touch common state. */
+#define reel_context_new(options) reel_context_new_checked((options), sizeof(reel_real), REEL_VERSION)
+REEL_API reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version);
+REEL_API void reel_context_free(reel_context *context);
+
+/* The first failure since the last reel_clear_error or reel_tape_reset: its status, and one line of text that names
+ * the operation, the argument and the values. Until it is cleared, operations return the null var and functions
+ * return this status. The text lives in the context; "" when all is well. NULL is accepted. */
+REEL_API reel_status reel_context_status(const reel_context *context);
+REEL_API const char *reel_error(const reel_context *context);
+REEL_API void reel_clear_error(reel_context *context);
+
+/* Records a failure as the library does: the first one sticks, later ones are dropped. Returns the status that sticks.
+ * For user-defined operations and training code that wants its own errors reported the same way. */
+REEL_API reel_status reel_fail(reel_context *context, reel_status status, const char *format, ...) REEL_PRINTF(3, 4);
+
+/* Restarts the generator: torch.manual_seed(seed). Also restarts the counter that dropout masks are drawn from. */
+REEL_API void reel_manual_seed(reel_context *context, uint64_t seed);
+
+/* The generator's state in the layout of torch.get_rng_state() (REEL_RNG_STATE_SIZE bytes); reel_set_rng_state refuses
+ * anything that torch.set_rng_state would refuse (REEL_ERROR_FORMAT) and changes nothing then. */
+#define REEL_RNG_STATE_SIZE 5056
+REEL_API reel_status reel_get_rng_state(reel_context *context, unsigned char state[REEL_RNG_STATE_SIZE]);
+REEL_API reel_status reel_set_rng_state(reel_context *context, const unsigned char state[REEL_RNG_STATE_SIZE]);
+
+/* Threads that kernels may use, 1..256. Results have the same bits for any number when reel_threads_deterministic().
+ */
+REEL_API reel_status reel_set_num_threads(reel_context *context, int num_threads);
+REEL_API int reel_get_num_threads(const reel_context *context);
+
+/* Whether the BLAS in use starts no threads of its own (Debian's libopenblas0-serial): then results have the same bits
+ * for any number of threads. With a threaded OpenBLAS they are still right, but may differ in the last digits. */
+REEL_API bool reel_threads_deterministic(void);
+
+/* Memory that the context holds now, the most it ever held, and how often it asked the allocator. */
+typedef struct reel_memory_statistics {
+    size_t bytes, peak_bytes;
+    uint64_t allocations;
+} reel_memory_statistics;
+REEL_API reel_memory_statistics reel_memory(const reel_context *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

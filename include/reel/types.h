@@ -1,0 +1,121 @@
+/* Types that every part of reel shares: the real type, status codes, element types, shapes and vars. */
+#ifndef REEL_TYPES_H
+#define REEL_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REEL_VERSION_MAJOR 0
+#define REEL_VERSION_MINOR 1
+#define REEL_VERSION_PATCH 0
+#define REEL_VERSION (REEL_VERSION_MAJOR * 10000 + REEL_VERSION_MINOR * 100 + REEL_VERSION_PATCH)
+
+#if defined(__GNUC__)
+#define REEL_API __attribute__((visibility("default")))
+#define REEL_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define REEL_API
+#define REEL_PRINTF(text, first)
+#endif
+
+/* The element type of parameters, activations and gradients: float in libreel, double in libreel_f64 (same sources,
+ * compiled with REEL_F64). A program links one of the two and is compiled to match it. */
+#ifdef REEL_F64
+typedef double reel_real;
+#else
+typedef float reel_real;
+#endif
+
+typedef enum reel_status {
+    REEL_OK = 0,
+    REEL_ERROR_OUT_OF_MEMORY, /* the allocator returned NULL */
+    REEL_ERROR_ARGUMENT,      /* a value outside its range, a NULL that must not be, a malformed option */
+    REEL_ERROR_SHAPE,         /* shapes that do not fit together, or a size that does not fit 64 bits */
+    REEL_ERROR_DTYPE,         /* an element type that the operation does not take */
+    REEL_ERROR_INDEX,         /* an index outside the table or axis that it points into */
+    REEL_ERROR_STALE,         /* a var that its tape no longer holds (kept across a reset), or of another tape */
+    REEL_ERROR_STATE,         /* right arguments at the wrong time: a param changed since the forward pass, say */
+    REEL_ERROR_NO_RULE,       /* a derivative was asked of an operation that has none */
+    REEL_ERROR_IO,            /* a file that cannot be opened, read or written */
+    REEL_ERROR_FORMAT         /* a file whose contents break its format, or do not match the model */
+} reel_status;
+
+/* A short English name of the status, such as "out of memory". Static storage; never NULL. */
+REEL_API const char *reel_status_text(reel_status status);
+
+typedef enum reel_dtype {
+    REEL_REAL = 0, /* reel_real */
+    REEL_INT64,    /* int64_t */
+    REEL_INT32,    /* int32_t */
+    REEL_BOOL      /* one byte, 0 or 1 */
+} reel_dtype;
+
+/* Bytes of one element. */
+REEL_API size_t reel_dtype_size(reel_dtype dtype);
+
+/* "float32" or "float64" for REEL_REAL, "int64", "int32", "bool". Static storage. */
+REEL_API const char *reel_dtype_name(reel_dtype dtype);
+
+#define REEL_MAX_NDIM 8
+
+/* Sizes of up to 8 axes, outermost first (row-major). A size may be 0. ndim 0 is a scalar with one element. */
+typedef struct reel_shape {
+    int ndim;
+    int64_t dim[REEL_MAX_NDIM];
+} reel_shape;
+
+/* A shape from a pointer and a count. A count outside 0..8 gives a shape whose ndim is that count, which every
+ * function refuses with REEL_ERROR_SHAPE. */
+REEL_API reel_shape reel_shape_make(int ndim, const int64_t *dim);
+
+/* The product of the sizes, or -1 when it does not fit, a size is negative, or ndim is outside 0..8. */
+REEL_API int64_t reel_shape_numel(const reel_shape *shape);
+
+/* Whether both have the same axes. */
+REEL_API bool reel_shape_equal(const reel_shape *a, const reel_shape *b);
+
+/* A value recorded on a tape: its number, and the generation of the tape that it belongs to. Plain data: copy it, keep
+ * it, compare it; it owns nothing. After the tape is reset, using it is an error (REEL_ERROR_STALE), never undefined.
+ * The null var {0, 0} is what a failed operation returns; every operation accepts it and returns it. */
+typedef struct reel_var {
+    uint32_t number;
+    uint32_t generation;
+} reel_var;
+
+static inline bool reel_is_null(reel_var v)
+{
+    return v.generation == 0;
+}
+
+static inline reel_var reel_null(void)
+{
+    reel_var v = {0, 0};
+    return v;
+}
+
+#ifndef __cplusplus
+/* REEL_SHAPE(64, 10): a shape from its sizes. REEL_SCALAR: the shape with no axes. (C only.) */
+#define REEL_SHAPE(...)                                                                                                \
+    reel_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+#define REEL_SCALAR reel_shape_make(0, NULL)
+/* REEL_VARS(a, b): stands for two arguments, a pointer to vars and their count. (C only.) */
+#define REEL_VARS(...) ((reel_var[]){__VA_ARGS__}), (int)(sizeof((reel_var[]){__VA_ARGS__}) / sizeof(reel_var))
+/* REEL_AXES(0, 2): stands for two arguments, a pointer to axes and their count. (C only.) */
+#define REEL_AXES(...) ((int[]){__VA_ARGS__}), (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int))
+#endif
+
+typedef struct reel_context reel_context;
+typedef struct reel_tape reel_tape;
+typedef struct reel_params reel_params;
+typedef struct reel_param reel_param;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,152 @@
+/* Operations as data: what an operation is, how to apply one, and how to define your own. */
+#ifndef REEL_OP_H
+#define REEL_OP_H
+
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REEL_MAX_OUTPUTS 4
+
+/* The value of a var: contiguous, row-major. */
+typedef struct reel_array {
+    void *data;
+    reel_dtype dtype;
+    int64_t numel;
+    reel_shape shape;
+} reel_array;
+
+typedef struct reel_op reel_op;
+typedef struct reel_sink reel_sink;
+
+/* One application of an operation, as its functions see it. */
+typedef struct reel_call {
+    reel_tape *tape;
+    reel_context *context;
+    const reel_op *op;
+    int n_inputs, n_outputs;
+    const reel_array *const *in; /* n_inputs values */
+    reel_array *const *out;      /* n_outputs values */
+    const void *attributes;      /* a copy of what reel_apply was given; NULL when attributes_size is 0 */
+    void *saved;                 /* bytes that forward leaves for the rule, as many as shape asked for */
+    size_t saved_size;           /* set by shape; 0 unless it does */
+    const reel_var *inputs;      /* the vars behind in and out; outputs only in vjp */
+    const reel_var *outputs;
+    const bool *needed; /* in vjp: which input gradients are asked for */
+} reel_call;
+
+/* The gradient of an output in a first-order pass: a matrix [rows, cols] whose rows are `stride` elements apart, with
+ * rows * cols == numel of the output. data NULL: no gradient reached this output, it counts as zeros. */
+typedef struct reel_gradient {
+    const reel_real *data;
+    int64_t rows, cols, stride;
+    void *block; /* internal: what keeps data alive */
+} reel_gradient;
+
+/* What a rule's derivative is; decides how the tests check it. */
+typedef enum reel_derivative {
+    REEL_DERIVATIVE_EXACT,    /* the derivative of forward */
+    REEL_DERIVATIVE_NONE,     /* no input has one */
+    REEL_DERIVATIVE_REFERENCE /* deliberately something else (padding_idx), compared with a formula in the tests */
+} reel_derivative;
+
+/* An input that the tests make for an operation: values drawn uniformly from [low, high); integers from low..high-1. */
+typedef struct reel_sample_input {
+    reel_dtype dtype;
+    int ndim;
+    int64_t dim[REEL_MAX_NDIM];
+    double low, high; /* both 0: -2 and 2 for reals, 0 and 2 for bools */
+    double gap;       /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
+} reel_sample_input;
+
+/* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
+#define REEL_MAX_SAMPLE_INPUTS 6
+typedef struct reel_sample {
+    const char *what; /* what the sample is about, in a few words */
+    reel_status refused; /* REEL_OK: a good sample; else the status that it must give */
+    int n_inputs;
+    reel_sample_input inputs[REEL_MAX_SAMPLE_INPUTS];
+    const void *attributes;
+} reel_sample;
+
+/* Work of one application, for profiles and benchmarks. */
+typedef struct reel_cost {
+    double flops, bytes;
+} reel_cost;
+
+/* An operation. All functions return REEL_OK or record an error with reel_fail and return its status. None may keep
+ * pointers. */
+struct reel_op {
+    const char *name;
+    int n_inputs;    /* exact number; with variadic the least number */
+    bool variadic;   /* any number of inputs from n_inputs up, all alike: bit 0 of the masks speaks for every one */
+    int n_outputs;   /* 1..REEL_MAX_OUTPUTS */
+    bool broadcasts; /* vjp and accumulate may give gradients in the output's shape; the engine sums them to the input's */
+    uint32_t differentiable; /* bit k: input k (real) has a derivative */
+    uint32_t reads_inputs;   /* bit k: the rule reads the value of input k */
+    reel_derivative derivative;
+    size_t attributes_size;
+
+    /* Checks inputs and attributes, words the errors, and sets shape and dtype of every output. To alias instead of
+     * computing, it also sets out[0]->data to memory of an input; then forward is not called. */
+    reel_status (*shape)(reel_call *call);
+
+    /* Computes the outputs. Everything is allocated. */
+    reel_status (*forward)(reel_call *call);
+
+    /* The rule, in public operations, so that it can be differentiated again. grad_outputs[i] may be the null var (no
+     * gradient reached it). For each k with needed[k], sets grad_inputs[k], or leaves the null var for zero. */
+    void (*vjp)(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs);
+
+    /* Optional: the same as a first-order kernel that writes or adds straight into the sinks. sinks[k] is NULL when
+     * that gradient is not asked for. */
+    reel_status (*accumulate)(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks);
+
+    const reel_sample *samples;
+    int n_samples;
+
+    /* Optional: the cost of forward. */
+    reel_cost (*cost)(const reel_call *call);
+};
+
+/* Applies an operation and records it. outputs receives op->n_outputs vars (null vars on error). attributes points to
+ * op->attributes_size bytes, copied. The op must outlive the tape; make it static. */
+REEL_API reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
+                                const void *attributes, reel_var *outputs);
+
+/* reel_apply for operations with one output: gives it, or the null var. */
+REEL_API reel_var reel_apply1(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
+                              const void *attributes);
+
+/* The registry: every operation that reel has. For tests and benchmarks that walk it. */
+REEL_API int reel_op_count(void);
+REEL_API const reel_op *reel_op_at(int i);
+REEL_API const reel_op *reel_op_find(const char *name);
+
+/* Sinks, for accumulate. reel_sink_target gives the contiguous destination of numel elements, and tells in *add whether
+ * to add to it (true) or to overwrite every element (false). NULL when memory ran out (recorded). One call per sink per
+ * rule. */
+REEL_API reel_real *reel_sink_target(reel_sink *sink, bool *add);
+
+/* Adds a gradient to the sink as it is; when nothing was there, shares the memory instead of copying. The element count
+ * must match. `block` must be that of the gradient that data belongs to. */
+REEL_API reel_status reel_sink_share(reel_sink *sink, const reel_gradient *gradient);
+
+/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, cols]) gets gradient's row i. Indices of -1
+ * are skipped. indices must live as long as the tape's step (an input of the call, or reel_call_allocate). */
+REEL_API reel_status reel_sink_rows(reel_sink *sink, const int64_t *indices, const reel_gradient *gradient);
+
+/* The gradient as contiguous elements: its own data, or a copy that lives until the rule returns. NULL when memory ran
+ * out (recorded). */
+REEL_API const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient);
+
+/* Memory for the rest of the step, 64-byte aligned, not zeroed. NULL when memory ran out (recorded). */
+REEL_API void *reel_call_allocate(const reel_call *call, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

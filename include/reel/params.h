@@ -1,0 +1,90 @@
+/* Param sets: the named parameters and buffers of a model, and their gradients. */
+#ifndef REEL_PARAMS_H
+#define REEL_PARAMS_H
+
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An empty set. NULL context or no memory: NULL. Owned by the caller, freed after the optimizers and modules that use
+ * it and before the context; it outlives tapes, and a tape may be freed first or last. */
+REEL_API reel_params *reel_params_new(reel_context *context);
+REEL_API void reel_params_free(reel_params *params);
+REEL_API reel_context *reel_params_context(const reel_params *params);
+
+/* What a param is for. */
+typedef enum reel_param_kind {
+    REEL_PARAM_TRAINED, /* gets gradients, moved by optimizers; real */
+    REEL_PARAM_FROZEN,  /* never gets a gradient (requires_grad=False); real */
+    REEL_PARAM_BUFFER   /* state that is saved but not trained, such as running statistics; any element type */
+} reel_param_kind;
+
+/* Adds a param filled with zeros. The name is copied; it must be new in the set, not empty, and is what state_dict
+ * would call it ("fc1.weight"). REEL_PARAM_TRAINED and REEL_PARAM_FROZEN take REEL_REAL only. Owned by the set.
+ * NULL on error, and when the context has one already. */
+REEL_API reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
+                                    reel_shape shape);
+
+/* How many params and buffers the set holds, the i-th in order of creation, and one by name (NULL: no such name; that
+ * is no error). */
+REEL_API int reel_params_count(const reel_params *params);
+REEL_API reel_param *reel_params_at(const reel_params *params, int i);
+REEL_API reel_param *reel_params_find(const reel_params *params, const char *name);
+
+REEL_API const char *reel_param_name(const reel_param *param);
+REEL_API reel_param_kind reel_param_get_kind(const reel_param *param);
+REEL_API reel_dtype reel_param_dtype(const reel_param *param);
+REEL_API const reel_shape *reel_param_shape(const reel_param *param);
+
+/* The elements, row-major; valid as long as the set. Read them freely. To change them call reel_param_set. */
+REEL_API const void *reel_param_data(const reel_param *param);
+
+/* Copies numel elements of the param's own type from `data`, and counts as a change: a backward pass whose rules read
+ * the old value is refused afterwards. */
+REEL_API reel_status reel_param_set(reel_param *param, const void *data);
+
+/* For code that writes elements in place (initialisers, optimizers of your own): the writable elements. The call
+ * counts as a change. NULL when the param is NULL. */
+REEL_API void *reel_param_write(reel_param *param);
+
+/* Freezes (REEL_PARAM_FROZEN) or trains a real param. Buffers are refused. */
+REEL_API reel_status reel_param_set_kind(reel_param *param, reel_param_kind kind);
+
+/* Whether gradients through embedding lookups stay row-sparse for this param. Set before the first backward pass. */
+REEL_API reel_status reel_param_set_sparse(reel_param *param, bool sparse);
+REEL_API bool reel_param_sparse(const reel_param *param);
+
+/* Forgets the gradients of every param (torch's zero_grad(set_to_none=True)): the next backward writes, and an
+ * optimizer leaves a param without a gradient alone. Also forgets that a backward failed. */
+REEL_API void reel_zero_grad(reel_params *params);
+
+/* The gradient summed since reel_zero_grad, dense, in the param's shape; NULL when there is none. For a row-sparse
+ * gradient this allocates and fills a dense copy that the param keeps until the next reel_zero_grad. */
+REEL_API const reel_real *reel_param_grad(reel_param *param);
+
+/* The gradient to use instead: numel elements are copied. NULL forgets it. */
+REEL_API reel_status reel_param_set_grad(reel_param *param, const reel_real *grad);
+
+/* A row-sparse gradient, summed: `count` different rows, ascending in `rows`, with `values` [count, columns]. Owned by
+ * the param, valid until the next backward, reset, or reel_zero_grad. */
+typedef struct reel_row_grad {
+    int64_t count, columns;
+    const int64_t *rows;
+    const reel_real *values;
+} reel_row_grad;
+
+/* Gives the row gradient of a param with sparse gradients; count 0 when there is none. REEL_ERROR_STATE when the
+ * gradient is dense (tied weights make it so). */
+REEL_API reel_status reel_param_row_grad(reel_param *param, reel_row_grad *out);
+
+/* Copies every param and buffer of `from` into the param of `to` with the same name, type and shape. Refused as a whole
+ * (REEL_ERROR_ARGUMENT, nothing copied) unless the two sets hold the same names, types and shapes. */
+REEL_API reel_status reel_params_copy(reel_params *to, const reel_params *from);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,165 @@
+#include "base/checked.h"
+#include "core/params.h"
+#include "core/sink.h"
+#include "core/tape.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A call, its outputs' nodes and everything they point to, in one piece of the arena. */
+struct layout {
+    size_t in, out, vars, attributes, nodes, total;
+};
+
+static size_t align16(size_t size)
+{
+    return (size + 15) / 16 * 16;
+}
+
+static struct layout layout_of(const reel_op *op, int n_inputs)
+{
+    struct layout l;
+    size_t inputs = (size_t)n_inputs, outputs = (size_t)op->n_outputs;
+    l.in = align16(sizeof(reel_call));
+    l.out = l.in + inputs * sizeof(reel_array *);
+    l.vars = l.out + outputs * sizeof(reel_array *);
+    l.attributes = align16(l.vars + (inputs + outputs) * sizeof(reel_var));
+    l.nodes = align16(l.attributes + op->attributes_size);
+    l.total = l.nodes + outputs * sizeof(struct reel_node);
+    return l;
+}
+
+static reel_status finish_outputs(reel_call *call, struct reel_node *nodes)
+{
+    reel_tape *tape = call->tape;
+    for (int i = 0; i < call->n_outputs; i++) {
+        reel_array *out = &nodes[i].array;
+        out->numel = reel_shape_numel(&out->shape);
+        size_t bytes;
+        if (out->numel < 0 || !reel_multiply_size(out->numel, reel_dtype_size(out->dtype), &bytes))
+            return reel_fail(tape->context, REEL_ERROR_SHAPE, "%s: the result has too many axes or elements",
+                             call->op->name);
+        if (!out->data && !(out->data = reel_arena_allocate(&tape->arena, bytes)))
+            return reel_fail_memory(tape->context, call->op->name, bytes);
+    }
+    if (call->saved_size > 0 && !(call->saved = reel_arena_allocate(&tape->arena, call->saved_size)))
+        return reel_fail_memory(tape->context, call->op->name, call->saved_size);
+    return REEL_OK;
+}
+
+/* The work of reel_apply once the inputs are known to be good. */
+static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
+                       const void *attributes, reel_var *outputs)
+{
+    struct layout l = layout_of(op, n_inputs);
+    char *memory = reel_arena_allocate(&tape->arena, l.total);
+    if (!memory ||
+        !reel_grow(&tape->context->memory, (void **)&tape->nodes, tape->count, &tape->capacity,
+                   tape->count + op->n_outputs, sizeof *tape->nodes) ||
+        tape->count > (int64_t)UINT32_MAX - REEL_MAX_OUTPUTS)
+        return reel_fail_memory(tape->context, op->name, l.total);
+
+    reel_call *call = (reel_call *)(void *)memory;
+    const reel_array **in = (const reel_array **)(void *)(memory + l.in);
+    reel_array **out = (reel_array **)(void *)(memory + l.out);
+    reel_var *vars = (reel_var *)(void *)(memory + l.vars);
+    struct reel_node *nodes = (struct reel_node *)(void *)(memory + l.nodes);
+    for (int i = 0; i < n_inputs; i++) {
+        in[i] = &tape->nodes[inputs[i].number]->array;
+        vars[i] = inputs[i];
+    }
+    memset(nodes, 0, (size_t)op->n_outputs * sizeof *nodes);
+    for (int i = 0; i < op->n_outputs; i++) {
+        out[i] = &nodes[i].array;
+        vars[n_inputs + i] = (reel_var){(uint32_t)(tape->count + i), tape->generation};
+    }
+    if (op->attributes_size > 0)
+        memcpy(memory + l.attributes, attributes, op->attributes_size);
+    *call = (reel_call){.tape = tape,
+                        .context = tape->context,
+                        .op = op,
+                        .n_inputs = n_inputs,
+                        .n_outputs = op->n_outputs,
+                        .in = in,
+                        .out = out,
+                        .attributes = op->attributes_size > 0 ? memory + l.attributes : NULL,
+                        .inputs = vars,
+                        .outputs = vars + n_inputs};
+
+    op->shape(call);
+    if (tape->context->status != REEL_OK)
+        return tape->context->status;
+    bool alias = out[0]->data != NULL;
+    if (finish_outputs(call, nodes) != REEL_OK)
+        return tape->context->status;
+    if (!alias) {
+        op->forward(call);
+        if (tape->context->status != REEL_OK)
+            return tape->context->status;
+    } else if (n_inputs > 0) {
+        const struct reel_node *source = tape->nodes[inputs[0].number];
+        nodes[0].param = source->param;
+        nodes[0].version = source->version;
+    }
+    tape->statistics.operations++;
+    for (int i = 0; i < op->n_outputs; i++) {
+        nodes[i].call = tape->no_grad > 0 ? NULL : call;
+        nodes[i].output = i;
+        outputs[i] = vars[n_inputs + i];
+        tape->nodes[tape->count++] = &nodes[i];
+    }
+    return REEL_OK;
+}
+
+reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
+                       const void *attributes, reel_var *outputs)
+{
+    for (int i = 0; i < op->n_outputs; i++)
+        outputs[i] = reel_null();
+    if (!tape || tape->context->status != REEL_OK)
+        return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    if (op->variadic ? n_inputs < op->n_inputs : n_inputs != op->n_inputs)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: %d inputs, it takes %s%d", op->name, n_inputs,
+                         op->variadic ? "at least " : "", op->n_inputs);
+    for (int i = 0; i < n_inputs; i++)
+        if (!reel_tape_node(tape, inputs[i], op->name))
+            return tape->context->status;
+    struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
+    reel_status status = run(tape, op, inputs, n_inputs, attributes, outputs);
+    if (status != REEL_OK)
+        reel_arena_rewind(&tape->arena, mark);
+    return status;
+}
+
+reel_var reel_apply1(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes)
+{
+    reel_var output = reel_null();
+    assert(op->n_outputs == 1);
+    reel_apply(tape, op, inputs, n_inputs, attributes, &output);
+    return output;
+}
+
+reel_var reel_param_var(reel_tape *tape, reel_param *param)
+{
+    if (!tape || tape->context->status != REEL_OK)
+        return reel_null();
+    if (!param || param->set->context != tape->context) {
+        reel_fail(tape->context, REEL_ERROR_ARGUMENT, "param_var: %s",
+                  param ? "the param belongs to another context" : "the param is NULL");
+        return reel_null();
+    }
+    if (param->leaf_generation == tape->generation && param->leaf_version == param->version &&
+        param->leaf_number < tape->count)
+        return (reel_var){param->leaf_number, param->leaf_generation};
+    reel_var v = reel_tape_wrap(tape, param->data, param->dtype, &param->shape);
+    if (reel_is_null(v))
+        return v;
+    struct reel_node *node = tape->nodes[v.number];
+    node->param = param;
+    node->version = param->version;
+    node->is_param = param->kind != REEL_PARAM_BUFFER;
+    param->leaf_generation = v.generation;
+    param->leaf_number = v.number;
+    param->leaf_version = param->version;
+    return v;
+}

@@ -1,0 +1,480 @@
+/* Reverse mode: the first-order pass into sinks, and the pass that records the rules. Both are one loop over the vars
+ * from the root down; neither recurses. */
+#include "core/params.h"
+#include "core/sink.h"
+
+#include <reel/elementwise.h>
+#include <reel/reduce.h>
+
+#include <string.h>
+
+/* What a pass is asked for. */
+struct request {
+    reel_tape *tape;
+    struct reel_node *root;
+    uint32_t root_number;
+    reel_var grad_output;      /* null: 1 */
+    bool into_params;          /* reel_backward */
+    const reel_params *params; /* whose; NULL: any */
+    const reel_var *xs;        /* reel_grad */
+    int n;
+};
+
+static bool input_is_differentiable(const reel_op *op, int k)
+{
+    return op->differentiable >> (op->variadic ? 0 : k) & 1;
+}
+
+static bool rule_reads_input(const reel_op *op, int k)
+{
+    return op->reads_inputs >> (op->variadic ? 0 : k) & 1;
+}
+
+static bool is_target(const struct request *r, const struct reel_node *node)
+{
+    return r->into_params && node->is_param && node->param->kind == REEL_PARAM_TRAINED &&
+           (!r->params || node->param->set == r->params);
+}
+
+/* Checks that params whose value the rule reads are as they were in the forward pass. */
+static reel_status check_versions(reel_tape *tape, const reel_call *call)
+{
+    for (int k = 0; k < call->n_inputs; k++) {
+        const struct reel_node *in = tape->nodes[call->inputs[k].number];
+        if (in->param && in->version != in->param->version && rule_reads_input(call->op, k))
+            return reel_fail(tape->context, REEL_ERROR_STATE,
+                             "backward: the rule of %s reads param \"%s\", which changed since the forward pass",
+                             call->op->name, in->param->name);
+    }
+    return REEL_OK;
+}
+
+static reel_status fail_no_rule(reel_tape *tape, const reel_op *op)
+{
+    return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", op->name);
+}
+
+/* ---- First order ---- */
+
+/* Runs the rule in public operations on a piece of the tape that is given up afterwards. */
+static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *const *sinks, const bool *needed,
+                           reel_var *grads)
+{
+    reel_tape *tape = pass->tape;
+    if (!call->op->vjp)
+        return fail_no_rule(tape, call->op);
+    int64_t count = tape->count;
+    struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
+    reel_var grad_outputs[REEL_MAX_OUTPUTS];
+    for (int i = 0; i < call->n_outputs; i++) {
+        struct reel_sink *out = &pass->sinks[call->outputs[i].number];
+        grad_outputs[i] = reel_null();
+        if (out->data && reel_sink_make_contiguous(out) == REEL_OK)
+            grad_outputs[i] = reel_tape_wrap(tape, out->data, REEL_REAL, &out->node->array.shape);
+    }
+    for (int k = 0; k < call->n_inputs; k++)
+        grads[k] = reel_null();
+    if (tape->context->status == REEL_OK) {
+        call->needed = needed;
+        call->op->vjp(call, grad_outputs, grads);
+        call->needed = NULL;
+    }
+    for (int k = 0; k < call->n_inputs && tape->context->status == REEL_OK; k++)
+        if (sinks[k] && !reel_is_null(grads[k])) {
+            const reel_array *grad = &tape->nodes[grads[k].number]->array;
+            if (call->op->broadcasts)
+                reel_sink_add_broadcast(sinks[k], grad->data, &grad->shape);
+            else
+                reel_sink_add(sinks[k], grad->data);
+        }
+    tape->count = count;
+    reel_arena_rewind(&tape->arena, mark);
+    return tape->context->status;
+}
+
+static reel_status run_rule(struct reel_pass *pass, reel_call *call)
+{
+    enum { FEW = 8 };
+    reel_tape *tape = pass->tape;
+    struct {
+        reel_sink *sinks[FEW];
+        reel_var grads[FEW];
+        bool needed[FEW];
+    } few;
+    size_t n = (size_t)call->n_inputs;
+    reel_sink **sinks = few.sinks;
+    reel_var *grads = few.grads;
+    bool *needed = few.needed;
+    if (n > FEW) {
+        sinks = reel_pass_temporary(pass, n * sizeof *sinks);
+        grads = reel_pass_temporary(pass, n * sizeof *grads);
+        needed = reel_pass_temporary(pass, n * sizeof *needed);
+        if (!sinks || !grads || !needed)
+            return tape->context->status;
+    }
+    bool any = false;
+    for (int k = 0; k < call->n_inputs; k++) {
+        struct reel_sink *sink = &pass->sinks[call->inputs[k].number];
+        needed[k] = sink->needed && input_is_differentiable(call->op, k);
+        sinks[k] = needed[k] ? sink : NULL;
+        if (needed[k]) {
+            any = true;
+            tape->statistics.input_gradients++;
+            tape->statistics.param_gradients += sink->node->is_param;
+        }
+    }
+    if (!any)
+        return REEL_OK;
+    if (check_versions(tape, call) != REEL_OK)
+        return tape->context->status;
+    tape->statistics.rules++;
+    if (!call->op->accumulate)
+        return run_vjp(pass, call, sinks, needed, grads);
+    reel_gradient gradients[REEL_MAX_OUTPUTS];
+    for (int i = 0; i < call->n_outputs; i++)
+        gradients[i] = reel_sink_gradient(&pass->sinks[call->outputs[i].number]);
+    call->op->accumulate(call, gradients, sinks);
+    return tape->context->status;
+}
+
+static reel_status run_hooks(struct reel_sink *sink)
+{
+    reel_tape *tape = sink->pass->tape;
+    for (const struct reel_node_hook *h = sink->node->hooks; h; h = h->next) {
+        if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
+            return tape->context->status;
+        reel_var given = reel_tape_wrap(tape, sink->data, REEL_REAL, &sink->node->array.shape);
+        reel_var replaced = h->function(tape, given, h->user);
+        struct reel_node *node = reel_is_null(replaced) ? NULL : reel_tape_node(tape, replaced, "a gradient hook");
+        if (tape->context->status != REEL_OK)
+            return tape->context->status;
+        if (!node || node->array.data == sink->data)
+            continue;
+        if (node->array.dtype != REEL_REAL || !reel_shape_equal(&node->array.shape, &sink->node->array.shape))
+            return reel_fail(tape->context, REEL_ERROR_SHAPE, "a gradient hook gave another shape or type");
+        if (!sink->owned) {
+            bool add;
+            if (!reel_sink_target(sink, &add))
+                return tape->context->status;
+        }
+        memcpy(sink->data, node->array.data, (size_t)node->array.numel * sizeof(reel_real));
+    }
+    return REEL_OK;
+}
+
+static reel_status visit(struct reel_pass *pass, uint32_t number)
+{
+    struct reel_sink *sink = &pass->sinks[number];
+    reel_tape *tape = pass->tape;
+    struct reel_node *node = sink->node;
+    reel_call *call = (reel_call *)(uintptr_t)node->call;
+    if (!reel_sink_is_empty(sink) && node->hooks && run_hooks(sink) != REEL_OK)
+        return tape->context->status;
+    if (pass->into_params && node->is_param) {
+        if (!reel_sink_is_empty(sink) && reel_sink_commit(sink) != REEL_OK)
+            return tape->context->status;
+        reel_sink_release(sink);
+        return REEL_OK;
+    }
+    if (!call || node->output != 0)
+        return REEL_OK; /* the rule runs when the first output is reached, after the others */
+    bool any = false;
+    for (int i = 0; i < call->n_outputs; i++) {
+        struct reel_sink *out = &pass->sinks[call->outputs[i].number];
+        if (out->lists && reel_sink_densify(out) != REEL_OK)
+            return tape->context->status;
+        any = any || out->data;
+    }
+    if (any)
+        run_rule(pass, call);
+    reel_pass_release_temporary(pass);
+    for (int i = 0; i < call->n_outputs; i++)
+        if (!pass->sinks[call->outputs[i].number].target)
+            reel_sink_release(&pass->sinks[call->outputs[i].number]);
+    return tape->context->status;
+}
+
+/* Marks what the pass has to visit: the targets and whatever is computed from them. */
+static void mark_needed(const struct request *r, struct reel_pass *pass)
+{
+    reel_tape *tape = r->tape;
+    for (int i = 0; i < r->n; i++)
+        if (r->xs[i].number <= r->root_number)
+            pass->sinks[r->xs[i].number].target = true;
+    /* A call's outputs stand next to each other; those behind the root are visited with it but get no gradient. */
+    for (uint32_t i = 0; i <= r->root_number; i++) {
+        struct reel_sink *sink = &pass->sinks[i];
+        struct reel_node *node = tape->nodes[i];
+        sink->pass = pass;
+        sink->node = node;
+        sink->needed = sink->target || is_target(r, node);
+        const reel_call *call = node->call;
+        for (int k = 0; call && !sink->needed && k < call->n_inputs; k++)
+            sink->needed = pass->sinks[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
+        if (node->array.dtype != REEL_REAL)
+            sink->needed = false;
+    }
+}
+
+static reel_status seed(const struct request *r, struct reel_pass *pass)
+{
+    struct reel_sink *sink = &pass->sinks[r->root_number];
+    if (!sink->needed)
+        return REEL_OK;
+    if (!reel_is_null(r->grad_output))
+        return reel_sink_add(sink, r->tape->nodes[r->grad_output.number]->array.data);
+    const reel_real one = 1;
+    return reel_sink_add(sink, &one);
+}
+
+static reel_status copy_target(struct reel_pass *pass, reel_var x, reel_var *out)
+{
+    struct reel_sink *sink = &pass->sinks[x.number];
+    reel_tape *tape = pass->tape;
+    if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
+        return tape->context->status;
+    struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &sink->node->array.shape, "grad", out);
+    if (!node)
+        return tape->context->status;
+    memcpy(node->array.data, sink->data, (size_t)node->array.numel * sizeof(reel_real));
+    return REEL_OK;
+}
+
+/* A param that takes part in a failed pass may hold part of a sum. */
+static void abandon_params(const struct request *r)
+{
+    for (uint32_t i = 0; i <= r->root_number; i++) {
+        const struct reel_node *node = r->tape->nodes[i];
+        if (!is_target(r, node))
+            continue;
+        node->param->claim = NULL;
+        node->param->set->gradients_incomplete = true;
+    }
+}
+
+static reel_status first_order(const struct request *r, reel_var *out)
+{
+    reel_tape *tape = r->tape;
+    reel_context *c = tape->context;
+    /* Outputs behind the root of a call with several: they have sinks too. */
+    uint32_t last = r->root_number;
+    if (r->root->call)
+        last += (uint32_t)(r->root->call->n_outputs - 1 - r->root->output);
+    size_t bytes = ((size_t)last + 1) * sizeof(struct reel_sink);
+    struct reel_pass pass = {.tape = tape, .into_params = r->into_params};
+    pass.sinks = reel_scratch_allocate(&c->scratch, bytes);
+    if (!pass.sinks)
+        return reel_fail_memory(c, "a backward pass", bytes);
+    memset(pass.sinks, 0, bytes);
+    mark_needed(r, &pass);
+    for (uint32_t i = r->root_number + 1; i <= last; i++) {
+        pass.sinks[i].pass = &pass;
+        pass.sinks[i].node = tape->nodes[i];
+    }
+
+    tape->no_grad++;
+    reel_status status = seed(r, &pass);
+    for (int64_t i = r->root_number; i >= 0 && status == REEL_OK; i--)
+        if (pass.sinks[i].needed)
+            status = visit(&pass, (uint32_t)i);
+    for (int i = 0; i < r->n && status == REEL_OK; i++)
+        if (r->xs[i].number <= r->root_number && !reel_sink_is_empty(&pass.sinks[r->xs[i].number]))
+            status = copy_target(&pass, r->xs[i], &out[i]);
+    tape->no_grad--;
+
+    if (status != REEL_OK && r->into_params)
+        abandon_params(r);
+    if (status != REEL_OK || r->n > 0)
+        for (uint32_t i = 0; i <= last; i++)
+            reel_sink_release(&pass.sinks[i]);
+    reel_pass_release_temporary(&pass);
+    reel_scratch_release(&c->scratch, pass.sinks);
+    return status;
+}
+
+/* ---- With a graph ---- */
+
+struct graph_slot {
+    reel_var grad;
+    bool needed;
+};
+
+static void mark_needed_in_graph(const struct request *r, struct graph_slot *slots)
+{
+    for (int i = 0; i < r->n; i++)
+        if (r->xs[i].number <= r->root_number)
+            slots[r->xs[i].number].needed = true;
+    for (uint32_t i = 0; i <= r->root_number; i++) {
+        const reel_call *call = r->tape->nodes[i]->call;
+        for (int k = 0; call && !slots[i].needed && k < call->n_inputs; k++)
+            slots[i].needed = slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
+        if (r->tape->nodes[i]->array.dtype != REEL_REAL)
+            slots[i].needed = false;
+    }
+}
+
+static reel_status run_rule_in_graph(reel_tape *tape, struct graph_slot *slots, reel_call *call)
+{
+    reel_context *c = tape->context;
+    size_t n = (size_t)call->n_inputs;
+    reel_var *grads = reel_scratch_allocate(&c->scratch, n * sizeof *grads);
+    bool *needed = reel_scratch_allocate(&c->scratch, n * sizeof *needed);
+    if (!grads || !needed) {
+        reel_fail_memory(c, "a backward pass", n * sizeof *grads);
+    } else if (!call->op->vjp) {
+        fail_no_rule(tape, call->op);
+    } else if (check_versions(tape, call) == REEL_OK) {
+        reel_var grad_outputs[REEL_MAX_OUTPUTS];
+        for (int i = 0; i < call->n_outputs; i++)
+            grad_outputs[i] = slots[call->outputs[i].number].grad;
+        for (int k = 0; k < call->n_inputs; k++) {
+            grads[k] = reel_null();
+            needed[k] = slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
+        }
+        tape->statistics.rules++;
+        call->needed = needed;
+        call->op->vjp(call, grad_outputs, grads);
+        call->needed = NULL;
+        for (int k = 0; k < call->n_inputs && c->status == REEL_OK; k++) {
+            if (!needed[k] || reel_is_null(grads[k]))
+                continue;
+            struct graph_slot *slot = &slots[call->inputs[k].number];
+            reel_var grad = grads[k];
+            const reel_shape *shape = &tape->nodes[call->inputs[k].number]->array.shape;
+            if (call->op->broadcasts && !reel_shape_equal(&tape->nodes[grad.number]->array.shape, shape))
+                grad = reel_sum_to_size(tape, grad, *shape);
+            slot->grad = reel_is_null(slot->grad) ? grad : reel_add(tape, slot->grad, grad);
+        }
+    }
+    reel_scratch_release(&c->scratch, grads);
+    reel_scratch_release(&c->scratch, needed);
+    return c->status;
+}
+
+static reel_status run_hooks_in_graph(reel_tape *tape, struct reel_node *node, reel_var *grad)
+{
+    for (const struct reel_node_hook *h = node->hooks; h; h = h->next) {
+        reel_var replaced = h->function(tape, *grad, h->user);
+        struct reel_node *given = reel_is_null(replaced) ? NULL : reel_tape_node(tape, replaced, "a gradient hook");
+        if (tape->context->status != REEL_OK)
+            return tape->context->status;
+        if (!given)
+            continue;
+        if (given->array.dtype != REEL_REAL || !reel_shape_equal(&given->array.shape, &node->array.shape))
+            return reel_fail(tape->context, REEL_ERROR_SHAPE, "a gradient hook gave another shape or type");
+        *grad = replaced;
+    }
+    return REEL_OK;
+}
+
+static reel_status with_graph(const struct request *r, reel_var *out)
+{
+    reel_tape *tape = r->tape;
+    reel_context *c = tape->context;
+    uint32_t last = r->root_number;
+    if (r->root->call)
+        last += (uint32_t)(r->root->call->n_outputs - 1 - r->root->output);
+    size_t bytes = ((size_t)last + 1) * sizeof(struct graph_slot);
+    struct graph_slot *slots = reel_scratch_allocate(&c->scratch, bytes);
+    if (!slots)
+        return reel_fail_memory(c, "a backward pass", bytes);
+    memset(slots, 0, bytes);
+    mark_needed_in_graph(r, slots);
+
+    if (slots[r->root_number].needed) {
+        slots[r->root_number].grad = r->grad_output;
+        if (reel_is_null(r->grad_output)) {
+            struct reel_node *one =
+                reel_tape_add_array(tape, REEL_REAL, &r->root->array.shape, "grad", &slots[r->root_number].grad);
+            if (one)
+                *(reel_real *)one->array.data = 1;
+        }
+    }
+    for (int64_t i = r->root_number; i >= 0 && c->status == REEL_OK; i--) {
+        struct reel_node *node = tape->nodes[i];
+        if (!slots[i].needed)
+            continue;
+        if (node->hooks && !reel_is_null(slots[i].grad) &&
+            run_hooks_in_graph(tape, node, &slots[i].grad) != REEL_OK)
+            break;
+        reel_call *call = (reel_call *)(uintptr_t)node->call;
+        if (!call || node->output != 0)
+            continue;
+        bool any_grad = false, any_needed = false;
+        for (int k = 0; k < call->n_outputs; k++)
+            any_grad = any_grad || !reel_is_null(slots[call->outputs[k].number].grad);
+        for (int k = 0; k < call->n_inputs; k++)
+            any_needed = any_needed || (slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k));
+        if (any_grad && any_needed)
+            run_rule_in_graph(tape, slots, call);
+    }
+    for (int i = 0; i < r->n && c->status == REEL_OK; i++)
+        if (r->xs[i].number <= r->root_number)
+            out[i] = slots[r->xs[i].number].grad;
+    reel_scratch_release(&c->scratch, slots);
+    return c->status;
+}
+
+/* ---- Public ---- */
+
+reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params)
+{
+    struct reel_node *root = reel_tape_node(tape, loss, "backward");
+    if (!root)
+        return reel_context_status(reel_tape_context(tape));
+    if (root->array.dtype != REEL_REAL || root->array.numel != 1)
+        return reel_fail(tape->context, REEL_ERROR_SHAPE,
+                         "backward: the loss must be real with one element, it is %s with %lld",
+                         reel_dtype_name(root->array.dtype), (long long)root->array.numel);
+    struct request r = {
+        .tape = tape, .root = root, .root_number = loss.number, .into_params = true, .params = params};
+    return first_order(&r, NULL);
+}
+
+reel_status reel_vjp(reel_tape *tape, reel_var y, reel_var grad_output, const reel_var *xs, int n, unsigned flags,
+                     reel_var *out)
+{
+    for (int i = 0; out && i < n; i++)
+        out[i] = reel_null();
+    struct reel_node *root = reel_tape_node(tape, y, "grad");
+    if (!root)
+        return reel_context_status(reel_tape_context(tape));
+    if (n < 0 || (n > 0 && (!xs || !out)))
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "grad: %d vars, at a NULL pointer", n);
+    if (root->array.dtype != REEL_REAL)
+        return reel_fail(tape->context, REEL_ERROR_DTYPE, "grad: y is %s, not real",
+                         reel_dtype_name(root->array.dtype));
+    if (reel_is_null(grad_output)) {
+        if (root->array.numel != 1)
+            return reel_fail(tape->context, REEL_ERROR_SHAPE, "grad: y has %lld elements and no grad_output",
+                             (long long)root->array.numel);
+    } else {
+        struct reel_node *grad = reel_tape_node(tape, grad_output, "grad");
+        if (!grad)
+            return tape->context->status;
+        if (grad->array.dtype != REEL_REAL || !reel_shape_equal(&grad->array.shape, &root->array.shape))
+            return reel_fail(tape->context, REEL_ERROR_SHAPE, "grad: grad_output has another shape or type than y");
+    }
+    for (int i = 0; i < n; i++) {
+        struct reel_node *x = reel_tape_node(tape, xs[i], "grad");
+        if (!x)
+            return tape->context->status;
+        if (x->array.dtype != REEL_REAL)
+            return reel_fail(tape->context, REEL_ERROR_DTYPE, "grad: x %d is %s, not real", i,
+                             reel_dtype_name(x->array.dtype));
+    }
+    struct request r = {
+        .tape = tape, .root = root, .root_number = y.number, .grad_output = grad_output, .xs = xs, .n = n};
+    reel_status status = flags & REEL_GRAD_CREATE_GRAPH ? with_graph(&r, out) : first_order(&r, out);
+    for (int i = 0; i < n && status == REEL_OK; i++)
+        if (reel_is_null(out[i]) && !(flags & REEL_GRAD_ALLOW_UNUSED))
+            status = reel_fail(tape->context, REEL_ERROR_ARGUMENT, "grad: y does not depend on x %d", i);
+    for (int i = 0; i < n && status != REEL_OK; i++)
+        out[i] = reel_null();
+    return status;
+}
+
+reel_status reel_grad(reel_tape *tape, reel_var y, const reel_var *xs, int n, unsigned flags, reel_var *out)
+{
+    return reel_vjp(tape, y, reel_null(), xs, n, flags, out);
+}

@@ -1,0 +1,149 @@
+#include "core/context.h"
+
+#include "kern/parallel.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_THREADS = 256 };
+
+reel_context_options reel_context_defaults(void)
+{
+    return (reel_context_options){.allocator = NULL, .seed = 0, .num_threads = 0};
+}
+
+reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version)
+{
+    reel_context_options defaults = reel_context_defaults();
+    const reel_context_options *o = options ? options : &defaults;
+    if (real_size != sizeof(reel_real) || version != REEL_VERSION)
+        return NULL;
+    if (o->num_threads < 0 || o->num_threads > MAX_THREADS)
+        return NULL;
+    struct reel_memory memory;
+    reel_memory_init(&memory, o->allocator);
+    reel_context *c = reel_allocate_zeroed(&memory, sizeof *c);
+    if (!c)
+        return NULL;
+    c->memory = memory;
+    reel_scratch_init(&c->scratch, &c->memory);
+    c->num_threads = o->num_threads ? o->num_threads : reel_kern_default_threads();
+    if (c->num_threads > MAX_THREADS)
+        c->num_threads = MAX_THREADS;
+    reel_manual_seed(c, o->seed);
+    /* OpenBLAS and OpenMP allocate on first use and may end the process when that fails: better here than in the middle
+     * of training. */
+    reel_kern_warm_up(c->num_threads);
+    return c;
+}
+
+void reel_context_free(reel_context *context)
+{
+    if (!context)
+        return;
+    reel_scratch_free(&context->scratch);
+    struct reel_memory memory = context->memory;
+    reel_free(&memory, context);
+}
+
+reel_status reel_context_status(const reel_context *context)
+{
+    return context ? context->status : REEL_ERROR_ARGUMENT;
+}
+
+const char *reel_error(const reel_context *context)
+{
+    if (!context)
+        return "no context: out of memory, an option outside its range, or headers of another version or precision";
+    return context->error;
+}
+
+void reel_clear_error(reel_context *context)
+{
+    if (!context)
+        return;
+    context->status = REEL_OK;
+    context->error[0] = '\0';
+}
+
+reel_status reel_fail(reel_context *context, reel_status status, const char *format, ...)
+{
+    if (!context)
+        return REEL_ERROR_ARGUMENT;
+    if (context->status != REEL_OK || status == REEL_OK)
+        return context->status;
+    context->status = status;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context->error, sizeof context->error, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+reel_status reel_fail_memory(reel_context *context, const char *what, size_t size)
+{
+    return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "out of memory: %s needs %zu bytes", what, size);
+}
+
+uint32_t reel_next_generation(reel_context *context)
+{
+    if (++context->last_generation == 0)
+        context->last_generation = 1;
+    return context->last_generation;
+}
+
+void reel_manual_seed(reel_context *context, uint64_t seed)
+{
+    if (!context)
+        return;
+    reel_generator_seed(&context->generator, seed);
+    context->dropout_draws = 0;
+}
+
+reel_status reel_get_rng_state(reel_context *context, unsigned char state[REEL_RNG_STATE_SIZE])
+{
+    if (!context || context->status != REEL_OK)
+        return reel_context_status(context);
+    if (!state)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "get_rng_state: state is NULL");
+    reel_generator_get_state(&context->generator, state);
+    return REEL_OK;
+}
+
+reel_status reel_set_rng_state(reel_context *context, const unsigned char state[REEL_RNG_STATE_SIZE])
+{
+    if (!context || context->status != REEL_OK)
+        return reel_context_status(context);
+    if (!state)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "set_rng_state: state is NULL");
+    if (!reel_generator_set_state(&context->generator, state, REEL_RNG_STATE_SIZE))
+        return reel_fail(context, REEL_ERROR_FORMAT, "set_rng_state: not a state of the MT19937 generator");
+    return REEL_OK;
+}
+
+reel_status reel_set_num_threads(reel_context *context, int num_threads)
+{
+    if (!context || context->status != REEL_OK)
+        return reel_context_status(context);
+    if (num_threads < 1 || num_threads > MAX_THREADS)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "set_num_threads: %d is outside 1..%d", num_threads,
+                         MAX_THREADS);
+    context->num_threads = num_threads;
+    return REEL_OK;
+}
+
+int reel_get_num_threads(const reel_context *context)
+{
+    return context ? context->num_threads : 0;
+}
+
+bool reel_threads_deterministic(void)
+{
+    return reel_kern_blas_is_serial();
+}
+
+reel_memory_statistics reel_memory(const reel_context *context)
+{
+    return context ? context->memory.statistics : (reel_memory_statistics){0, 0, 0};
+}

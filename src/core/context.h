@@ -1,0 +1,28 @@
+/* What a context holds. */
+#ifndef REEL_CORE_CONTEXT_H
+#define REEL_CORE_CONTEXT_H
+
+#include "base/memory.h"
+#include "base/scratch.h"
+#include "core/random.h"
+
+#include <reel/context.h>
+
+struct reel_context {
+    struct reel_memory memory;
+    struct reel_scratch scratch; /* shared by the tapes and optimizers of this context */
+    struct reel_generator generator;
+    uint64_t dropout_draws; /* how many masks were drawn since the seed */
+    uint32_t last_generation;
+    int num_threads;
+    reel_status status;
+    char error[512];
+};
+
+/* reel_fail with out of memory, naming what was to be allocated. */
+reel_status reel_fail_memory(reel_context *context, const char *what, size_t size);
+
+/* A generation number that no tape of this context had before. */
+uint32_t reel_next_generation(reel_context *context);
+
+#endif

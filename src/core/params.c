@@ -1,0 +1,212 @@
+#include "core/params.h"
+
+#include "base/checked.h"
+#include "core/tape.h"
+
+#include <string.h>
+
+reel_params *reel_params_new(reel_context *context)
+{
+    if (!context || context->status != REEL_OK)
+        return NULL;
+    reel_params *params = reel_allocate_zeroed(&context->memory, sizeof *params);
+    if (!params) {
+        reel_fail_memory(context, "a param set", sizeof *params);
+        return NULL;
+    }
+    params->context = context;
+    return params;
+}
+
+static void free_param(struct reel_memory *memory, reel_param *param)
+{
+    reel_free(memory, param->name);
+    reel_free(memory, param->data);
+    reel_free(memory, param->grad);
+    reel_free(memory, param->kept_rows);
+    reel_free(memory, param->kept_values);
+    reel_free(memory, param);
+}
+
+void reel_params_free(reel_params *params)
+{
+    if (!params)
+        return;
+    reel_zero_grad(params);
+    struct reel_memory *memory = &params->context->memory;
+    for (int64_t i = 0; i < params->count; i++)
+        free_param(memory, params->params[i]);
+    reel_free(memory, params->params);
+    reel_free(memory, params);
+}
+
+reel_context *reel_params_context(const reel_params *params)
+{
+    return params ? params->context : NULL;
+}
+
+reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
+                           reel_shape shape)
+{
+    if (!params || params->context->status != REEL_OK)
+        return NULL;
+    reel_context *c = params->context;
+    int64_t numel = reel_shape_numel(&shape);
+    if (!name || !*name)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "param: the name is empty");
+    else if (reel_params_find(params, name))
+        reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": the set has one of this name already", name);
+    else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL)
+        reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only buffers may be %s", name, reel_dtype_name(dtype));
+    else if (numel < 0)
+        reel_fail(c, REEL_ERROR_SHAPE, "param \"%s\": a size is negative, or the shape is too large", name);
+    if (c->status != REEL_OK)
+        return NULL;
+
+    size_t bytes;
+    if (!reel_multiply_size(numel, reel_dtype_size(dtype), &bytes))
+        bytes = SIZE_MAX;
+    reel_param *param = reel_allocate_zeroed(&c->memory, sizeof *param);
+    if (param) {
+        param->name = reel_allocate(&c->memory, strlen(name) + 1);
+        param->data = reel_allocate_zeroed(&c->memory, bytes);
+        if (!param->name || !param->data ||
+            !reel_grow(&c->memory, (void **)&params->params, params->count, &params->capacity, params->count + 1,
+                       sizeof(reel_param *))) {
+            free_param(&c->memory, param);
+            param = NULL;
+        }
+    }
+    if (!param) {
+        reel_fail(c, REEL_ERROR_OUT_OF_MEMORY, "out of memory: param \"%s\" needs %zu bytes", name, bytes);
+        return NULL;
+    }
+    strcpy(param->name, name);
+    param->set = params;
+    param->kind = kind;
+    param->dtype = dtype;
+    param->shape = shape;
+    param->numel = numel;
+    param->pending_end = &param->pending;
+    params->params[params->count++] = param;
+    return param;
+}
+
+int reel_params_count(const reel_params *params)
+{
+    return params ? (int)params->count : 0;
+}
+
+reel_param *reel_params_at(const reel_params *params, int i)
+{
+    return params && i >= 0 && i < params->count ? params->params[i] : NULL;
+}
+
+reel_param *reel_params_find(const reel_params *params, const char *name)
+{
+    for (int64_t i = 0; params && name && i < params->count; i++)
+        if (strcmp(params->params[i]->name, name) == 0)
+            return params->params[i];
+    return NULL;
+}
+
+const char *reel_param_name(const reel_param *param)
+{
+    return param ? param->name : "";
+}
+
+reel_param_kind reel_param_get_kind(const reel_param *param)
+{
+    return param ? param->kind : REEL_PARAM_BUFFER;
+}
+
+reel_dtype reel_param_dtype(const reel_param *param)
+{
+    return param ? param->dtype : REEL_REAL;
+}
+
+const reel_shape *reel_param_shape(const reel_param *param)
+{
+    return param ? &param->shape : NULL;
+}
+
+const void *reel_param_data(const reel_param *param)
+{
+    return param ? param->data : NULL;
+}
+
+void *reel_param_write(reel_param *param)
+{
+    if (!param)
+        return NULL;
+    param->version++;
+    return param->data;
+}
+
+reel_status reel_param_set(reel_param *param, const void *data)
+{
+    if (!param || param->set->context->status != REEL_OK)
+        return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
+    if (!data)
+        return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": set from NULL", param->name);
+    memcpy(reel_param_write(param), data, (size_t)param->numel * reel_dtype_size(param->dtype));
+    return REEL_OK;
+}
+
+reel_status reel_param_set_kind(reel_param *param, reel_param_kind kind)
+{
+    if (!param || param->set->context->status != REEL_OK)
+        return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
+    if (kind == REEL_PARAM_BUFFER || param->kind == REEL_PARAM_BUFFER)
+        return reel_fail(param->set->context, REEL_ERROR_ARGUMENT,
+                         "param \"%s\": buffers and params do not change into each other", param->name);
+    param->kind = kind;
+    return REEL_OK;
+}
+
+reel_status reel_param_set_sparse(reel_param *param, bool sparse)
+{
+    if (!param || param->set->context->status != REEL_OK)
+        return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
+    if (sparse && (param->kind == REEL_PARAM_BUFFER || param->shape.ndim < 1))
+        return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": has no rows to be sparse in",
+                         param->name);
+    param->sparse = sparse;
+    return REEL_OK;
+}
+
+bool reel_param_sparse(const reel_param *param)
+{
+    return param && param->sparse;
+}
+
+int64_t reel_param_rows(const reel_param *param)
+{
+    return param->shape.ndim > 0 ? param->shape.dim[0] : 1;
+}
+
+int64_t reel_param_columns(const reel_param *param)
+{
+    int64_t rows = reel_param_rows(param);
+    return rows > 0 ? param->numel / rows : 0;
+}
+
+reel_status reel_params_copy(reel_params *to, const reel_params *from)
+{
+    if (!to || to->context->status != REEL_OK)
+        return to ? to->context->status : REEL_ERROR_ARGUMENT;
+    if (!from)
+        return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: there is nothing to copy from");
+    if (to->count != from->count)
+        return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: one set has %lld params, the other %lld",
+                         (long long)from->count, (long long)to->count);
+    for (int64_t i = 0; i < from->count; i++) {
+        const reel_param *a = from->params[i], *b = reel_params_find(to, a->name);
+        if (!b || b->dtype != a->dtype || !reel_shape_equal(&a->shape, &b->shape))
+            return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: \"%s\" %s", a->name,
+                             b ? "has another shape or type" : "is missing");
+    }
+    for (int64_t i = 0; i < from->count; i++)
+        reel_param_set(reel_params_find(to, from->params[i]->name), from->params[i]->data);
+    return REEL_OK;
+}

@@ -1,0 +1,86 @@
+/* What a param set holds, and the row-sparse gradients of its params. */
+#ifndef REEL_CORE_PARAMS_H
+#define REEL_CORE_PARAMS_H
+
+#include "core/context.h"
+#include "kern/rows.h"
+
+#include <reel/params.h>
+
+/* What one embedding lookup contributed to a param's gradient in a backward pass. Lives in the tape's arena; the
+ * gradient rows are held in scratch by `block`. */
+struct reel_rows {
+    const int64_t *indices; /* -1: skipped */
+    int64_t count, stride;
+    const reel_real *data;
+    void *block;
+    struct reel_rows *next;
+};
+
+/* The contributions of one backward pass, in order. */
+struct reel_row_pass {
+    struct reel_rows *rows;
+    struct reel_row_pass *next;
+};
+
+struct reel_param {
+    reel_params *set;
+    char *name;
+    reel_param_kind kind;
+    reel_dtype dtype;
+    reel_shape shape;
+    int64_t numel;
+    void *data;
+    uint32_t version; /* counts changes of the data */
+
+    uint32_t leaf_generation, leaf_number, leaf_version; /* the var that stands for it, if still good */
+
+    bool sparse;
+    bool has_grad; /* grad holds the gradient */
+    reel_real *grad;
+    struct reel_sink *claim; /* during a backward: the sink that sums into grad */
+
+    /* A row-sparse gradient: what was summed and kept, then passes that are pending on a tape. */
+    int64_t kept_count, kept_rows_capacity, kept_values_capacity;
+    int64_t *kept_rows;     /* ascending */
+    reel_real *kept_values; /* [kept_count, columns] */
+    struct reel_row_pass *pending, **pending_end;
+    struct reel_tape *pending_tape;
+    struct reel_param *next_pending; /* of the same tape */
+};
+
+struct reel_params {
+    reel_context *context;
+    struct reel_param **params;
+    int64_t count, capacity;
+    bool gradients_incomplete; /* a backward failed half-way */
+};
+
+/* Rows and columns of a param seen as a table: axis 0, and the rest. */
+int64_t reel_param_rows(const reel_param *param);
+int64_t reel_param_columns(const reel_param *param);
+
+/* The param's grad array, allocated at first need; NULL with the error recorded. */
+reel_real *reel_param_grad_buffer(reel_param *param);
+
+/* Hands the contributions of one backward pass to the param. `pass` and what it points to live until the tape's reset;
+ * the param takes over one hold on each block, also when it fails. */
+reel_status reel_param_add_pass(reel_param *param, struct reel_tape *tape, struct reel_row_pass *pass);
+
+/* Whether the param has a row-sparse gradient, kept or pending. */
+bool reel_param_has_rows(const reel_param *param);
+
+/* Sums what is pending into kept_rows and kept_values. On failure nothing is lost and it can be called again. */
+reel_status reel_param_keep_rows(reel_param *param);
+
+/* Turns the row-sparse gradient, if any, into a dense one. */
+reel_status reel_param_densify(reel_param *param);
+
+/* Releases what contributions hold. */
+void reel_rows_release(reel_context *context, struct reel_rows *rows);
+
+/* Called by the tape: before its memory goes, pending gradients move into their params; dropped when they cannot. */
+reel_status reel_params_keep_pending(struct reel_tape *tape);
+void reel_params_drop_pending(struct reel_tape *tape);
+
+#endif

@@ -1,0 +1,69 @@
+#include "base/checked.h"
+
+#include <reel/types.h>
+
+reel_shape reel_shape_make(int ndim, const int64_t *dim)
+{
+    reel_shape shape = {.ndim = ndim};
+    for (int i = 0; dim && i < ndim && i < REEL_MAX_NDIM; i++)
+        shape.dim[i] = dim[i];
+    return shape;
+}
+
+int64_t reel_shape_numel(const reel_shape *shape)
+{
+    if (shape->ndim < 0 || shape->ndim > REEL_MAX_NDIM)
+        return -1;
+    /* Zero sizes are looked for first: [2^40, 2^40, 0] has no elements and is no overflow. */
+    for (int i = 0; i < shape->ndim; i++)
+        if (shape->dim[i] < 0)
+            return -1;
+    for (int i = 0; i < shape->ndim; i++)
+        if (shape->dim[i] == 0)
+            return 0;
+    int64_t numel = 1;
+    for (int i = 0; i < shape->ndim; i++)
+        if (!reel_multiply_int64(numel, shape->dim[i], &numel))
+            return -1;
+    return numel;
+}
+
+bool reel_shape_equal(const reel_shape *a, const reel_shape *b)
+{
+    if (a->ndim != b->ndim)
+        return false;
+    for (int i = 0; i < a->ndim; i++)
+        if (a->dim[i] != b->dim[i])
+            return false;
+    return true;
+}
+
+size_t reel_dtype_size(reel_dtype dtype)
+{
+    switch (dtype) {
+    case REEL_REAL:
+        return sizeof(reel_real);
+    case REEL_INT64:
+        return sizeof(int64_t);
+    case REEL_INT32:
+        return sizeof(int32_t);
+    case REEL_BOOL:
+        return sizeof(bool);
+    }
+    return 0;
+}
+
+const char *reel_dtype_name(reel_dtype dtype)
+{
+    switch (dtype) {
+    case REEL_REAL:
+        return sizeof(reel_real) == sizeof(float) ? "float32" : "float64";
+    case REEL_INT64:
+        return "int64";
+    case REEL_INT32:
+        return "int32";
+    case REEL_BOOL:
+        return "bool";
+    }
+    return "unknown";
+}

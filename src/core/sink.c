@@ -1,0 +1,241 @@
+#include "core/sink.h"
+
+#include "core/rows.h"
+#include "kern/copy.h"
+#include "kern/sum_to.h"
+
+reel_gradient reel_sink_gradient(const struct reel_sink *sink)
+{
+    return (reel_gradient){sink->data, sink->rows, sink->cols, sink->stride, sink->block};
+}
+
+static struct reel_scratch *scratch_of(const struct reel_sink *sink)
+{
+    return &sink->pass->tape->context->scratch;
+}
+
+static size_t sink_bytes(const struct reel_sink *sink)
+{
+    return (size_t)sink->node->array.numel * sizeof(reel_real);
+}
+
+static void set_contiguous(struct reel_sink *sink, reel_real *data, void *block, bool owned)
+{
+    sink->data = data;
+    sink->block = block;
+    sink->rows = 1;
+    sink->cols = sink->stride = sink->node->array.numel;
+    sink->owned = owned;
+}
+
+static reel_real *allocate_block(struct reel_sink *sink)
+{
+    reel_real *block = reel_scratch_allocate(scratch_of(sink), sink_bytes(sink));
+    if (!block)
+        reel_fail_memory(sink->pass->tape->context, "a gradient", sink_bytes(sink));
+    return block;
+}
+
+/* Replaces shared data by a copy. */
+static reel_status copy_shared(struct reel_sink *sink)
+{
+    reel_real *copy = allocate_block(sink);
+    if (!copy)
+        return sink->pass->tape->context->status;
+    reel_kern_copy_rows(sink->rows, sink->cols, sink->data, sink->stride, copy, sink->cols);
+    reel_scratch_release(scratch_of(sink), sink->block);
+    set_contiguous(sink, copy, copy, true);
+    return REEL_OK;
+}
+
+reel_real *reel_sink_target(struct reel_sink *sink, bool *add)
+{
+    if (sink->data) {
+        if (!sink->owned && copy_shared(sink) != REEL_OK)
+            return NULL;
+        *add = true;
+        return sink->data;
+    }
+    reel_param *param = sink->node->param;
+    reel_real *data, *block = NULL;
+    if (sink->pass->into_params && sink->node->is_param && !param->has_grad && !param->claim &&
+        !reel_param_has_rows(param)) {
+        data = reel_param_grad_buffer(param);
+        if (data)
+            param->claim = sink;
+    } else {
+        data = block = allocate_block(sink);
+    }
+    if (!data)
+        return NULL;
+    set_contiguous(sink, data, block, true);
+    *add = false;
+    return data;
+}
+
+reel_status reel_sink_add(struct reel_sink *sink, const reel_real *values)
+{
+    bool add;
+    reel_real *target = reel_sink_target(sink, &add);
+    if (!target)
+        return sink->pass->tape->context->status;
+    int64_t n = sink->node->array.numel;
+    int threads = sink->pass->tape->context->num_threads;
+    if (add)
+        reel_kern_add_to(n, values, target, threads);
+    else
+        reel_kern_copy(n, values, target, threads);
+    return REEL_OK;
+}
+
+reel_status reel_sink_add_broadcast(struct reel_sink *sink, const reel_real *values, const reel_shape *from)
+{
+    if (reel_shape_equal(from, &sink->node->array.shape))
+        return reel_sink_add(sink, values);
+    bool add;
+    reel_real *target = reel_sink_target(sink, &add);
+    if (!target)
+        return sink->pass->tape->context->status;
+    reel_kern_sum_to(from, values, &sink->node->array.shape, target, add, sink->pass->tape->context->num_threads);
+    return REEL_OK;
+}
+
+reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradient)
+{
+    bool param = sink->pass->into_params && sink->node->is_param;
+    if (!sink->data && !param) {
+        sink->data = (reel_real *)(uintptr_t)gradient->data; /* read only while owned is false */
+        sink->rows = gradient->rows;
+        sink->cols = gradient->cols;
+        sink->stride = gradient->stride;
+        sink->block = gradient->block;
+        sink->owned = false;
+        reel_scratch_hold(gradient->block);
+        return REEL_OK;
+    }
+    bool add;
+    reel_real *target = reel_sink_target(sink, &add);
+    if (!target)
+        return sink->pass->tape->context->status;
+    if (add)
+        reel_kern_add_rows_to(gradient->rows, gradient->cols, gradient->data, gradient->stride, target, gradient->cols);
+    else
+        reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, target, gradient->cols);
+    return REEL_OK;
+}
+
+reel_status reel_sink_rows(struct reel_sink *sink, const int64_t *indices, const reel_gradient *gradient)
+{
+    reel_tape *tape = sink->pass->tape;
+    struct reel_rows *rows = reel_arena_allocate(&tape->arena, sizeof *rows);
+    if (!rows)
+        return reel_fail_memory(tape->context, "a row gradient", sizeof *rows);
+    *rows = (struct reel_rows){indices, gradient->rows, gradient->stride, gradient->data, gradient->block, NULL};
+    reel_scratch_hold(gradient->block);
+    if (!sink->lists)
+        sink->lists_end = &sink->lists;
+    *sink->lists_end = rows;
+    sink->lists_end = &rows->next;
+    return REEL_OK;
+}
+
+reel_status reel_sink_densify(struct reel_sink *sink)
+{
+    if (!sink->lists)
+        return REEL_OK;
+    reel_context *c = sink->pass->tape->context;
+    struct reel_row_groups groups;
+    bool add;
+    reel_real *target = NULL;
+    reel_status status = reel_row_groups_make(c, sink->lists, &groups);
+    if (status == REEL_OK && (target = reel_sink_target(sink, &add))) {
+        const reel_shape *shape = &sink->node->array.shape;
+        int64_t rows = shape->ndim > 0 ? shape->dim[0] : 1;
+        if (rows > 0)
+            reel_row_groups_scatter(&groups, rows, sink->node->array.numel / rows, add, target);
+        reel_rows_release(c, sink->lists);
+        sink->lists = NULL;
+    }
+    reel_row_groups_release(c, &groups);
+    return c->status;
+}
+
+reel_status reel_sink_make_contiguous(struct reel_sink *sink)
+{
+    if (sink->data && sink->stride != sink->cols && sink->rows > 1)
+        return copy_shared(sink);
+    return REEL_OK;
+}
+
+void reel_sink_release(struct reel_sink *sink)
+{
+    reel_scratch_release(scratch_of(sink), sink->block);
+    reel_rows_release(sink->pass->tape->context, sink->lists);
+    sink->data = NULL;
+    sink->block = NULL;
+    sink->lists = NULL;
+}
+
+/* Row contributions that may stay rows go to the param as they are. */
+static reel_status commit_rows(struct reel_sink *sink)
+{
+    reel_tape *tape = sink->pass->tape;
+    struct reel_row_pass *pass = reel_arena_allocate(&tape->arena, sizeof *pass);
+    if (!pass)
+        return reel_fail_memory(tape->context, "a row gradient", sizeof *pass);
+    pass->rows = sink->lists;
+    sink->lists = NULL;
+    return reel_param_add_pass(sink->node->param, tape, pass);
+}
+
+reel_status reel_sink_commit(struct reel_sink *sink)
+{
+    reel_tape *tape = sink->pass->tape;
+    reel_param *param = sink->node->param;
+    if (sink->lists && param->sparse && !sink->data && !param->has_grad && !param->claim)
+        return commit_rows(sink);
+    if (param->sparse)
+        tape->statistics.densified++;
+    if (reel_sink_densify(sink) != REEL_OK)
+        return tape->context->status;
+    if (param->claim == sink) {
+        param->claim = NULL;
+        param->has_grad = true;
+        return REEL_OK;
+    }
+    if (reel_param_densify(param) != REEL_OK)
+        return tape->context->status;
+    if (!param->has_grad && !param->claim) {
+        /* Nothing was there, yet the sum could not be made in place: the param's rows were in the way. */
+        if (!reel_param_grad_buffer(param))
+            return tape->context->status;
+        reel_kern_copy_rows(sink->rows, sink->cols, sink->data, sink->stride, param->grad, sink->cols);
+        param->has_grad = true;
+        return REEL_OK;
+    }
+    /* claim: another var of this tape stands for the same param, from before it changed. */
+    reel_kern_add_rows_to(sink->rows, sink->cols, sink->data, sink->stride, param->grad, sink->cols);
+    return REEL_OK;
+}
+
+void *reel_pass_temporary(struct reel_pass *pass, size_t size)
+{
+    reel_context *c = pass->tape->context;
+    void **block = size <= SIZE_MAX - REEL_ALIGNMENT ? reel_scratch_allocate(&c->scratch, size + REEL_ALIGNMENT) : NULL;
+    if (!block) {
+        reel_fail_memory(c, "a temporary", size);
+        return NULL;
+    }
+    *block = pass->temporary;
+    pass->temporary = block;
+    return (char *)block + REEL_ALIGNMENT;
+}
+
+void reel_pass_release_temporary(struct reel_pass *pass)
+{
+    while (pass->temporary) {
+        void *block = pass->temporary;
+        pass->temporary = *(void **)block;
+        reel_scratch_release(&pass->tape->context->scratch, block);
+    }
+}

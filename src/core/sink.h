@@ -1,0 +1,59 @@
+/* Sinks: where the gradient of a var is summed during a first-order pass. This file owns every rule of summing. */
+#ifndef REEL_CORE_SINK_H
+#define REEL_CORE_SINK_H
+
+#include "core/params.h"
+#include "core/tape.h"
+
+/* One first-order pass. */
+struct reel_pass {
+    reel_tape *tape;
+    struct reel_sink *sinks; /* one per var up to the root */
+    bool into_params;        /* params' gradients go into the params (reel_backward), not into vars (reel_grad) */
+    void *temporary;         /* scratch blocks to release when the rule at hand returns, linked */
+};
+
+struct reel_sink {
+    struct reel_pass *pass;
+    struct reel_node *node;
+    reel_real *data; /* the sum so far: [rows, cols], rows `stride` apart; NULL: nothing yet */
+    int64_t rows, cols, stride;
+    void *block;                       /* the scratch block that data lies in, or NULL */
+    struct reel_rows *lists, **lists_end; /* row contributions, not yet summed */
+    bool needed;                       /* the pass wants the gradient of this var, or goes through it */
+    bool target;                       /* it was asked for: kept until the end */
+    bool owned;                        /* data is this sink's own, and contiguous; else it is shared, read only */
+};
+
+/* Whether anything reached the sink. */
+static inline bool reel_sink_is_empty(const struct reel_sink *sink)
+{
+    return !sink->data && !sink->lists;
+}
+
+/* The sum as a gradient; row contributions must have been summed. */
+reel_gradient reel_sink_gradient(const struct reel_sink *sink);
+
+/* Sums row contributions into data. */
+reel_status reel_sink_densify(struct reel_sink *sink);
+
+/* Makes data contiguous (it may stay shared). */
+reel_status reel_sink_make_contiguous(struct reel_sink *sink);
+
+/* Adds `values`, contiguous elements of the var's shape. */
+reel_status reel_sink_add(struct reel_sink *sink, const reel_real *values);
+
+/* Adds `values` of shape `from`, a broadcast of the var's shape, summed back to the var's shape. */
+reel_status reel_sink_add_broadcast(struct reel_sink *sink, const reel_real *values, const reel_shape *from);
+
+/* Gives up what the sink holds. */
+void reel_sink_release(struct reel_sink *sink);
+
+/* The param's sink is complete: commits the sum to the param. */
+reel_status reel_sink_commit(struct reel_sink *sink);
+
+/* Scratch until the rule at hand returns; NULL with the error recorded. */
+void *reel_pass_temporary(struct reel_pass *pass, size_t size);
+void reel_pass_release_temporary(struct reel_pass *pass);
+
+#endif

@@ -1,0 +1,273 @@
+#include "core/tape.h"
+
+#include "base/checked.h"
+#include "core/params.h"
+
+#include <math.h>
+
+reel_tape *reel_tape_new(reel_context *context)
+{
+    if (!context || context->status != REEL_OK)
+        return NULL;
+    reel_tape *tape = reel_allocate_zeroed(&context->memory, sizeof *tape);
+    if (!tape) {
+        reel_fail_memory(context, "a tape", sizeof *tape);
+        return NULL;
+    }
+    tape->context = context;
+    tape->generation = reel_next_generation(context);
+    reel_arena_init(&tape->arena, &context->memory);
+    return tape;
+}
+
+void reel_tape_free(reel_tape *tape)
+{
+    if (!tape)
+        return;
+    reel_params_drop_pending(tape);
+    reel_arena_free(&tape->arena);
+    reel_free(&tape->context->memory, tape->nodes);
+    reel_free(&tape->context->memory, tape);
+}
+
+reel_context *reel_tape_context(const reel_tape *tape)
+{
+    return tape ? tape->context : NULL;
+}
+
+reel_status reel_tape_reset(reel_tape *tape)
+{
+    if (!tape)
+        return REEL_ERROR_ARGUMENT;
+    /* A failure of the step must not keep pending row gradients from being saved, so it is set aside meanwhile. */
+    reel_status status = tape->context->status;
+    reel_clear_error(tape->context);
+    reel_status saved = reel_params_keep_pending(tape);
+    if (saved != REEL_OK)
+        return saved; /* nothing is lost: free some memory and call again */
+    tape->count = 0;
+    tape->no_grad = 0;
+    tape->generation = reel_next_generation(tape->context);
+    reel_arena_reset(&tape->arena);
+    reel_scratch_merge(&tape->context->scratch);
+    return status;
+}
+
+void reel_no_grad_begin(reel_tape *tape)
+{
+    if (tape)
+        tape->no_grad++;
+}
+
+void reel_no_grad_end(reel_tape *tape)
+{
+    if (tape && tape->no_grad > 0)
+        tape->no_grad--;
+}
+
+struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who)
+{
+    if (!tape || tape->context->status != REEL_OK)
+        return NULL;
+    if (v.generation == tape->generation && v.number < tape->count)
+        return tape->nodes[v.number];
+    if (reel_is_null(v))
+        reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the var is null", who);
+    else
+        reel_fail(tape->context, REEL_ERROR_STALE,
+                  "%s: var %u of generation %u is not on this tape (generation %u, %lld vars): it was kept across a "
+                  "reset, or belongs to another tape",
+                  who, v.number, v.generation, tape->generation, (long long)tape->count);
+    return NULL;
+}
+
+struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
+                                reel_var *v)
+{
+    *v = reel_null();
+    if (!tape || tape->context->status != REEL_OK)
+        return NULL;
+    int64_t numel = reel_shape_numel(shape);
+    if (numel < 0) {
+        if (shape->ndim < 0 || shape->ndim > REEL_MAX_NDIM)
+            reel_fail(tape->context, REEL_ERROR_SHAPE, "%s: %d axes, at most %d are possible", who, shape->ndim,
+                      REEL_MAX_NDIM);
+        else
+            reel_fail(tape->context, REEL_ERROR_SHAPE, "%s: a size is negative or the shape has too many elements",
+                      who);
+        return NULL;
+    }
+    struct reel_node *node = NULL;
+    if (tape->count < UINT32_MAX && reel_grow(&tape->context->memory, (void **)&tape->nodes, tape->count,
+                                              &tape->capacity, tape->count + 1, sizeof *tape->nodes))
+        node = reel_arena_allocate(&tape->arena, sizeof *node);
+    if (!node) {
+        reel_fail_memory(tape->context, who, sizeof *node);
+        return NULL;
+    }
+    node->array.data = NULL;
+    node->array.dtype = dtype;
+    node->array.numel = numel;
+    node->array.shape = *shape;
+    node->call = NULL;
+    node->output = 0;
+    node->version = 0;
+    node->param = NULL;
+    node->is_param = false;
+    node->hooks = NULL;
+    *v = (reel_var){(uint32_t)tape->count, tape->generation};
+    tape->nodes[tape->count++] = node;
+    return node;
+}
+
+struct reel_node *reel_tape_add_array(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
+                                      reel_var *v)
+{
+    struct reel_arena_mark mark = {0};
+    if (tape)
+        mark = reel_arena_mark(&tape->arena);
+    struct reel_node *node = reel_tape_add(tape, dtype, shape, who, v);
+    if (!node)
+        return NULL;
+    size_t bytes;
+    if (!reel_multiply_size(node->array.numel, reel_dtype_size(dtype), &bytes))
+        bytes = SIZE_MAX;
+    node->array.data = reel_arena_allocate(&tape->arena, bytes);
+    if (!node->array.data) {
+        tape->count--;
+        reel_arena_rewind(&tape->arena, mark);
+        *v = reel_null();
+        reel_fail_memory(tape->context, who, bytes);
+        return NULL;
+    }
+    return node;
+}
+
+reel_var reel_tape_wrap(reel_tape *tape, const void *data, reel_dtype dtype, const reel_shape *shape)
+{
+    reel_var v;
+    struct reel_node *node = reel_tape_add(tape, dtype, shape, "a view", &v);
+    if (node)
+        node->array.data = (void *)(uintptr_t)data;
+    return v;
+}
+
+const void *reel_data(reel_tape *tape, reel_var v)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "data");
+    return node ? node->array.data : NULL;
+}
+
+static const void *data_of_type(reel_tape *tape, reel_var v, reel_dtype dtype, const char *who)
+{
+    struct reel_node *node = reel_tape_node(tape, v, who);
+    if (!node)
+        return NULL;
+    if (node->array.dtype != dtype) {
+        reel_fail(tape->context, REEL_ERROR_DTYPE, "%s: the var has element type %s", who,
+                  reel_dtype_name(node->array.dtype));
+        return NULL;
+    }
+    return node->array.data;
+}
+
+const reel_real *reel_data_real(reel_tape *tape, reel_var v)
+{
+    return data_of_type(tape, v, REEL_REAL, "data_real");
+}
+
+const int64_t *reel_data_int64(reel_tape *tape, reel_var v)
+{
+    return data_of_type(tape, v, REEL_INT64, "data_int64");
+}
+
+reel_dtype reel_dtype_of(reel_tape *tape, reel_var v)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "dtype_of");
+    return node ? node->array.dtype : REEL_REAL;
+}
+
+reel_shape reel_shape_of(reel_tape *tape, reel_var v)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "shape_of");
+    return node ? node->array.shape : (reel_shape){.ndim = -1};
+}
+
+int64_t reel_size(reel_tape *tape, reel_var v, int axis)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "size");
+    if (!node)
+        return -1;
+    int ndim = node->array.shape.ndim;
+    if (axis < -ndim || axis >= ndim) {
+        reel_fail(tape->context, REEL_ERROR_ARGUMENT, "size: axis %d is outside %d..%d", axis, -ndim, ndim - 1);
+        return -1;
+    }
+    return node->array.shape.dim[axis < 0 ? axis + ndim : axis];
+}
+
+int64_t reel_numel(reel_tape *tape, reel_var v)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "numel");
+    return node ? node->array.numel : -1;
+}
+
+double reel_item(reel_tape *tape, reel_var v)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "item");
+    if (!node)
+        return NAN;
+    if (node->array.numel != 1) {
+        reel_fail(tape->context, REEL_ERROR_SHAPE, "item: the var has %lld elements, not 1",
+                  (long long)node->array.numel);
+        return NAN;
+    }
+    switch (node->array.dtype) {
+    case REEL_REAL:
+        return *(const reel_real *)node->array.data;
+    case REEL_INT64:
+        return (double)*(const int64_t *)node->array.data;
+    case REEL_INT32:
+        return *(const int32_t *)node->array.data;
+    case REEL_BOOL:
+        return *(const bool *)node->array.data;
+    }
+    return NAN;
+}
+
+reel_var reel_detach(reel_tape *tape, reel_var v)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "detach");
+    if (!node)
+        return reel_null();
+    reel_var detached = reel_tape_wrap(tape, node->array.data, node->array.dtype, &node->array.shape);
+    if (!reel_is_null(detached)) {
+        tape->nodes[detached.number]->param = node->param;
+        tape->nodes[detached.number]->version = node->version;
+    }
+    return detached;
+}
+
+reel_status reel_register_hook(reel_tape *tape, reel_var v, reel_hook hook, void *user)
+{
+    struct reel_node *node = reel_tape_node(tape, v, "register_hook");
+    if (!node)
+        return reel_context_status(reel_tape_context(tape));
+    if (!hook || node->array.dtype != REEL_REAL)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "register_hook: %s",
+                         hook ? "the var is not real, it gets no gradient" : "hook is NULL");
+    struct reel_node_hook *entry = reel_arena_allocate(&tape->arena, sizeof *entry);
+    if (!entry)
+        return reel_fail_memory(tape->context, "register_hook", sizeof *entry);
+    *entry = (struct reel_node_hook){hook, user, NULL};
+    struct reel_node_hook **last = &node->hooks;
+    while (*last)
+        last = &(*last)->next;
+    *last = entry;
+    return REEL_OK;
+}
+
+reel_tape_statistics reel_tape_stats(const reel_tape *tape)
+{
+    return tape ? tape->statistics : (reel_tape_statistics){0, 0, 0, 0, 0};
+}

@@ -1,0 +1,54 @@
+/* What a tape holds. */
+#ifndef REEL_CORE_TAPE_H
+#define REEL_CORE_TAPE_H
+
+#include "base/arena.h"
+#include "core/context.h"
+
+#include <reel/op.h>
+#include <reel/tape.h>
+
+struct reel_node_hook {
+    reel_hook function;
+    void *user;
+    struct reel_node_hook *next;
+};
+
+/* A var. */
+struct reel_node {
+    reel_array array;
+    const reel_call *call; /* what computed it; NULL for leaves and constants */
+    int output;            /* which output of the call it is */
+    uint32_t version;      /* of the param when it was recorded */
+    reel_param *param;     /* the param whose memory the data is; set for aliases too */
+    bool is_param;         /* the param itself: where its gradient is summed */
+    struct reel_node_hook *hooks;
+};
+
+struct reel_tape {
+    reel_context *context;
+    struct reel_arena arena;
+    struct reel_node **nodes; /* by number; each lives in the arena */
+    int64_t count, capacity;
+    uint32_t generation;
+    int no_grad;         /* depth of the scopes */
+    reel_param *pending; /* params whose row gradients point into this tape */
+    reel_tape_statistics statistics;
+};
+
+/* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
+ * already has an error. */
+struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who);
+
+/* A new node of a known shape without data, and its var. NULL when memory ran out or the error is set. */
+struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
+                                reel_var *v);
+
+/* reel_tape_add with memory for the elements. */
+struct reel_node *reel_tape_add_array(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
+                                      reel_var *v);
+
+/* A constant whose data is elsewhere and outlives the tape's step. */
+reel_var reel_tape_wrap(reel_tape *tape, const void *data, reel_dtype dtype, const reel_shape *shape);
+
+#endif

@@ -1,0 +1,46 @@
+#include "kern/copy.h"
+
+#include "base/clones.h"
+#include "kern/parallel.h"
+
+#include <string.h>
+
+REEL_CLONES
+static void add_block(int64_t n, const reel_real *restrict from, reel_real *restrict to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
+void reel_kern_copy(int64_t n, const reel_real *from, reel_real *to, int threads)
+{
+    (void)threads; /* one core saturates the memory that a copy of this size touches */
+    if (n > 0)
+        memcpy(to, from, (size_t)n * sizeof *to);
+}
+
+void reel_kern_add_to(int64_t n, const reel_real *from, reel_real *to, int threads)
+{
+    int64_t blocks = reel_blocks(n);
+#pragma omp parallel for num_threads(threads) if (blocks > 1 && threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t first = b * REEL_BLOCK, left = n - first;
+        add_block(left < REEL_BLOCK ? left : REEL_BLOCK, from + first, to + first);
+    }
+}
+
+void reel_kern_copy_rows(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,
+                         int64_t to_stride)
+{
+    if (cols == 0)
+        return;
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(to + i * to_stride, from + i * from_stride, (size_t)cols * sizeof *to);
+}
+
+void reel_kern_add_rows_to(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,
+                           int64_t to_stride)
+{
+    for (int64_t i = 0; i < rows; i++)
+        add_block(cols, from + i * from_stride, to + i * to_stride);
+}

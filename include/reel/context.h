@@ -59,8 +59,12 @@ REEL_API reel_status reel_set_rng_state(reel_context *context, const unsigned ch
 REEL_API reel_status reel_set_num_threads(reel_context *context, int num_threads);
 REEL_API int reel_get_num_threads(const reel_context *context);
 
-/* Whether the BLAS in use starts no threads of its own (Debian's libopenblas0-serial): then results have the same bits
- * for any number of threads. With a threaded OpenBLAS they are still right, but may differ in the last digits. */
+/* Whether results have the same bits for any number of threads. It takes a BLAS that computes each call on the calling
+ * thread: making a context tells OpenBLAS on pthreads (Debian's libopenblas0-pthread) to use one thread, in the whole
+ * process, since reel calls it from threads of its own. Serial OpenBLAS (0.3.21) is not safe for calls side by side and
+ * gets one at a time, which is right but slow. OpenBLAS on OpenMP keeps threads of its own: results are right, but may
+ * differ in the last digits between numbers of threads, and this returns false, as it does when somebody turns the
+ * threads of OpenBLAS on again. */
 REEL_API bool reel_threads_deterministic(void);
 
 /* Memory that the context holds now, the most it ever held, and how often it asked the allocator. */

@@ -140,7 +140,7 @@ int reel_get_num_threads(const reel_context *context)
 
 bool reel_threads_deterministic(void)
 {
-    return reel_kern_blas_is_serial();
+    return reel_kern_blas_calls() != REEL_BLAS_ON_OWN_THREADS;
 }
 
 reel_memory_statistics reel_memory(const reel_context *context)

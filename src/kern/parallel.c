@@ -1,5 +1,7 @@
 #include "kern/parallel.h"
 
+#include "kern/gemm.h"
+
 #include <cblas.h>
 #include <omp.h>
 
@@ -8,17 +10,31 @@ int reel_kern_default_threads(void)
     return omp_get_max_threads();
 }
 
-void reel_kern_warm_up(int threads)
+/* OpenBLAS comes in three flavours behind one file name, so ask. The one on pthreads does what is wanted once it is
+ * told to use one thread: reel's own threads call it side by side. The serial one looks for a free buffer without
+ * holding its lock (0.3.21): two threads that call at the same moment get the same one, and wrong products. The one on
+ * OpenMP could be told too, but that would change the number of threads of the caller's own OpenMP loops. */
+enum reel_blas_calls reel_kern_blas_calls(void)
 {
-#pragma omp parallel num_threads(threads)
-    {
-        enum { N = 64 };
-        float a[N * N] = {0}, b[N * N] = {0}, c[N * N];
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1, a, N, b, N, 0, c, N);
+    switch (openblas_get_parallel()) {
+    case OPENBLAS_SEQUENTIAL:
+        return REEL_BLAS_ONE_AT_A_TIME;
+    case OPENBLAS_THREAD:
+        return openblas_get_num_threads() == 1 ? REEL_BLAS_ON_CALLER : REEL_BLAS_ON_OWN_THREADS;
+    default:
+        return REEL_BLAS_ON_OWN_THREADS;
     }
 }
 
-bool reel_kern_blas_is_serial(void)
+void reel_kern_warm_up(int threads)
 {
-    return openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
+    if (openblas_get_parallel() == OPENBLAS_THREAD && openblas_get_num_threads() != 1)
+        openblas_set_num_threads(1);
+#pragma omp parallel num_threads(threads)
+    {
+        enum { SIZE = 64 };
+        reel_real a[SIZE * SIZE] = {0}, b[SIZE * SIZE] = {0}, c[SIZE * SIZE];
+        struct reel_matrix left = {a, SIZE, false}, right = {b, SIZE, true};
+        reel_kern_gemm(SIZE, SIZE, SIZE, left, right, false, c, SIZE, 1);
+    }
 }

@@ -17,10 +17,16 @@ static inline int64_t reel_blocks(int64_t n)
 /* How many threads OpenMP would use. */
 int reel_kern_default_threads(void);
 
-/* Makes OpenMP and the BLAS allocate what they keep. */
+/* Makes the BLAS compute each call on the thread that calls it, where it can be told, and makes it and OpenMP allocate
+ * what they keep. */
 void reel_kern_warm_up(int threads);
 
-/* Whether the BLAS starts no threads of its own. */
-bool reel_kern_blas_is_serial(void);
+/* How the BLAS takes calls. */
+enum reel_blas_calls {
+    REEL_BLAS_ON_CALLER,     /* on the calling thread, several at a time */
+    REEL_BLAS_ONE_AT_A_TIME, /* on the calling thread, but not safe for several at a time */
+    REEL_BLAS_ON_OWN_THREADS /* it may start threads of its own */
+};
+enum reel_blas_calls reel_kern_blas_calls(void);
 
 #endif

@@ -1,0 +1,19 @@
+/* Products of matrices through the BLAS, with the same bits for any number of threads. */
+#ifndef REEL_KERN_GEMM_H
+#define REEL_KERN_GEMM_H
+
+#include <reel/types.h>
+
+/* A row-major matrix as an operand: rows are `stride` elements apart; with `transpose` it stands for its transpose. */
+struct reel_matrix {
+    const reel_real *data;
+    int64_t stride;
+    bool transpose;
+};
+
+/* c [m, n] = a [m, k] b [k, n] (add: c += ...). The sizes are those after transposition. Rows of c are c_stride apart.
+ * c must not overlap the operands; without add it need not hold numbers. */
+void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add, reel_real *c,
+                    int64_t c_stride, int threads);
+
+#endif

@@ -1,0 +1,370 @@
+#include "kern/normalize.h"
+
+#include "base/clones.h"
+
+#include <math.h>
+
+/* Channels that are worked on together, and terms that are summed in reel_real before they go to a double. */
+enum { TILE = 64, BLOCK = 32 };
+
+/* Work below this many elements stays on the calling thread. */
+static const int64_t smallest_parallel = 32768;
+
+/* ---- Batch norm ---- */
+
+/* total[j] = the sum over the batch of a[i, j], for `width` neighbouring columns; below, of squared distances from the
+ * mean, and of products with distances from it. */
+REEL_CLONES
+static void sum_columns(int64_t batch, int width, int64_t stride, const reel_real *a, double *total)
+{
+    for (int j = 0; j < width; j++)
+        total[j] = 0;
+    for (int64_t first = 0; first < batch; first += BLOCK) {
+        int64_t end = first + BLOCK < batch ? first + BLOCK : batch;
+        reel_real part[TILE] = {0};
+        for (int64_t i = first; i < end; i++)
+            for (int j = 0; j < width; j++)
+                part[j] += a[i * stride + j];
+        for (int j = 0; j < width; j++)
+            total[j] += (double)part[j];
+    }
+}
+
+REEL_CLONES
+static void sum_squares(int64_t batch, int width, int64_t stride, const reel_real *a, const reel_real *mean,
+                        double *total)
+{
+    for (int j = 0; j < width; j++)
+        total[j] = 0;
+    for (int64_t first = 0; first < batch; first += BLOCK) {
+        int64_t end = first + BLOCK < batch ? first + BLOCK : batch;
+        reel_real part[TILE] = {0};
+        for (int64_t i = first; i < end; i++)
+            for (int j = 0; j < width; j++) {
+                reel_real distance = a[i * stride + j] - mean[j];
+                part[j] += distance * distance;
+            }
+        for (int j = 0; j < width; j++)
+            total[j] += (double)part[j];
+    }
+}
+
+REEL_CLONES
+static void sum_products(int64_t batch, int width, int64_t stride, const reel_real *grad, const reel_real *x,
+                         const reel_real *mean, double *total)
+{
+    for (int j = 0; j < width; j++)
+        total[j] = 0;
+    for (int64_t first = 0; first < batch; first += BLOCK) {
+        int64_t end = first + BLOCK < batch ? first + BLOCK : batch;
+        reel_real part[TILE] = {0};
+        for (int64_t i = first; i < end; i++)
+            for (int j = 0; j < width; j++)
+                part[j] += grad[i * stride + j] * (x[i * stride + j] - mean[j]);
+        for (int j = 0; j < width; j++)
+            total[j] += (double)part[j];
+    }
+}
+
+/* y = (x - mean) scale + shift for `width` neighbouring columns. */
+REEL_CLONES
+static void scale_columns(int64_t batch, int width, int64_t stride, const reel_real *x, const reel_real *mean,
+                          const reel_real *scale, const reel_real *shift, reel_real *y)
+{
+    for (int64_t i = 0; i < batch; i++)
+        for (int j = 0; j < width; j++)
+            y[i * stride + j] = (x[i * stride + j] - mean[j]) * scale[j] + shift[j];
+}
+
+/* out (+)= a grad - b (x - mean) - c for `width` neighbouring columns. */
+REEL_CLONES
+static void combine_columns(int64_t batch, int width, int64_t stride, const reel_real *grad, const reel_real *x,
+                            const reel_real *mean, const reel_real *a, const reel_real *b, const reel_real *c, bool add,
+                            reel_real *out)
+{
+    for (int64_t i = 0; i < batch; i++) {
+        const reel_real *g = grad + i * stride, *in = x + i * stride;
+        reel_real *to = out + i * stride;
+        if (add)
+            for (int j = 0; j < width; j++)
+                to[j] += a[j] * g[j] - b[j] * (in[j] - mean[j]) - c[j];
+        else
+            for (int j = 0; j < width; j++)
+                to[j] = a[j] * g[j] - b[j] * (in[j] - mean[j]) - c[j];
+    }
+}
+
+/* A piece of the work is, with length 1, a tile of neighbouring channels; else one channel, whose places along the
+ * length are handled as columns whose sums are added up. */
+static int64_t tile_count(struct reel_norm_sizes s)
+{
+    return s.length == 1 ? (s.channels + TILE - 1) / TILE : s.channels;
+}
+
+enum channel_sum { SUM, SUM_SQUARES, SUM_PRODUCTS };
+
+/* Sums over batch and length of a channel. */
+static double sum_channel(struct reel_norm_sizes s, enum channel_sum what, const reel_real *a, const reel_real *x,
+                          reel_real mean)
+{
+    double total = 0, parts[TILE];
+    reel_real means[TILE];
+    for (int j = 0; j < TILE; j++)
+        means[j] = mean;
+    for (int64_t first = 0; first < s.length; first += TILE) {
+        int width = s.length - first < TILE ? (int)(s.length - first) : TILE;
+        int64_t stride = s.channels * s.length;
+        if (what == SUM)
+            sum_columns(s.batch, width, stride, a + first, parts);
+        else if (what == SUM_SQUARES)
+            sum_squares(s.batch, width, stride, a + first, means, parts);
+        else
+            sum_products(s.batch, width, stride, a + first, x + first, means, parts);
+        for (int j = 0; j < width; j++)
+            total += parts[j];
+    }
+    return total;
+}
+
+static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *weight,
+                         const reel_real *bias, double eps, reel_real *mean, reel_real *variance, reel_real *rstd,
+                         reel_real *y)
+{
+    double count = (double)s.batch * (double)s.length, sums[TILE];
+    int64_t first = s.length == 1 ? index * TILE : index, stride = s.channels * s.length;
+    int width = 1;
+    if (s.length == 1)
+        width = s.channels - first < TILE ? (int)(s.channels - first) : TILE;
+    const reel_real *from = x + first * s.length;
+    if (s.length == 1)
+        sum_columns(s.batch, width, stride, from, sums);
+    else
+        sums[0] = sum_channel(s, SUM, from, NULL, 0);
+    for (int j = 0; j < width; j++)
+        mean[first + j] = (reel_real)(sums[j] / count);
+    if (s.length == 1)
+        sum_squares(s.batch, width, stride, from, mean + first, sums);
+    else
+        sums[0] = sum_channel(s, SUM_SQUARES, from, NULL, mean[first]);
+    reel_real scale[TILE], shift[TILE], means[TILE];
+    for (int j = 0; j < width; j++) {
+        double v = sums[j] / count;
+        variance[first + j] = (reel_real)v;
+        rstd[first + j] = (reel_real)(1 / sqrt(v + eps));
+        scale[j] = weight ? rstd[first + j] * weight[first + j] : rstd[first + j];
+        shift[j] = bias ? bias[first + j] : 0;
+    }
+    if (s.length == 1) {
+        scale_columns(s.batch, width, stride, from, mean + first, scale, shift, y + first);
+        return;
+    }
+    for (int j = 0; j < TILE; j++) {
+        means[j] = mean[first];
+        scale[j] = scale[0];
+        shift[j] = shift[0];
+    }
+    for (int64_t l = 0; l < s.length; l += TILE)
+        scale_columns(s.batch, s.length - l < TILE ? (int)(s.length - l) : TILE, stride, from + l, means, scale, shift,
+                      y + first * s.length + l);
+}
+
+void reel_kern_batch_norm(struct reel_norm_sizes s, const reel_real *x, const reel_real *weight, const reel_real *bias,
+                          double eps, reel_real *mean, reel_real *variance, reel_real *rstd, reel_real *y, int threads)
+{
+    int64_t tiles = tile_count(s);
+    bool parallel = threads > 1 && tiles > 1 && s.batch * s.channels * s.length >= smallest_parallel;
+#pragma omp parallel for num_threads(threads) if (parallel)
+    for (int64_t i = 0; i < tiles; i++)
+        forward_tile(s, i, x, weight, bias, eps, mean, variance, rstd, y);
+}
+
+static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *grad,
+                          const reel_real *weight, const reel_real *mean, const reel_real *rstd, reel_real *grad_weight,
+                          reel_real *grad_bias, bool add, reel_real *grad_x)
+{
+    double count = (double)s.batch * (double)s.length, sums[TILE], products[TILE];
+    int64_t first = s.length == 1 ? index * TILE : index, stride = s.channels * s.length, at = first * s.length;
+    int width = 1;
+    if (s.length == 1) {
+        width = s.channels - first < TILE ? (int)(s.channels - first) : TILE;
+        sum_columns(s.batch, width, stride, grad + at, sums);
+        sum_products(s.batch, width, stride, grad + at, x + at, mean + first, products);
+    } else {
+        sums[0] = sum_channel(s, SUM, grad + at, NULL, 0);
+        products[0] = sum_channel(s, SUM_PRODUCTS, grad + at, x + at, mean[first]);
+    }
+    reel_real a[TILE], b[TILE], c[TILE], means[TILE];
+    for (int j = 0; j < width; j++) {
+        double r = (double)rstd[first + j], scale = weight ? (double)weight[first + j] * r : r;
+        grad_weight[first + j] = (reel_real)(products[j] * r);
+        grad_bias[first + j] = (reel_real)sums[j];
+        a[j] = (reel_real)scale;
+        b[j] = (reel_real)(scale * r * r * products[j] / count);
+        c[j] = (reel_real)(scale * sums[j] / count);
+    }
+    if (!grad_x)
+        return;
+    if (s.length == 1) {
+        combine_columns(s.batch, width, stride, grad + at, x + at, mean + first, a, b, c, add, grad_x + at);
+        return;
+    }
+    for (int j = 0; j < TILE; j++) {
+        means[j] = mean[first];
+        a[j] = a[0];
+        b[j] = b[0];
+        c[j] = c[0];
+    }
+    for (int64_t l = 0; l < s.length; l += TILE)
+        combine_columns(s.batch, s.length - l < TILE ? (int)(s.length - l) : TILE, stride, grad + at + l, x + at + l,
+                        means, a, b, c, add, grad_x + at + l);
+}
+
+void reel_kern_batch_norm_backward(struct reel_norm_sizes s, const reel_real *x, const reel_real *grad,
+                                   const reel_real *weight, const reel_real *mean, const reel_real *rstd,
+                                   reel_real *grad_weight, reel_real *grad_bias, bool add, reel_real *grad_x,
+                                   int threads)
+{
+    int64_t tiles = tile_count(s);
+    bool parallel = threads > 1 && tiles > 1 && s.batch * s.channels * s.length >= smallest_parallel;
+#pragma omp parallel for num_threads(threads) if (parallel)
+    for (int64_t i = 0; i < tiles; i++)
+        backward_tile(s, i, x, grad, weight, mean, rstd, grad_weight, grad_bias, add, grad_x);
+}
+
+/* ---- Layer norm ---- */
+
+static double sum_lanes(const reel_real *lanes)
+{
+    double total = 0;
+    for (int j = 0; j < BLOCK; j++)
+        total += (double)lanes[j];
+    return total;
+}
+
+REEL_CLONES
+static double row_mean(int64_t columns, const reel_real *x)
+{
+    double total = 0;
+    for (int64_t first = 0; first < columns; first += BLOCK * BLOCK) {
+        int64_t end = first + BLOCK * BLOCK < columns ? first + BLOCK * BLOCK : columns, i = first;
+        reel_real lanes[BLOCK] = {0};
+        for (; i + BLOCK <= end; i += BLOCK)
+            for (int j = 0; j < BLOCK; j++)
+                lanes[j] += x[i + j];
+        for (int j = 0; i + j < end; j++)
+            lanes[j] += x[i + j];
+        total += sum_lanes(lanes);
+    }
+    return total / (double)columns;
+}
+
+REEL_CLONES
+static double row_variance(int64_t columns, const reel_real *x, reel_real mean)
+{
+    double total = 0;
+    for (int64_t first = 0; first < columns; first += BLOCK * BLOCK) {
+        int64_t end = first + BLOCK * BLOCK < columns ? first + BLOCK * BLOCK : columns, i = first;
+        reel_real lanes[BLOCK] = {0};
+        for (; i + BLOCK <= end; i += BLOCK)
+            for (int j = 0; j < BLOCK; j++)
+                lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
+        for (int j = 0; i + j < end; j++)
+            lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
+        total += sum_lanes(lanes);
+    }
+    return total / (double)columns;
+}
+
+REEL_CLONES
+static void layer_norm_row(int64_t columns, const reel_real *x, const reel_real *weight, const reel_real *bias,
+                           reel_real mean, reel_real rstd, reel_real *y)
+{
+    if (weight)
+        for (int64_t j = 0; j < columns; j++)
+            y[j] = (x[j] - mean) * rstd * weight[j] + bias[j];
+    else
+        for (int64_t j = 0; j < columns; j++)
+            y[j] = (x[j] - mean) * rstd;
+}
+
+void reel_kern_layer_norm(int64_t rows, int64_t columns, const reel_real *x, const reel_real *weight,
+                          const reel_real *bias, double eps, reel_real *mean, reel_real *rstd, reel_real *y,
+                          int threads)
+{
+    bool parallel = threads > 1 && rows > 1 && rows * columns >= smallest_parallel;
+#pragma omp parallel for num_threads(threads) if (parallel)
+    for (int64_t i = 0; i < rows; i++) {
+        const reel_real *row = x + i * columns;
+        mean[i] = (reel_real)row_mean(columns, row);
+        rstd[i] = (reel_real)(1 / sqrt(row_variance(columns, row, mean[i]) + eps));
+        layer_norm_row(columns, row, weight, bias, mean[i], rstd[i], y + i * columns);
+    }
+}
+
+REEL_CLONES
+static void layer_norm_backward_row(int64_t columns, const reel_real *x, const reel_real *grad, const reel_real *weight,
+                                    reel_real mean, reel_real rstd, bool add, reel_real *out)
+{
+    double sum = 0, product = 0;
+    for (int64_t first = 0; first < columns; first += BLOCK) {
+        int width = columns - first < BLOCK ? (int)(columns - first) : BLOCK;
+        reel_real lanes[BLOCK] = {0}, products[BLOCK] = {0};
+        for (int j = 0; j < width; j++) {
+            lanes[j] = weight ? grad[first + j] * weight[first + j] : grad[first + j];
+            products[j] = lanes[j] * (x[first + j] - mean);
+        }
+        sum += sum_lanes(lanes);
+        product += sum_lanes(products);
+    }
+    double n = (double)columns, r = (double)rstd;
+    reel_real b = (reel_real)(r * r * r * product / n), c = (reel_real)(r * sum / n);
+    for (int64_t j = 0; j < columns; j++) {
+        reel_real g = weight ? grad[j] * weight[j] : grad[j], d = rstd * g - b * (x[j] - mean) - c;
+        out[j] = add ? out[j] + d : d;
+    }
+}
+
+void reel_kern_layer_norm_backward(int64_t rows, int64_t columns, const reel_real *x, const reel_real *grad,
+                                   const reel_real *weight, const reel_real *mean, const reel_real *rstd, bool add,
+                                   reel_real *grad_x, int threads)
+{
+    bool parallel = threads > 1 && rows > 1 && rows * columns >= smallest_parallel;
+#pragma omp parallel for num_threads(threads) if (parallel)
+    for (int64_t i = 0; i < rows; i++)
+        layer_norm_backward_row(columns, x + i * columns, grad + i * columns, weight, mean[i], rstd[i], add,
+                                grad_x + i * columns);
+}
+
+REEL_CLONES
+static void layer_norm_weight_tile(int64_t rows, int64_t columns, int width, const reel_real *x, const reel_real *grad,
+                                   const reel_real *mean, const reel_real *rstd, double *total)
+{
+    for (int j = 0; j < width; j++)
+        total[j] = 0;
+    for (int64_t first = 0; first < rows; first += BLOCK) {
+        int64_t end = first + BLOCK < rows ? first + BLOCK : rows;
+        reel_real part[TILE] = {0};
+        for (int64_t i = first; i < end; i++)
+            for (int j = 0; j < width; j++)
+                part[j] += grad[i * columns + j] * ((x[i * columns + j] - mean[i]) * rstd[i]);
+        for (int j = 0; j < width; j++)
+            total[j] += (double)part[j];
+    }
+}
+
+void reel_kern_layer_norm_backward_weight(int64_t rows, int64_t columns, const reel_real *x, const reel_real *grad,
+                                          const reel_real *mean, const reel_real *rstd, bool add,
+                                          reel_real *grad_weight, int threads)
+{
+    int64_t tiles = (columns + TILE - 1) / TILE;
+    bool parallel = threads > 1 && tiles > 1 && rows * columns >= smallest_parallel;
+#pragma omp parallel for num_threads(threads) if (parallel)
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t first = t * TILE;
+        int width = columns - first < TILE ? (int)(columns - first) : TILE;
+        double total[TILE];
+        layer_norm_weight_tile(rows, columns, width, x + first, grad + first, mean, rstd, total);
+        for (int j = 0; j < width; j++)
+            grad_weight[first + j] = (add ? grad_weight[first + j] : 0) + (reel_real)total[j];
+    }
+}

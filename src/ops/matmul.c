@@ -1,0 +1,420 @@
+/* Products of matrices, and the linear layer. */
+#include "core/sink.h"
+#include "kern/copy.h"
+#include "kern/gemm.h"
+#include "ops/family.h"
+
+#include <reel/matmul.h>
+#include <reel/reduce.h>
+#include <reel/view.h>
+
+#include <string.h>
+
+/* ---- matmul ---- */
+
+/* Operands have the same number of axes, at least 2; the last two are the matrix, those before are batches. */
+struct matmul_attributes {
+    bool transpose_a, transpose_b;
+};
+
+static int64_t rows_of(const reel_shape *s)
+{
+    return s->dim[s->ndim - 2];
+}
+
+static int64_t columns_of(const reel_shape *s)
+{
+    return s->dim[s->ndim - 1];
+}
+
+static reel_shape batches_of(const reel_shape *s)
+{
+    reel_shape batches = *s;
+    batches.ndim -= 2;
+    return batches;
+}
+
+static reel_status matmul_shape(reel_call *call)
+{
+    const struct matmul_attributes *t = call->attributes;
+    const reel_shape *a = &call->in[0]->shape, *b = &call->in[1]->shape;
+    if (reel_expect_real(call, 0, "a") != REEL_OK || reel_expect_real(call, 1, "b") != REEL_OK)
+        return call->context->status;
+    char text_a[REEL_SHAPE_TEXT], text_b[REEL_SHAPE_TEXT];
+    if (a->ndim < 2 || a->ndim != b->ndim)
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "matmul: shapes %s and %s are no matrices of equal batches",
+                         reel_shape_text(a, text_a), reel_shape_text(b, text_b));
+    int64_t k_a = t->transpose_a ? rows_of(a) : columns_of(a), k_b = t->transpose_b ? columns_of(b) : rows_of(b);
+    if (k_a != k_b)
+        return reel_fail(call->context, REEL_ERROR_SHAPE,
+                         "matmul: shapes %s and %s do not fit: inner sizes %lld and %lld", reel_shape_text(a, text_a),
+                         reel_shape_text(b, text_b), (long long)k_a, (long long)k_b);
+    reel_shape batches_a = batches_of(a), batches_b = batches_of(b), *out = &call->out[0]->shape;
+    if (reel_broadcast_shapes(call->context, "matmul", &batches_a, &batches_b, out) != REEL_OK)
+        return call->context->status;
+    out->dim[out->ndim++] = t->transpose_a ? columns_of(a) : rows_of(a);
+    out->dim[out->ndim++] = t->transpose_b ? rows_of(b) : columns_of(b);
+    call->out[0]->dtype = REEL_REAL;
+    return REEL_OK;
+}
+
+/* Which of an operand's matrices goes with the i-th of the broadcast batches. */
+static int64_t batch_index(int64_t i, const reel_shape *broadcast, const reel_shape *operand)
+{
+    int64_t index = 0, scale = 1;
+    for (int axis = broadcast->ndim - 3; axis >= 0; axis--) {
+        if (operand->dim[axis] != 1)
+            index += i % broadcast->dim[axis] * scale;
+        i /= broadcast->dim[axis];
+        scale *= operand->dim[axis];
+    }
+    return index;
+}
+
+/* One of three stacks of matrices that belong together. */
+struct stack {
+    const reel_shape *shape;
+    const reel_real *data;
+    bool transpose;
+};
+
+static struct reel_matrix matrix_at(const struct stack *s, int64_t i, const reel_shape *broadcast)
+{
+    int64_t size = rows_of(s->shape) * columns_of(s->shape);
+    return (struct reel_matrix){s->data + batch_index(i, broadcast, s->shape) * size, columns_of(s->shape),
+                                s->transpose};
+}
+
+/* For every batch of `broadcast`: the matrix of `to` (shape to_shape) that goes with it = or += a b. Where several
+ * batches share a matrix of `to`, they are summed in order. */
+static void multiply_batches(const reel_shape *broadcast, struct stack a, struct stack b, const reel_shape *to_shape,
+                             bool add, reel_real *to, int threads)
+{
+    int64_t m = rows_of(to_shape), n = columns_of(to_shape);
+    int64_t k = a.transpose ? rows_of(a.shape) : columns_of(a.shape), batches = 1, own = 1;
+    for (int axis = 0; axis < broadcast->ndim - 2; axis++) {
+        batches *= broadcast->dim[axis];
+        own *= to_shape->dim[axis];
+    }
+    if (!add && (own != batches || k == 0)) {
+        if (own * m * n > 0)
+            memset(to, 0, (size_t)(own * m * n) * sizeof *to);
+        add = true;
+    }
+    for (int64_t i = 0; i < batches; i++)
+        reel_kern_gemm(m, n, k, matrix_at(&a, i, broadcast), matrix_at(&b, i, broadcast), add,
+                       to + batch_index(i, broadcast, to_shape) * m * n, n, threads);
+}
+
+static reel_status matmul_forward(reel_call *call)
+{
+    const struct matmul_attributes *t = call->attributes;
+    const reel_array *out = call->out[0];
+    struct stack a = {&call->in[0]->shape, call->in[0]->data, t->transpose_a};
+    struct stack b = {&call->in[1]->shape, call->in[1]->data, t->transpose_b};
+    multiply_batches(&out->shape, a, b, &out->shape, false, out->data, reel_get_num_threads(call->context));
+    return REEL_OK;
+}
+
+static reel_var matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b);
+
+/* With C = op(A) op(B): the gradient of op(A) is G op(B)^T, that of op(B) is op(A)^T G. */
+static void matmul_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct matmul_attributes *t = call->attributes;
+    reel_var g = grad_outputs[0], a = call->inputs[0], b = call->inputs[1];
+    if (call->needed[0])
+        grad_inputs[0] = t->transpose_a ? matmul_with(call->tape, b, g, t->transpose_b, true)
+                                        : matmul_with(call->tape, g, b, false, !t->transpose_b);
+    if (call->needed[1])
+        grad_inputs[1] = t->transpose_b ? matmul_with(call->tape, g, a, true, t->transpose_a)
+                                        : matmul_with(call->tape, a, g, !t->transpose_a, false);
+}
+
+static reel_status matmul_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    const struct matmul_attributes *t = call->attributes;
+    const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]);
+    if (!grad)
+        return call->context->status;
+    const reel_shape *broadcast = &call->out[0]->shape;
+    struct stack g = {broadcast, grad, false};
+    for (int i = 0; i < 2; i++) {
+        if (!sinks[i])
+            continue;
+        bool add, own = i == 0 ? t->transpose_a : t->transpose_b, others = i == 0 ? t->transpose_b : t->transpose_a;
+        struct stack other = {&call->in[1 - i]->shape, call->in[1 - i]->data, others};
+        reel_real *target = reel_sink_target(sinks[i], &add);
+        if (!target)
+            return call->context->status;
+        struct stack first = g, second = other;
+        if ((i == 0) == own) {
+            first = other;
+            second = g;
+        }
+        if (own)
+            (i == 0 ? &second : &first)->transpose = true;
+        else
+            (i == 0 ? &second : &first)->transpose = !others;
+        multiply_batches(broadcast, first, second, &call->in[i]->shape, add, target,
+                         reel_get_num_threads(call->context));
+    }
+    return REEL_OK;
+}
+
+static reel_cost matmul_cost(const reel_call *call)
+{
+    const struct matmul_attributes *t = call->attributes;
+    const reel_array *a = call->in[0], *b = call->in[1], *out = call->out[0];
+    int64_t k = t->transpose_a ? rows_of(&a->shape) : columns_of(&a->shape);
+    return (reel_cost){.flops = 2.0 * (double)out->numel * (double)k,
+                       .bytes = (double)sizeof(reel_real) * (double)(a->numel + b->numel + out->numel)};
+}
+
+static const struct matmul_attributes plain = {false, false}, a_transposed = {true, false},
+                                      b_transposed = {false, true}, both_transposed = {true, true};
+static const reel_sample matmul_samples[] = {
+    GOOD("matrices", &plain, REAL(2, 3), REAL(3, 4)),
+    GOOD("a transposed", &a_transposed, REAL(3, 2), REAL(3, 4)),
+    GOOD("b transposed", &b_transposed, REAL(2, 3), REAL(4, 3)),
+    GOOD("both transposed", &both_transposed, REAL(3, 2), REAL(4, 3)),
+    GOOD("batches", &plain, REAL(3, 2, 3), REAL(3, 3, 2)),
+    GOOD("batches transposed", &both_transposed, REAL(2, 3, 2), REAL(2, 2, 3)),
+    GOOD("one matrix for a batch", &plain, REAL(1, 2, 3), REAL(3, 3, 2)),
+    GOOD("a batch for one matrix, transposed", &b_transposed, REAL(3, 2, 3), REAL(1, 2, 3)),
+    GOOD("batches that broadcast both ways", &plain, REAL(2, 1, 2, 3), REAL(1, 3, 3, 2)),
+    GOOD("one row and one column", &plain, REAL(1, 3), REAL(3, 1)),
+    GOOD("nothing to sum over", &plain, REAL(2, 0), REAL(0, 3)),
+    GOOD("no rows", &plain, REAL(0, 2), REAL(2, 3)),
+    GOOD("no batches", &plain, REAL(0, 2, 3), REAL(0, 3, 2)),
+    REFUSED("inner sizes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(2, 3)),
+    REFUSED("inner sizes, transposed", REEL_ERROR_SHAPE, &a_transposed, REAL(2, 3), REAL(3, 2)),
+    REFUSED("batches", REEL_ERROR_SHAPE, &plain, REAL(2, 2, 3), REAL(3, 3, 2)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &plain, INDEX(3, 2, 3), REAL(3, 2)),
+};
+
+static const reel_op matmul_op = {
+    .name = "matmul",
+    .n_inputs = 2,
+    .n_outputs = 1,
+    .broadcasts = true,
+    .differentiable = 3,
+    .reads_inputs = 3,
+    .attributes_size = sizeof(struct matmul_attributes),
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .vjp = matmul_vjp,
+    .accumulate = matmul_accumulate,
+    .cost = matmul_cost,
+    SAMPLES(matmul_samples),
+};
+
+static reel_var matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b)
+{
+    const struct matmul_attributes t = {transpose_a, transpose_b};
+    return reel_apply1(tape, &matmul_op, (const reel_var[]){a, b}, 2, &t);
+}
+
+/* x with axes of size 1 in front, so that it has ndim axes. */
+static reel_var with_axes(reel_tape *tape, reel_var x, reel_shape shape, int ndim)
+{
+    if (shape.ndim >= ndim)
+        return x;
+    reel_shape longer = {.ndim = ndim};
+    for (int i = 0; i < ndim; i++)
+        longer.dim[i] = i < ndim - shape.ndim ? 1 : shape.dim[i - (ndim - shape.ndim)];
+    return reel_reshape(tape, x, longer);
+}
+
+reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b)
+{
+    reel_shape shape_a = reel_shape_of(tape, a), shape_b = reel_shape_of(tape, b);
+    if (shape_a.ndim < 0 || shape_b.ndim < 0)
+        return reel_null();
+    if (shape_a.ndim == 0 || shape_b.ndim == 0) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "matmul: %s is a scalar", shape_a.ndim == 0 ? "a" : "b");
+        return reel_null();
+    }
+    bool row = shape_a.ndim == 1, column = shape_b.ndim == 1;
+    if (row)
+        shape_a = reel_shape_make(2, (const int64_t[]){1, shape_a.dim[0]});
+    if (column)
+        shape_b = reel_shape_make(2, (const int64_t[]){shape_b.dim[0], 1});
+    int ndim = shape_a.ndim > shape_b.ndim ? shape_a.ndim : shape_b.ndim;
+    a = row ? reel_reshape(tape, a, shape_a) : a;
+    b = column ? reel_reshape(tape, b, shape_b) : b;
+    reel_var c = matmul_with(tape, with_axes(tape, a, shape_a, ndim), with_axes(tape, b, shape_b, ndim), false, false);
+    if (column)
+        c = reel_squeeze(tape, c, -1);
+    if (row)
+        c = reel_squeeze(tape, c, column ? -1 : -2);
+    return c;
+}
+
+/* ---- linear ---- */
+
+static reel_status linear_shape(reel_call *call)
+{
+    static const char *const names[] = {"x", "weight", "bias"};
+    for (int k = 0; k < call->n_inputs; k++)
+        if (reel_expect_real(call, k, names[k]) != REEL_OK)
+            return call->context->status;
+    const reel_shape *x = &call->in[0]->shape, *weight = &call->in[1]->shape;
+    char text[REEL_SHAPE_TEXT];
+    if (weight->ndim != 2)
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: weight %s is not a matrix",
+                         reel_shape_text(weight, text));
+    if (x->ndim < 1)
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: x is a scalar");
+    int64_t in = x->dim[x->ndim - 1], out = weight->dim[0];
+    if (in != weight->dim[1])
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: x has %lld columns, weight %s takes %lld",
+                         (long long)in, reel_shape_text(weight, text), (long long)weight->dim[1]);
+    if (call->n_inputs == 3 && (call->in[2]->shape.ndim != 1 || call->in[2]->shape.dim[0] != out))
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: bias %s does not fit the %lld outputs",
+                         reel_shape_text(&call->in[2]->shape, text), (long long)out);
+    call->out[0]->shape = *x;
+    call->out[0]->shape.dim[x->ndim - 1] = out;
+    call->out[0]->dtype = REEL_REAL;
+    return REEL_OK;
+}
+
+/* x seen as [rows, in], the output as [rows, out]. */
+struct linear_sizes {
+    int64_t rows, in, out;
+};
+
+static struct linear_sizes linear_sizes_of(const reel_call *call)
+{
+    const reel_shape *x = &call->in[0]->shape, *weight = &call->in[1]->shape;
+    struct linear_sizes s = {1, weight->dim[1], weight->dim[0]};
+    for (int i = 0; i < x->ndim - 1; i++)
+        s.rows *= x->dim[i];
+    return s;
+}
+
+static reel_status linear_forward(reel_call *call)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    reel_real *out = call->out[0]->data;
+    bool bias = call->n_inputs == 3;
+    if (bias)
+        reel_kern_copy_rows(s.rows, s.out, call->in[2]->data, 0, out, s.out);
+    reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false},
+                   (struct reel_matrix){call->in[1]->data, s.in, true}, bias, out, s.out,
+                   reel_get_num_threads(call->context));
+    return REEL_OK;
+}
+
+static void linear_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    reel_tape *t = call->tape;
+    reel_shape flat = {2, {s.rows, s.out}}, flat_x = {2, {s.rows, s.in}};
+    reel_var g = reel_reshape(t, grad_outputs[0], flat);
+    if (call->needed[0])
+        grad_inputs[0] = reel_reshape(t, matmul_with(t, g, call->inputs[1], false, false), call->in[0]->shape);
+    if (call->needed[1])
+        grad_inputs[1] = matmul_with(t, g, reel_reshape(t, call->inputs[0], flat_x), true, false);
+    if (call->n_inputs == 3 && call->needed[2])
+        grad_inputs[2] = reel_sum_to_size(t, g, call->in[2]->shape);
+}
+
+static reel_status linear_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    int threads = reel_get_num_threads(call->context);
+    struct reel_matrix g = {grad_outputs[0].data, grad_outputs[0].stride, false};
+    if (grad_outputs[0].cols != s.out || (call->n_inputs == 3 && sinks[2])) {
+        g.data = reel_gradient_contiguous(call, &grad_outputs[0]);
+        g.stride = s.out;
+        if (!g.data)
+            return call->context->status;
+    }
+    bool add;
+    reel_real *target;
+    if (sinks[0]) {
+        if (!(target = reel_sink_target(sinks[0], &add)))
+            return call->context->status;
+        reel_kern_gemm(s.rows, s.in, s.out, g, (struct reel_matrix){call->in[1]->data, s.in, false}, add, target, s.in,
+                       threads);
+    }
+    if (sinks[1]) {
+        if (!(target = reel_sink_target(sinks[1], &add)))
+            return call->context->status;
+        struct reel_matrix g_transposed = {g.data, g.stride, true};
+        reel_kern_gemm(s.out, s.in, s.rows, g_transposed, (struct reel_matrix){call->in[0]->data, s.in, false}, add,
+                       target, s.in, threads);
+    }
+    if (call->n_inputs == 3 && sinks[2])
+        return reel_sink_add_broadcast(sinks[2], g.data, &(reel_shape){2, {s.rows, s.out}});
+    return REEL_OK;
+}
+
+static reel_cost linear_cost(const reel_call *call)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    return (reel_cost){.flops = 2.0 * (double)s.rows * (double)s.in * (double)s.out,
+                       .bytes = (double)sizeof(reel_real) * (double)(s.rows * s.in + s.in * s.out + s.rows * s.out)};
+}
+
+static const reel_sample linear_samples[] = {
+    GOOD("a batch", NULL, REAL(3, 4), REAL(2, 4)),
+    GOOD("one row without axis", NULL, REAL(4), REAL(2, 4)),
+    GOOD("two leading axes", NULL, REAL(2, 3, 4), REAL(5, 4)),
+    GOOD("an empty batch", NULL, REAL(0, 4), REAL(2, 4)),
+    GOOD("no inputs", NULL, REAL(3, 0), REAL(2, 0)),
+    REFUSED("columns", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 5)),
+    REFUSED("weight is no matrix", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(4)),
+    REFUSED("x is a scalar", REEL_ERROR_SHAPE, NULL, SCALAR, REAL(1, 1)),
+    REFUSED("integers", REEL_ERROR_DTYPE, NULL, INDEX(3, 3, 4), REAL(2, 4)),
+};
+
+static const reel_op linear_op = {
+    .name = "linear",
+    .n_inputs = 2,
+    .n_outputs = 1,
+    .differentiable = 3,
+    .reads_inputs = 3,
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .vjp = linear_vjp,
+    .accumulate = linear_accumulate,
+    .cost = linear_cost,
+    SAMPLES(linear_samples),
+};
+
+static const reel_sample linear_bias_samples[] = {
+    GOOD("a batch", NULL, REAL(3, 4), REAL(2, 4), REAL(2)),
+    GOOD("one row without axis", NULL, REAL(4), REAL(2, 4), REAL(2)),
+    GOOD("two leading axes", NULL, REAL(2, 3, 4), REAL(5, 4), REAL(5)),
+    GOOD("an empty batch", NULL, REAL(0, 4), REAL(2, 4), REAL(2)),
+    GOOD("no inputs", NULL, REAL(3, 0), REAL(2, 0), REAL(2)),
+    REFUSED("columns", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 5), REAL(2)),
+    REFUSED("bias of another size", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 4), REAL(3)),
+    REFUSED("bias with two axes", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 4), REAL(1, 2)),
+    REFUSED("integers", REEL_ERROR_DTYPE, NULL, REAL(3, 4), REAL(2, 4), INDEX(2, 2)),
+};
+
+static const reel_op linear_bias_op = {
+    .name = "linear_bias",
+    .n_inputs = 3,
+    .n_outputs = 1,
+    .differentiable = 7,
+    .reads_inputs = 3,
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .vjp = linear_vjp,
+    .accumulate = linear_accumulate,
+    .cost = linear_cost,
+    SAMPLES(linear_bias_samples),
+};
+
+reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel_var bias)
+{
+    const reel_var inputs[] = {x, weight, bias};
+    bool has_bias = !reel_is_null(bias);
+    return reel_apply1(tape, has_bias ? &linear_bias_op : &linear_op, inputs, has_bias ? 3 : 2, NULL);
+}
+
+REEL_OP_FAMILY(matmul, &matmul_op, &linear_op, &linear_bias_op);

@@ -1,0 +1,488 @@
+/* Batch and layer normalisation. */
+#include "core/sink.h"
+#include "kern/copy.h"
+#include "kern/normalize.h"
+#include "ops/family.h"
+
+#include <reel/elementwise.h>
+#include <reel/normalize.h>
+#include <reel/reduce.h>
+#include <reel/unary.h>
+#include <reel/view.h>
+
+#include <string.h>
+
+struct eps_attributes {
+    double eps;
+};
+
+/* Whether the row has weight and bias. */
+static bool is_affine(const reel_call *call)
+{
+    return call->n_inputs == 3;
+}
+
+static reel_status expect_inputs(reel_call *call)
+{
+    static const char *const names[] = {"x", "weight", "bias"};
+    const struct eps_attributes *a = call->attributes;
+    for (int k = 0; k < call->n_inputs; k++)
+        if (reel_expect_real(call, k, names[k]) != REEL_OK)
+            return call->context->status;
+    if (!(a->eps >= 0))
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "%s: eps %g is negative", call->op->name, a->eps);
+    return REEL_OK;
+}
+
+/* Adds `n` values that a kernel left in a temporary. */
+static reel_status add_to_sink(reel_sink *sink, const reel_real *values)
+{
+    return sink ? reel_sink_add(sink, values) : REEL_OK;
+}
+
+/* ---- batch_norm ---- */
+
+static struct reel_norm_sizes batch_norm_sizes(const reel_shape *x)
+{
+    return (struct reel_norm_sizes){x->dim[0], x->dim[1], x->ndim == 3 ? x->dim[2] : 1};
+}
+
+static reel_status batch_norm_shape(reel_call *call)
+{
+    const reel_shape *x = &call->in[0]->shape;
+    char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
+    if (expect_inputs(call) != REEL_OK)
+        return call->context->status;
+    if (x->ndim != 2 && x->ndim != 3)
+        return reel_fail(call->context, REEL_ERROR_SHAPE,
+                         "batch_norm: x is %s, it must be [batch, channels] or [batch, channels, length]",
+                         reel_shape_text(x, text));
+    struct reel_norm_sizes s = batch_norm_sizes(x);
+    if (s.channels > 0 && s.batch <= 1 && s.length <= 1)
+        return reel_fail(call->context, REEL_ERROR_SHAPE,
+                         "batch_norm: x is %s, training needs more than 1 value per channel", reel_shape_text(x, text));
+    if (s.channels > 0 && (s.batch == 0 || s.length == 0))
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "batch_norm: x is %s, it has no values",
+                         reel_shape_text(x, text));
+    for (int k = 1; k < call->n_inputs; k++)
+        if (call->in[k]->shape.ndim != 1 || call->in[k]->shape.dim[0] != s.channels)
+            return reel_fail(call->context, REEL_ERROR_SHAPE, "batch_norm: %s is %s, x %s has %lld channels",
+                             k == 1 ? "weight" : "bias", reel_shape_text(&call->in[k]->shape, other),
+                             reel_shape_text(x, text), (long long)s.channels);
+    call->out[0]->shape = *x;
+    call->out[1]->shape = call->out[2]->shape = reel_shape_make(1, &s.channels);
+    for (int i = 0; i < 3; i++)
+        call->out[i]->dtype = REEL_REAL;
+    call->saved_size = (size_t)s.channels * sizeof(reel_real);
+    return REEL_OK;
+}
+
+static const reel_real *values_of(const reel_call *call, int k)
+{
+    return k < call->n_inputs ? call->in[k]->data : NULL;
+}
+
+/* saved: 1 / sqrt(variance + eps). */
+static reel_status batch_norm_forward(reel_call *call)
+{
+    const struct eps_attributes *a = call->attributes;
+    if (call->in[0]->numel > 0)
+        reel_kern_batch_norm(batch_norm_sizes(&call->in[0]->shape), call->in[0]->data, values_of(call, 1),
+                             values_of(call, 2), a->eps, call->out[1]->data, call->out[2]->data, call->saved,
+                             call->out[0]->data, reel_get_num_threads(call->context));
+    return REEL_OK;
+}
+
+/* What a normalisation is in public operations, from x on, so that it can be differentiated again. */
+struct normalized {
+    reel_var distance, rstd, xhat; /* x - mean, 1 / sqrt(variance + eps), and their product */
+};
+
+static struct normalized normalize(reel_tape *t, reel_var x, const int *axes, int n, double eps)
+{
+    struct normalized v;
+    v.distance = reel_sub(t, x, reel_mean(t, x, axes, n, true));
+    reel_var variance = reel_mean(t, reel_square(t, v.distance), axes, n, true);
+    v.rstd = reel_rsqrt(t, reel_add_scalar(t, variance, eps));
+    v.xhat = reel_mul(t, v.distance, v.rstd);
+    return v;
+}
+
+/* The gradient of x for the gradient g of xhat: rstd (g - mean(g) - xhat mean(g xhat)). */
+static reel_var normalize_vjp(reel_tape *t, struct normalized v, reel_var g, const int *axes, int n)
+{
+    reel_var mean = reel_mean(t, g, axes, n, true);
+    reel_var product = reel_mean(t, reel_mul(t, g, v.xhat), axes, n, true);
+    reel_var rest = reel_sub(t, reel_sub(t, g, mean), reel_mul(t, v.xhat, product));
+    return reel_mul(t, rest, v.rstd);
+}
+
+/* a + b where either may be the null var for zero. */
+static reel_var add_or(reel_tape *t, reel_var a, reel_var b)
+{
+    return reel_is_null(a) ? b : reel_is_null(b) ? a : reel_add(t, a, b);
+}
+
+static void batch_norm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct eps_attributes *a = call->attributes;
+    reel_tape *t = call->tape;
+    const int axes[] = {0, 2};
+    int n = call->in[0]->shape.ndim - 1;
+    struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
+    reel_shape row = {call->in[0]->shape.ndim, {1, s.channels, 1}};
+    reel_var g = grad_outputs[0], total = reel_null();
+    struct normalized v = normalize(t, call->inputs[0], axes, n, a->eps);
+    if (!reel_is_null(g)) {
+        if (is_affine(call) && call->needed[1])
+            grad_inputs[1] = reel_sum(t, reel_mul(t, g, v.xhat), axes, n, false);
+        if (is_affine(call) && call->needed[2])
+            grad_inputs[2] = reel_sum(t, g, axes, n, false);
+        if (!call->needed[0])
+            return;
+        if (is_affine(call))
+            g = reel_mul(t, g, reel_reshape(t, call->inputs[1], row));
+        total = normalize_vjp(t, v, g, axes, n);
+    }
+    if (!call->needed[0])
+        return;
+    double count = (double)s.batch * (double)s.length;
+    if (!reel_is_null(grad_outputs[1])) {
+        reel_var mean = reel_mul_scalar(t, reel_reshape(t, grad_outputs[1], row), 1 / count);
+        total = add_or(t, total, reel_add(t, mean, reel_mul_scalar(t, v.distance, 0)));
+    }
+    if (!reel_is_null(grad_outputs[2])) {
+        reel_var variance = reel_mul_scalar(t, reel_reshape(t, grad_outputs[2], row), 2 / count);
+        total = add_or(t, total, reel_mul(t, v.distance, variance));
+    }
+    grad_inputs[0] = total;
+}
+
+/* The gradients that come through the statistics themselves: g_mean / count + g_variance 2 (x - mean) / count. */
+static void add_statistics_gradient(const reel_call *call, const reel_real *grad_mean, const reel_real *grad_variance,
+                                    reel_real *target)
+{
+    struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
+    const reel_real *x = call->in[0]->data, *mean = call->out[1]->data;
+    reel_real count = (reel_real)s.batch * (reel_real)s.length;
+    for (int64_t i = 0; i < s.batch; i++)
+        for (int64_t c = 0; c < s.channels; c++)
+            for (int64_t l = 0; l < s.length; l++) {
+                int64_t at = (i * s.channels + c) * s.length + l;
+                if (grad_mean)
+                    target[at] += grad_mean[c] / count;
+                if (grad_variance)
+                    target[at] += grad_variance[c] * 2 * (x[at] - mean[c]) / count;
+            }
+}
+
+static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
+                                         reel_sink *const *sinks)
+{
+    struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
+    struct reel_pass *pass = call->tape->pass;
+    const reel_real *grads[3];
+    for (int i = 0; i < 3; i++) {
+        grads[i] = reel_gradient_contiguous(call, &grad_outputs[i]);
+        if (!grads[i] && grad_outputs[i].data)
+            return call->context->status;
+    }
+    size_t bytes = (size_t)s.channels * sizeof(reel_real);
+    reel_real *grad_weight = reel_pass_temporary(pass, bytes), *grad_bias = reel_pass_temporary(pass, bytes);
+    bool add = false;
+    reel_real *target = sinks[0] ? reel_sink_target(sinks[0], &add) : NULL;
+    if (!grad_weight || !grad_bias || (sinks[0] && !target))
+        return call->context->status;
+    if (call->in[0]->numel == 0)
+        return REEL_OK;
+    if (grads[0]) {
+        reel_kern_batch_norm_backward(s, call->in[0]->data, grads[0], values_of(call, 1), call->out[1]->data,
+                                      call->saved, grad_weight, grad_bias, add, target,
+                                      reel_get_num_threads(call->context));
+        if (is_affine(call) &&
+            (add_to_sink(sinks[1], grad_weight) != REEL_OK || add_to_sink(sinks[2], grad_bias) != REEL_OK))
+            return call->context->status;
+    } else if (target && !add) {
+        memset(target, 0, (size_t)call->in[0]->numel * sizeof *target);
+    }
+    if (target && (grads[1] || grads[2]))
+        add_statistics_gradient(call, grads[1], grads[2], target);
+    return REEL_OK;
+}
+
+static const struct eps_attributes usual = {1e-5}, large = {0.8}, negative = {-1};
+static const reel_sample batch_norm_samples[] = {
+    GOOD("a batch of rows", &usual, REAL(5, 3)),
+    GOOD("a large eps", &large, REAL(4, 2)),
+    GOOD("with a length", &usual, REAL(3, 2, 4)),
+    GOOD("one element, with a length", &usual, REAL(1, 2, 4)),
+    GOOD("far from zero", &usual, WITHIN(99, 101, 4, 2)),
+    GOOD("no channels", &usual, REAL(4, 0)),
+    REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3)),
+    REFUSED("no batch", REEL_ERROR_SHAPE, &usual, REAL(0, 3)),
+    REFUSED("one axis", REEL_ERROR_SHAPE, &usual, REAL(3)),
+    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
+};
+
+static const reel_op batch_norm_op = {
+    .name = "batch_norm",
+    .n_inputs = 1,
+    .n_outputs = 3,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct eps_attributes),
+    .shape = batch_norm_shape,
+    .forward = batch_norm_forward,
+    .vjp = batch_norm_vjp,
+    .accumulate = batch_norm_accumulate,
+    SAMPLES(batch_norm_samples),
+};
+
+static const reel_sample batch_norm_affine_samples[] = {
+    GOOD("a batch of rows", &usual, REAL(5, 3), REAL(3), REAL(3)),
+    GOOD("with a length", &usual, REAL(3, 2, 4), REAL(2), REAL(2)),
+    GOOD("one channel", &large, REAL(4, 1), REAL(1), REAL(1)),
+    REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3), REAL(3), REAL(3)),
+    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
+    REFUSED("bias of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), REAL(3), INDEX(2, 3)),
+};
+
+static const reel_op batch_norm_affine_op = {
+    .name = "batch_norm_affine",
+    .n_inputs = 3,
+    .n_outputs = 3,
+    .differentiable = 7,
+    .reads_inputs = 3,
+    .attributes_size = sizeof(struct eps_attributes),
+    .shape = batch_norm_shape,
+    .forward = batch_norm_forward,
+    .vjp = batch_norm_vjp,
+    .accumulate = batch_norm_accumulate,
+    SAMPLES(batch_norm_affine_samples),
+};
+
+/* y weight + bias where either may be missing; `row` is their shape against y. */
+static reel_var scale_and_shift(reel_tape *tape, reel_var y, reel_var weight, reel_var bias, reel_shape row)
+{
+    if (!reel_is_null(weight))
+        y = reel_mul(tape, y, reel_reshape(tape, weight, row));
+    if (!reel_is_null(bias))
+        y = reel_add(tape, y, reel_reshape(tape, bias, row));
+    return y;
+}
+
+/* [1, channels] or [1, channels, 1] for x. */
+static reel_shape channel_row(const reel_shape *x)
+{
+    return (reel_shape){x->ndim, {1, x->ndim > 1 ? x->dim[1] : 0, 1}};
+}
+
+reel_var reel_batch_norm(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, double eps, reel_var *mean,
+                         reel_var *variance)
+{
+    const struct eps_attributes a = {eps};
+    const reel_var inputs[] = {x, weight, bias};
+    reel_var outputs[3];
+    bool affine = !reel_is_null(weight) && !reel_is_null(bias);
+    reel_apply(tape, affine ? &batch_norm_affine_op : &batch_norm_op, inputs, affine ? 3 : 1, &a, outputs);
+    if (mean)
+        *mean = outputs[1];
+    if (variance)
+        *variance = outputs[2];
+    if (affine || reel_is_null(outputs[0]))
+        return outputs[0];
+    reel_shape shape = reel_shape_of(tape, x);
+    return scale_and_shift(tape, outputs[0], weight, bias, channel_row(&shape));
+}
+
+reel_var reel_batch_norm_eval(reel_tape *tape, reel_var x, reel_var mean, reel_var variance, reel_var weight,
+                              reel_var bias, double eps)
+{
+    reel_shape shape = reel_shape_of(tape, x);
+    if (shape.ndim < 0)
+        return reel_null();
+    char text[REEL_SHAPE_TEXT];
+    if (shape.ndim != 2 && shape.ndim != 3) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE,
+                  "batch_norm: x is %s, it must be [batch, channels] or [batch, channels, length]",
+                  reel_shape_text(&shape, text));
+        return reel_null();
+    }
+    reel_shape row = channel_row(&shape);
+    reel_var rstd = reel_rsqrt(tape, reel_add_scalar(tape, variance, eps));
+    reel_var y = reel_mul(tape, reel_sub(tape, x, reel_reshape(tape, mean, row)), reel_reshape(tape, rstd, row));
+    return scale_and_shift(tape, y, weight, bias, row);
+}
+
+/* ---- layer_norm ---- */
+
+/* x is [rows, columns]: the function below reshapes. */
+static reel_status layer_norm_shape(reel_call *call)
+{
+    const reel_shape *x = &call->in[0]->shape;
+    char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
+    if (expect_inputs(call) != REEL_OK)
+        return call->context->status;
+    if (x->ndim != 2)
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "layer_norm: x is %s, it must be [rows, columns]",
+                         reel_shape_text(x, text));
+    for (int k = 1; k < call->n_inputs; k++)
+        if (call->in[k]->shape.ndim != 1 || call->in[k]->shape.dim[0] != x->dim[1])
+            return reel_fail(call->context, REEL_ERROR_SHAPE, "layer_norm: %s is %s, x %s has %lld columns",
+                             k == 1 ? "weight" : "bias", reel_shape_text(&call->in[k]->shape, other),
+                             reel_shape_text(x, text), (long long)x->dim[1]);
+    call->out[0]->shape = *x;
+    call->out[0]->dtype = REEL_REAL;
+    call->saved_size = 2 * (size_t)x->dim[0] * sizeof(reel_real);
+    return REEL_OK;
+}
+
+/* saved: the means, then 1 / sqrt(variance + eps), of the rows. */
+static reel_status layer_norm_forward(reel_call *call)
+{
+    const struct eps_attributes *a = call->attributes;
+    int64_t rows = call->in[0]->shape.dim[0];
+    reel_real *mean = call->saved;
+    if (call->in[0]->numel > 0)
+        reel_kern_layer_norm(rows, call->in[0]->shape.dim[1], call->in[0]->data, values_of(call, 1), values_of(call, 2),
+                             a->eps, mean, mean + rows, call->out[0]->data, reel_get_num_threads(call->context));
+    return REEL_OK;
+}
+
+static void layer_norm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct eps_attributes *a = call->attributes;
+    reel_tape *t = call->tape;
+    const int rows = 0, columns = 1;
+    reel_var g = grad_outputs[0];
+    struct normalized v = normalize(t, call->inputs[0], &columns, 1, a->eps);
+    if (is_affine(call) && call->needed[1])
+        grad_inputs[1] = reel_sum(t, reel_mul(t, g, v.xhat), &rows, 1, false);
+    if (is_affine(call) && call->needed[2])
+        grad_inputs[2] = reel_sum(t, g, &rows, 1, false);
+    if (!call->needed[0])
+        return;
+    if (is_affine(call))
+        g = reel_mul(t, g, call->inputs[1]);
+    grad_inputs[0] = normalize_vjp(t, v, g, &columns, 1);
+}
+
+static reel_status layer_norm_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
+                                         reel_sink *const *sinks)
+{
+    const reel_shape *shape = &call->in[0]->shape;
+    int64_t rows = shape->dim[0], columns = shape->dim[1];
+    int threads = reel_get_num_threads(call->context);
+    const reel_real *mean = call->saved, *x = call->in[0]->data;
+    const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]);
+    bool add;
+    reel_real *target;
+    if (!grad)
+        return call->context->status;
+    if (sinks[0]) {
+        if (!(target = reel_sink_target(sinks[0], &add)))
+            return call->context->status;
+        if (call->in[0]->numel > 0)
+            reel_kern_layer_norm_backward(rows, columns, x, grad, values_of(call, 1), mean, mean + rows, add, target,
+                                          threads);
+    }
+    if (is_affine(call) && sinks[1]) {
+        if (!(target = reel_sink_target(sinks[1], &add)))
+            return call->context->status;
+        reel_kern_layer_norm_backward_weight(rows, columns, x, grad, mean, mean + rows, add, target, threads);
+    }
+    if (is_affine(call) && sinks[2])
+        return reel_sink_add_broadcast(sinks[2], grad, shape);
+    return REEL_OK;
+}
+
+static const reel_sample layer_norm_samples[] = {
+    GOOD("rows", &usual, REAL(3, 5)),
+    GOOD("one row", &usual, REAL(1, 4)),
+    GOOD("far from zero", &usual, WITHIN(99, 101, 2, 4)),
+    GOOD("no rows", &usual, REAL(0, 4)),
+    REFUSED("three axes", REEL_ERROR_SHAPE, &usual, REAL(2, 3, 4)),
+    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
+};
+
+static const reel_op layer_norm_op = {
+    .name = "layer_norm",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct eps_attributes),
+    .shape = layer_norm_shape,
+    .forward = layer_norm_forward,
+    .vjp = layer_norm_vjp,
+    .accumulate = layer_norm_accumulate,
+    SAMPLES(layer_norm_samples),
+};
+
+static const reel_sample layer_norm_affine_samples[] = {
+    GOOD("rows", &usual, REAL(3, 5), REAL(5), REAL(5)),
+    GOOD("no rows", &usual, REAL(0, 4), REAL(4), REAL(4)),
+    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
+    REFUSED("bias with two axes", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), INDEX(2, 3), REAL(3)),
+};
+
+static const reel_op layer_norm_affine_op = {
+    .name = "layer_norm_affine",
+    .n_inputs = 3,
+    .n_outputs = 1,
+    .differentiable = 7,
+    .reads_inputs = 3,
+    .attributes_size = sizeof(struct eps_attributes),
+    .shape = layer_norm_shape,
+    .forward = layer_norm_forward,
+    .vjp = layer_norm_vjp,
+    .accumulate = layer_norm_accumulate,
+    SAMPLES(layer_norm_affine_samples),
+};
+
+/* weight or bias as [columns]; the null var stays null. */
+static reel_var flat_or_null(reel_tape *tape, reel_var v, const reel_shape *wanted, int64_t columns, const char *what)
+{
+    if (reel_is_null(v))
+        return v;
+    reel_shape shape = reel_shape_of(tape, v);
+    char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
+    if (shape.ndim >= 0 && !reel_shape_equal(&shape, wanted)) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "layer_norm: %s is %s, the normalised axes are %s", what,
+                  reel_shape_text(&shape, text), reel_shape_text(wanted, other));
+        return reel_null();
+    }
+    return reel_reshape(tape, v, reel_shape_make(1, &columns));
+}
+
+reel_var reel_layer_norm(reel_tape *tape, reel_var x, int normalized_axes, reel_var weight, reel_var bias, double eps)
+{
+    reel_shape shape = reel_shape_of(tape, x);
+    if (shape.ndim < 0)
+        return reel_null();
+    if (normalized_axes < 1 || normalized_axes > shape.ndim) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "layer_norm: %d normalised axes, x has %d",
+                  normalized_axes, shape.ndim);
+        return reel_null();
+    }
+    reel_shape flat = {2, {1, 1}}, wanted = {.ndim = normalized_axes};
+    for (int i = 0; i < shape.ndim; i++)
+        flat.dim[i >= shape.ndim - normalized_axes] *= shape.dim[i];
+    for (int i = 0; i < normalized_axes; i++)
+        wanted.dim[i] = shape.dim[shape.ndim - normalized_axes + i];
+    const struct eps_attributes a = {eps};
+    weight = flat_or_null(tape, weight, &wanted, flat.dim[1], "weight");
+    bias = flat_or_null(tape, bias, &wanted, flat.dim[1], "bias");
+    const reel_var inputs[] = {reel_reshape(tape, x, flat), weight, bias};
+    bool affine = !reel_is_null(weight) && !reel_is_null(bias);
+    reel_var y = reel_apply1(tape, affine ? &layer_norm_affine_op : &layer_norm_op, inputs, affine ? 3 : 1, &a);
+    if (!affine)
+        y = scale_and_shift(tape, y, weight, bias, (reel_shape){2, {1, flat.dim[1]}});
+    return reel_reshape(tape, y, shape);
+}
+
+REEL_OP_FAMILY(normalize, &batch_norm_op, &batch_norm_affine_op, &layer_norm_op, &layer_norm_affine_op);

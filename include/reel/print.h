@@ -1,0 +1,26 @@
+/* Vars as text, as PyTorch prints a tensor with its default options. */
+#ifndef REEL_PRINT_H
+#define REEL_PRINT_H
+
+#include <reel/types.h>
+
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Writes what print(tensor.detach()) writes, the new line at the end included: four digits after the point or
+ * scientific notation, aligned columns, lines of 80, more than 1000 elements abridged. REEL_ERROR_IO when the file does
+ * not take it. */
+REEL_API reel_status reel_print(FILE *file, reel_tape *tape, reel_var v);
+
+/* The same without the new line at the end, as text: at most size - 1 bytes and a NUL are written, and the length of
+ * the whole text is returned, as snprintf does. size 0: text may be NULL. 0 on error (no var has an empty text). */
+REEL_API size_t reel_format(reel_tape *tape, reel_var v, char *text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,114 @@
+#include "kern/gather.h"
+
+#include "base/clones.h"
+#include "kern/parallel.h"
+
+#include <string.h>
+
+/* Tables are much larger than the caches: the row that is copied next but a few is already asked for. */
+enum { AHEAD = 12, LINE = 64, LINES = 8 };
+
+#define DEFINE_FIND_OUTSIDE(type)                                                                                      \
+    REEL_CLONES static bool all_inside_##type(int64_t n, const type *index, int64_t rows)                              \
+    {                                                                                                                  \
+        int outside = 0;                                                                                               \
+        for (int64_t i = 0; i < n; i++)                                                                                \
+            outside |= (uint64_t)(int64_t)index[i] >= (uint64_t)rows;                                                  \
+        return !outside;                                                                                               \
+    }                                                                                                                  \
+    static int64_t find_outside_##type(int64_t n, const type *index, int64_t rows)                                     \
+    {                                                                                                                  \
+        if (all_inside_##type(n, index, rows))                                                                         \
+            return -1;                                                                                                 \
+        int64_t i = 0;                                                                                                 \
+        while (index[i] >= 0 && index[i] < rows)                                                                       \
+            i++;                                                                                                       \
+        return i;                                                                                                      \
+    }
+DEFINE_FIND_OUTSIDE(int64_t)
+DEFINE_FIND_OUTSIDE(int32_t)
+
+int64_t reel_kern_find_outside(int64_t count, const void *index, bool wide, int64_t rows)
+{
+    return wide ? find_outside_int64_t(count, index, rows) : find_outside_int32_t(count, index, rows);
+}
+
+static inline void prefetch_row(const char *row, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && at < LINE * LINES; at += LINE)
+        __builtin_prefetch(row + at, 0);
+}
+
+static void gather_block(int64_t first, int64_t end, int64_t count, size_t bytes, const void *index, bool wide,
+                         const char *table, char *out)
+{
+    for (int64_t i = first; i < end; i++) {
+        if (i + AHEAD < count)
+            prefetch_row(table + (size_t)reel_kern_index(index, wide, i + AHEAD) * bytes, bytes);
+        memcpy(out + (size_t)i * bytes, table + (size_t)reel_kern_index(index, wide, i) * bytes, bytes);
+    }
+}
+
+/* Rows that one thread takes at a time. */
+static int64_t rows_a_block(int64_t cols)
+{
+    return cols < REEL_BLOCK ? REEL_BLOCK / cols : 1;
+}
+
+void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t bytes, const void *index, bool wide,
+                           const void *table, void *out, int threads)
+{
+    if (outer == 0 || count == 0 || bytes == 0)
+        return;
+    int64_t step = rows_a_block((int64_t)(bytes / sizeof(reel_real)) + 1);
+    int64_t blocks = (count + step - 1) / step;
+#pragma omp parallel for num_threads(threads) if (outer * blocks > 1 && threads > 1)
+    for (int64_t b = 0; b < outer * blocks; b++) {
+        int64_t o = b / blocks, first = b % blocks * step, end = first + step < count ? first + step : count;
+        gather_block(first, end, count, bytes, index, wide, (const char *)table + (size_t)(o * rows) * bytes,
+                     (char *)out + (size_t)(o * count) * bytes);
+    }
+}
+
+REEL_CLONES static void take_row(int64_t cols, const reel_real *from, bool add, reel_real *to)
+{
+    if (!add)
+        memcpy(to, from, (size_t)cols * sizeof *to);
+    else
+        for (int64_t j = 0; j < cols; j++)
+            to[j] += from[j];
+}
+
+void reel_kern_gather_reals(int64_t count, int64_t cols, const void *index, bool wide, const reel_real *table,
+                            int64_t stride, bool add, reel_real *out, int threads)
+{
+    if (count == 0 || cols == 0)
+        return;
+    int64_t step = rows_a_block(cols), blocks = (count + step - 1) / step;
+#pragma omp parallel for num_threads(threads) if (blocks > 1 && threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t end = (b + 1) * step < count ? (b + 1) * step : count;
+        for (int64_t i = b * step; i < end; i++)
+            take_row(cols, table + reel_kern_index(index, wide, i) * stride, add, out + i * cols);
+    }
+}
+
+REEL_CLONES static void scale_row(int64_t cols, reel_real weight, const reel_real *from, reel_real *to)
+{
+    for (int64_t j = 0; j < cols; j++)
+        to[j] = from[j] * weight;
+}
+
+void reel_kern_scale_rows(int64_t count, int64_t cols, const reel_real *weight, const reel_real *from, int64_t stride,
+                          reel_real *out, int threads)
+{
+    if (count == 0 || cols == 0)
+        return;
+    int64_t step = rows_a_block(cols), blocks = (count + step - 1) / step;
+#pragma omp parallel for num_threads(threads) if (blocks > 1 && threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t end = (b + 1) * step < count ? (b + 1) * step : count;
+        for (int64_t i = b * step; i < end; i++)
+            scale_row(cols, weight[i], from + i * stride, out + i * cols);
+    }
+}

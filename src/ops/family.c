@@ -7,9 +7,21 @@ const char *reel_shape_text(const reel_shape *shape, char text[REEL_SHAPE_TEXT])
     size_t used = 0;
     used += (size_t)snprintf(text, REEL_SHAPE_TEXT, "[");
     for (int i = 0; i < shape->ndim && i < REEL_MAX_NDIM && used < REEL_SHAPE_TEXT - 24; i++)
-        used += (size_t)snprintf(text + used, REEL_SHAPE_TEXT - used, "%s%lld", i ? ", " : "",
-                                 (long long)shape->dim[i]);
+        used +=
+            (size_t)snprintf(text + used, REEL_SHAPE_TEXT - used, "%s%lld", i ? ", " : "", (long long)shape->dim[i]);
     snprintf(text + used, REEL_SHAPE_TEXT - used, "]");
+    return text;
+}
+
+const char *reel_position_text(const reel_shape *shape, int64_t flat, char text[REEL_POSITION_TEXT])
+{
+    reel_shape position = *shape;
+    for (int i = shape->ndim - 1; i >= 0; i--) {
+        position.dim[i] = flat % shape->dim[i];
+        flat /= shape->dim[i];
+    }
+    char axes[REEL_SHAPE_TEXT];
+    snprintf(text, REEL_POSITION_TEXT, shape->ndim > 0 ? " at position %s" : "%.0s", reel_shape_text(&position, axes));
     return text;
 }
 
@@ -42,9 +54,9 @@ reel_status reel_broadcast_shapes(reel_context *context, const char *op, const r
         int64_t size_a = from_a < 0 ? 1 : a->dim[from_a], size_b = from_b < 0 ? 1 : b->dim[from_b];
         if (size_a != size_b && size_a != 1 && size_b != 1) {
             char text_a[REEL_SHAPE_TEXT], text_b[REEL_SHAPE_TEXT];
-            return reel_fail(context, REEL_ERROR_SHAPE, "%s: shapes %s and %s do not broadcast: axis %d has %lld and %lld",
-                             op, reel_shape_text(a, text_a), reel_shape_text(b, text_b), i, (long long)size_a,
-                             (long long)size_b);
+            return reel_fail(
+                context, REEL_ERROR_SHAPE, "%s: shapes %s and %s do not broadcast: axis %d has %lld and %lld", op,
+                reel_shape_text(a, text_a), reel_shape_text(b, text_b), i, (long long)size_a, (long long)size_b);
         }
         out->dim[i] = size_a == 1 ? size_b : size_a;
     }

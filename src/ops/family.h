@@ -17,9 +17,10 @@ struct reel_op_family {
     static const reel_op *const family##_rows[] = {__VA_ARGS__};                                                       \
     const struct reel_op_family reel_##family##_family = {family##_rows, sizeof family##_rows / sizeof *family##_rows}
 
-__attribute__((weak)) extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, reel_unary_family, reel_compare_family,
-    reel_view_family, reel_join_family, reel_gather_family, reel_reduce_family, reel_softmax_family, reel_matmul_family,
-    reel_normalize_family, reel_dropout_family, reel_loss_family;
+__attribute__((weak)) extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, reel_unary_family,
+    reel_compare_family, reel_view_family, reel_join_family, reel_gather_family, reel_reduce_family,
+    reel_statistics_family, reel_softmax_family, reel_matmul_family, reel_normalize_family, reel_dropout_family,
+    reel_loss_family, reel_cross_entropy_family;
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
  * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1. */
@@ -72,6 +73,12 @@ __attribute__((weak)) extern const struct reel_op_family reel_elementwise_family
 enum { REEL_SHAPE_TEXT = 160 };
 /* Writes "[64, 13]" into text and returns it. */
 const char *reel_shape_text(const reel_shape *shape, char text[REEL_SHAPE_TEXT]);
+
+/* Room for a position as text. */
+enum { REEL_POSITION_TEXT = REEL_SHAPE_TEXT + 16 };
+/* Writes where the flat-th element of a shape is, such as " at position [2, 0]", for the end of a sentence about a
+ * value; nothing when the shape has no axes. */
+const char *reel_position_text(const reel_shape *shape, int64_t flat, char text[REEL_POSITION_TEXT]);
 
 /* Input k must be real; the error names the operation and the argument. */
 reel_status reel_expect_real(reel_call *call, int k, const char *argument);

@@ -1,0 +1,118 @@
+/* Losses.
+ *
+ * The short forms average (REEL_MEAN); the ..._with forms take options, NULL for the defaults. Options that are vars
+ * stand for none when they are the null var. Inputs and targets are real unless said otherwise, and of equal shapes:
+ * where torch broadcasts them with a warning, reel refuses (REEL_ERROR_SHAPE), for [64] against [64, 1] is nearly
+ * always a mistake. Means over nothing are NaN. All have derivatives of any order, with respect to real targets too. */
+#ifndef REEL_LOSS_H
+#define REEL_LOSS_H
+
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum reel_reduction {
+    REEL_MEAN, /* the mean of the losses, a scalar */
+    REEL_SUM,  /* their sum, a scalar */
+    REEL_NONE  /* each loss by itself, in the shape of the target */
+} reel_reduction;
+
+/* ---- Mean squared and mean absolute error ---- */
+
+typedef struct reel_loss_options {
+    reel_reduction reduction; /* REEL_MEAN */
+} reel_loss_options;
+REEL_API reel_loss_options reel_loss_defaults(void);
+
+/* (x - target)^2: torch.nn.functional.mse_loss. */
+REEL_API reel_var reel_mse_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_mse_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options);
+
+/* |x - target|: torch.nn.functional.l1_loss. The gradient is 0 where both are equal. */
+REEL_API reel_var reel_l1_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_l1_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options);
+
+typedef struct reel_smooth_l1_loss_options {
+    reel_reduction reduction; /* REEL_MEAN */
+    double beta;              /* 1; >= 0, else REEL_ERROR_ARGUMENT. 0 is the l1 loss */
+} reel_smooth_l1_loss_options;
+REEL_API reel_smooth_l1_loss_options reel_smooth_l1_loss_defaults(void);
+
+/* With d = |x - target|: d^2 / (2 beta) below beta, d - beta / 2 from there: torch.nn.functional.smooth_l1_loss. */
+REEL_API reel_var reel_smooth_l1_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_smooth_l1_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                           const reel_smooth_l1_loss_options *options);
+
+/* ---- Binary cross entropy ---- */
+
+typedef struct reel_bce_loss_options {
+    reel_reduction reduction; /* REEL_MEAN: the divisor is the number of losses, whatever the weights */
+    reel_var weight;          /* none; multiplies the losses; broadcasts to the shape of x */
+} reel_bce_loss_options;
+REEL_API reel_bce_loss_options reel_bce_loss_defaults(void);
+
+/* -(target log(x) + (1 - target) log(1 - x)) with logarithms not below -100: torch.nn.functional.binary_cross_entropy.
+ * REEL_ERROR_ARGUMENT for an x outside 0..1, naming it and its position; NaN passes. As in torch, the gradient with
+ * respect to x divides by max(x (1 - x), 1e-12). Prefer reel_bce_with_logits_loss. */
+REEL_API reel_var reel_bce_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_bce_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                     const reel_bce_loss_options *options);
+
+typedef struct reel_bce_with_logits_loss_options {
+    reel_reduction reduction; /* REEL_MEAN: the divisor is the number of losses, whatever the weights */
+    reel_var weight;          /* none; multiplies the losses; broadcasts to the shape of x */
+    reel_var pos_weight;      /* none; multiplies the part of the target; broadcasts to the shape of x */
+} reel_bce_with_logits_loss_options;
+REEL_API reel_bce_with_logits_loss_options reel_bce_with_logits_loss_defaults(void);
+
+/* The same of sigmoid(x), computed without its overflow: max(x, 0) - x target + log(1 + exp(-|x|)).
+ * torch.nn.functional.binary_cross_entropy_with_logits. */
+REEL_API reel_var reel_bce_with_logits_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_bce_with_logits_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                                 const reel_bce_with_logits_loss_options *options);
+
+/* ---- Classes ---- */
+
+/* x is [N, C], and target int64 [N] with classes 0..C-1; or [C] with a scalar target, or [N, C, d1, ...] with
+ * [N, d1, ...]. A target that is neither a class nor ignore_index is REEL_ERROR_INDEX: the text names value, position
+ * and range. */
+
+typedef struct reel_nll_loss_options {
+    reel_reduction reduction; /* REEL_MEAN: the divisor is the sum of the weights of the targets that are not ignored */
+    reel_var weight;          /* none; [C], multiplies the losses by class; it gets no gradient */
+    int64_t ignore_index;     /* -100; targets of this value give a loss of 0 and no gradient */
+} reel_nll_loss_options;
+REEL_API reel_nll_loss_options reel_nll_loss_defaults(void);
+
+/* -x[target] of log-probabilities x: torch.nn.functional.nll_loss. */
+REEL_API reel_var reel_nll_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_nll_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                     const reel_nll_loss_options *options);
+
+typedef struct reel_cross_entropy_loss_options {
+    reel_reduction reduction; /* REEL_MEAN: the divisor is the sum of the weights of the targets that are not ignored */
+    reel_var weight;          /* none; [C], multiplies the losses by class; it gets no gradient */
+    int64_t ignore_index;     /* -100; targets of this value give a loss of 0 and no gradient */
+    double label_smoothing;   /* 0; in 0..1, else REEL_ERROR_ARGUMENT: how much of the target is spread evenly */
+} reel_cross_entropy_loss_options;
+REEL_API reel_cross_entropy_loss_options reel_cross_entropy_loss_defaults(void);
+
+/* -log_softmax(x)[target] of logits x: torch.nn.functional.cross_entropy with class indices. */
+REEL_API reel_var reel_cross_entropy_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_cross_entropy_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                               const reel_cross_entropy_loss_options *options);
+
+/* ---- For discriminators ---- */
+
+/* The hinge loss of the scores that a discriminator gives to real pictures, mean(max(0, 1 - scores)), and to made ones,
+ * mean(max(0, 1 + scores)). A generator then maximises its mean score. (Lim and Ye, Geometric GAN.) */
+REEL_API reel_var reel_hinge_loss_real(reel_tape *tape, reel_var scores);
+REEL_API reel_var reel_hinge_loss_fake(reel_tape *tape, reel_var scores);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,297 @@
+#include "kern/loss.h"
+
+#include "base/clones.h"
+#include "kern/functions.h"
+#include "kern/parallel.h"
+
+/* ---- Losses of two numbers ---- */
+
+#define DEFINE_MAP(name, ...)                                                                                          \
+    REEL_CLONES                                                                                                        \
+    static void name##_elements(int64_t n, const reel_real *restrict xs, const reel_real *restrict targets,            \
+                                reel_real beta, reel_real *restrict out)                                               \
+    {                                                                                                                  \
+        (void)beta;                                                                                                    \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            reel_real x = xs[i], t = targets[i];                                                                       \
+            (void)x, (void)t;                                                                                          \
+            out[i] = __VA_ARGS__;                                                                                      \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void name(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,                   \
+                     int64_t center_step, reel_real parameter, reel_real *out)                                         \
+    {                                                                                                                  \
+        (void)center, (void)center_step;                                                                               \
+        name##_elements(n, x, other, parameter, out);                                                                  \
+    }
+
+REEL_INLINE reel_real sign(reel_real x)
+{
+    return (reel_real)(x > 0) - (reel_real)(x < 0);
+}
+
+REEL_INLINE reel_real at_least(reel_real bound, reel_real x)
+{
+    return x < bound ? bound : x; /* x when it is NaN */
+}
+
+REEL_INLINE reel_real smooth_l1(reel_real d, reel_real beta)
+{
+    return d < beta ? d * d / (2 * beta) : d - beta / 2;
+}
+
+REEL_INLINE reel_real smooth_l1_slope(reel_real d, reel_real beta)
+{
+    return REEL_ABS(d) < beta ? d / beta : sign(d);
+}
+
+DEFINE_MAP(mse, (x - t) * (x - t))
+DEFINE_MAP(mse_by_x, 2 * (x - t))
+DEFINE_MAP(mse_by_target, 2 * (t - x))
+const struct reel_kern_loss reel_kern_mse = {mse, mse_by_x, mse_by_target};
+
+DEFINE_MAP(l1, REEL_ABS(x - t))
+DEFINE_MAP(l1_by_x, sign(x - t))
+DEFINE_MAP(l1_by_target, sign(t - x))
+const struct reel_kern_loss reel_kern_l1 = {l1, l1_by_x, l1_by_target};
+
+DEFINE_MAP(smooth, smooth_l1(REEL_ABS(x - t), beta))
+DEFINE_MAP(smooth_by_x, smooth_l1_slope(x - t, beta))
+DEFINE_MAP(smooth_by_target, smooth_l1_slope(t - x, beta))
+const struct reel_kern_loss reel_kern_smooth_l1 = {smooth, smooth_by_x, smooth_by_target};
+
+DEFINE_MAP(bce, (t - 1) * at_least(-100, reel_math_log1p(-x)) - t * at_least(-100, reel_math_log(x)))
+DEFINE_MAP(bce_by_x, (x - t) / at_least((reel_real)1e-12, (1 - x) * x))
+DEFINE_MAP(bce_by_target, at_least(-100, reel_math_log1p(-x)) - at_least(-100, reel_math_log(x)))
+const struct reel_kern_loss reel_kern_bce = {bce, bce_by_x, bce_by_target};
+
+DEFINE_MAP(logits, at_least(0, x) - x * t + reel_math_log1p(reel_math_exp(-REEL_ABS(x))))
+DEFINE_MAP(logits_by_x, reel_math_sigmoid(x) - t)
+DEFINE_MAP(logits_by_target, -x)
+const struct reel_kern_loss reel_kern_bce_with_logits = {logits, logits_by_x, logits_by_target};
+
+REEL_CLONES
+static void multiply(int64_t n, const reel_real *restrict values, const reel_real *restrict factor, int64_t factor_step,
+                     bool add, reel_real *restrict out)
+{
+    if (factor_step && add)
+        for (int64_t i = 0; i < n; i++)
+            out[i] += values[i] * factor[i];
+    else if (factor_step)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = values[i] * factor[i];
+    else if (add)
+        for (int64_t i = 0; i < n; i++)
+            out[i] += values[i] * factor[0];
+    else
+        for (int64_t i = 0; i < n; i++)
+            out[i] = values[i] * factor[0];
+}
+
+static void map_block(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
+                      const reel_real *factor, int64_t factor_step, bool add, reel_real *out)
+{
+    reel_real values[REEL_KERN_MAP];
+    for (int64_t i = 0; i < n; i += REEL_KERN_MAP) {
+        int64_t count = n - i < REEL_KERN_MAP ? n - i : REEL_KERN_MAP;
+        if (!factor && !add) {
+            map(count, x + i, target + i, NULL, 0, parameter, out + i);
+            continue;
+        }
+        const reel_real one = 1;
+        map(count, x + i, target + i, NULL, 0, parameter, values);
+        multiply(count, values, factor ? factor + i * factor_step : &one, factor_step, add, out + i);
+    }
+}
+
+void reel_kern_loss_map(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
+                        const reel_real *factor, int64_t factor_step, bool add, reel_real *out, int threads)
+{
+    int64_t blocks = reel_blocks(n);
+    if (blocks <= 1) {
+        map_block(map, n, x, target, parameter, factor, factor_step, add, out);
+        return;
+    }
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t first = b * REEL_BLOCK, left = n - first;
+        map_block(map, left < REEL_BLOCK ? left : REEL_BLOCK, x + first, target + first, parameter,
+                  factor ? factor + first * factor_step : NULL, factor_step, add, out + first);
+    }
+}
+
+int64_t reel_kern_find_outside_unit(int64_t n, const reel_real *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] < 0 || x[i] > 1)
+            return i;
+    return -1;
+}
+
+/* ---- Classes ---- */
+
+int64_t reel_kern_find_wrong_class(const struct reel_kern_classes *k)
+{
+    for (int64_t i = 0; i < k->outer * k->inner; i++)
+        if ((k->target[i] < 0 || k->target[i] >= k->classes) && k->target[i] != k->ignore_index)
+            return i;
+    return -1;
+}
+
+static reel_real weight_of(const struct reel_kern_classes *k, int64_t class)
+{
+    return k->weight ? k->weight[class] : 1;
+}
+
+/* x of class 0 at one place; the classes are `inner` apart. */
+static int64_t first_class(const struct reel_kern_classes *k, int64_t place)
+{
+    return place / k->inner * k->classes * k->inner + place % k->inner;
+}
+
+/* The part of the loss that comes from spreading the target evenly, before the factor smoothing / classes. */
+static reel_real even_loss(const struct reel_kern_classes *k, const reel_real *x, reel_real maximum, reel_real log_sum)
+{
+    reel_real sum = 0, lost = 0; /* compensated: there may be very many classes */
+    for (int64_t c = 0; c < k->classes; c++) {
+        reel_real term = weight_of(k, c) * (log_sum - (x[c * k->inner] - maximum)) - lost;
+        reel_real next = sum + term;
+        lost = next - sum - term;
+        lost = lost == lost ? lost : 0; /* infinity - infinity */
+        sum = next;
+    }
+    return sum;
+}
+
+static reel_real class_loss(const struct reel_kern_classes *k, int64_t place, const reel_real *x, reel_real maximum,
+                            reel_real log_sum)
+{
+    int64_t target = k->target[place];
+    if (target == k->ignore_index)
+        return 0;
+    reel_real smoothing = (reel_real)k->smoothing;
+    reel_real loss = (1 - smoothing) * weight_of(k, target) * (log_sum - (x[target * k->inner] - maximum));
+    if (smoothing > 0)
+        loss += smoothing / (reel_real)k->classes * even_loss(k, x, maximum, log_sum);
+    return loss;
+}
+
+static int64_t places_at_once(const struct reel_kern_classes *k)
+{
+    return k->classes > 0 ? REEL_BLOCK / k->classes + 1 : REEL_BLOCK;
+}
+
+static void class_losses(const struct reel_kern_classes *k, int64_t first, int64_t last, const reel_real *x,
+                         const reel_real *maxima, const reel_real *log_sums, reel_real *losses)
+{
+    for (int64_t i = first; i < last; i++)
+        losses[i] = class_loss(k, i, x + first_class(k, i), maxima ? maxima[i] : 0, log_sums ? log_sums[i] : 0);
+}
+
+void reel_kern_class_losses(const struct reel_kern_classes *k, const reel_real *x, const reel_real *maxima,
+                            const reel_real *log_sums, reel_real *losses, int threads)
+{
+    int64_t places = k->outer * k->inner, at_once = places_at_once(k);
+    if (places <= at_once) { /* a parallel region costs more than a small loss, even with one thread */
+        class_losses(k, 0, places, x, maxima, log_sums, losses);
+        return;
+    }
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t first = 0; first < places; first += at_once)
+        class_losses(k, first, first + at_once < places ? first + at_once : places, x, maxima, log_sums, losses);
+}
+
+void reel_kern_class_weights(const struct reel_kern_classes *k, reel_real *weights)
+{
+    for (int64_t i = 0; i < k->outer * k->inner; i++)
+        weights[i] = k->target[i] == k->ignore_index ? 0 : weight_of(k, k->target[i]);
+}
+
+/* q of class c, given the target of the place. */
+static reel_real target_share(const struct reel_kern_classes *k, int64_t target, int64_t c)
+{
+    reel_real smoothing = (reel_real)k->smoothing;
+    reel_real even = smoothing / (reel_real)k->classes * weight_of(k, c);
+    return c == target ? (1 - smoothing) * weight_of(k, c) + even : even;
+}
+
+void reel_kern_class_targets(const struct reel_kern_classes *k, reel_real *q)
+{
+    for (int64_t i = 0; i < k->outer * k->inner; i++) {
+        reel_real *to = q + first_class(k, i);
+        for (int64_t c = 0; c < k->classes; c++)
+            to[c * k->inner] = k->target[i] == k->ignore_index ? 0 : target_share(k, k->target[i], c);
+    }
+}
+
+/* out[c] = (add ? out[c] : 0) + scale softmax(x)[c] - even weight[c]; classes are inner apart. */
+REEL_CLONES
+static void gradient_row(int64_t n, int64_t inner, const reel_real *restrict x, reel_real maximum, reel_real log_sum,
+                         reel_real scale, const reel_real *restrict weight, reel_real even, bool add,
+                         reel_real *restrict out)
+{
+#define SOFTMAX(i) scale *reel_math_exp(x[i] - maximum - log_sum)
+    if (inner == 1 && even == 0 && add)
+        for (int64_t c = 0; c < n; c++)
+            out[c] += SOFTMAX(c);
+    else if (inner == 1 && even == 0)
+        for (int64_t c = 0; c < n; c++)
+            out[c] = SOFTMAX(c);
+    else
+        for (int64_t c = 0; c < n; c++) {
+            reel_real g = SOFTMAX(c * inner) - (weight ? even * weight[c] : even);
+            out[c * inner] = add ? out[c * inner] + g : g;
+        }
+#undef SOFTMAX
+}
+
+struct class_gradient {
+    const struct reel_kern_classes *classes;
+    const reel_real *x, *maxima, *log_sums, *factor;
+    int64_t factor_step;
+    reel_real divisor;
+    reel_real even; /* what the even part adds to the sum of q: the same at every place */
+    bool add;
+};
+
+static void place_gradient(const struct class_gradient *job, int64_t place, reel_real *out)
+{
+    const struct reel_kern_classes *k = job->classes;
+    int64_t target = k->target[place], at = first_class(k, place);
+    bool ignored = target == k->ignore_index;
+    reel_real factor = job->factor[place * job->factor_step] / job->divisor;
+    reel_real smoothing = (reel_real)k->smoothing, chosen = ignored ? 0 : (1 - smoothing) * weight_of(k, target);
+    out += at;
+    if (job->maxima && !ignored)
+        gradient_row(k->classes, k->inner, job->x + at, job->maxima[place], job->log_sums[place],
+                     factor * (chosen + job->even), k->weight, factor * smoothing / (reel_real)k->classes, job->add,
+                     out);
+    else
+        for (int64_t c = 0; c < k->classes && !job->add; c++)
+            out[c * k->inner] = 0;
+    if (!ignored)
+        out[target * k->inner] -= factor * chosen;
+}
+
+static void class_gradient(const struct class_gradient *job, int64_t first, int64_t last, reel_real *out)
+{
+    for (int64_t place = first; place < last; place++)
+        place_gradient(job, place, out);
+}
+
+void reel_kern_class_gradient(const struct reel_kern_classes *k, const reel_real *x, const reel_real *maxima,
+                              const reel_real *log_sums, const reel_real *factor, int64_t factor_step,
+                              reel_real divisor, bool add, reel_real *out, int threads)
+{
+    struct class_gradient job = {k, x, maxima, log_sums, factor, factor_step, divisor, (reel_real)k->smoothing, add};
+    if (k->weight && k->smoothing > 0)
+        job.even = job.even / (reel_real)k->classes * reel_kern_sum_run(k->classes, k->weight);
+    int64_t places = k->outer * k->inner, at_once = places_at_once(k);
+    if (places <= at_once) {
+        class_gradient(&job, 0, places, out);
+        return;
+    }
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t first = 0; first < places; first += at_once)
+        class_gradient(&job, first, first + at_once < places ? first + at_once : places, out);
+}

@@ -1,0 +1,302 @@
+/* Variance, norms and logsumexp over any set of axes. */
+#include "base/checked.h"
+#include "kern/functions.h"
+#include "kern/reduce.h"
+#include "ops/axes.h"
+
+#include <reel/compare.h>
+#include <reel/elementwise.h>
+#include <reel/reduce.h>
+#include <reel/unary.h>
+
+/* ---- variance ---- */
+
+struct variance_attributes {
+    struct reel_axes axes;
+    double correction;
+};
+
+static reel_status variance_shape(reel_call *call)
+{
+    const struct variance_attributes *a = call->attributes;
+    if (reel_axes_check(call, &a->axes) != REEL_OK)
+        return call->context->status;
+    if (a->correction != a->correction)
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "variance: the correction is NaN");
+    size_t size;
+    if (!reel_multiply_size(reel_shape_numel(&call->out[0]->shape), sizeof(reel_real), &size))
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "variance: the result has too many elements");
+    call->saved_size = size; /* the means */
+    return REEL_OK;
+}
+
+static double degrees_of_freedom(const reel_call *call)
+{
+    const struct variance_attributes *a = call->attributes;
+    const reel_shape *shape = &call->in[0]->shape;
+    double degrees = reel_axes_count(shape, reel_axes_mask(&a->axes, shape->ndim)) - a->correction;
+    return degrees > 0 ? degrees : 0;
+}
+
+static reel_status variance_forward(reel_call *call)
+{
+    const struct variance_attributes *a = call->attributes;
+    const reel_array *x = call->in[0];
+    unsigned reduced = reel_axes_mask(&a->axes, x->shape.ndim);
+    int threads = reel_get_num_threads(call->context);
+    const struct reel_kern_reduction mean = {.combine = REEL_KERN_SUM, .divisor = reel_axes_count(&x->shape, reduced)};
+    const struct reel_kern_reduction deviations = {.combine = REEL_KERN_SUM,
+                                                   .map = reel_kern_map_squared_deviation,
+                                                   .center = call->saved,
+                                                   .divisor = degrees_of_freedom(call)};
+    reel_kern_reduce(&x->shape, reduced, x->data, &mean, call->saved, threads);
+    reel_kern_reduce(&x->shape, reduced, x->data, &deviations, call->out[0]->data, threads);
+    return REEL_OK;
+}
+
+static void variance_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct variance_attributes *a = call->attributes;
+    reel_tape *t = call->tape;
+    reel_var mean = reel_mean(t, call->inputs[0], a->axes.axes, a->axes.n, true);
+    reel_var grad = reel_mul_scalar(t, reel_axes_keep(call, &a->axes, grad_outputs[0]), 2 / degrees_of_freedom(call));
+    grad_inputs[0] = reel_mul(t, reel_sub(t, call->inputs[0], mean), grad);
+}
+
+WITH_AXES(variance_attributes, sample_variance, 1);
+WITH_AXES(variance_attributes, mean_deviation, 0);
+static const struct variance_attributes variance_twice = {{2, {1, -1}, false}, 1}, variance_nan = {ALL, NAN},
+                                        variance_half = {LAST, 1.5};
+static const reel_sample variance_samples[] = {
+    AXES_GOOD(sample_variance, REAL),
+    AXES_GOOD(mean_deviation, REAL),
+    AXES_SINGLE(mean_deviation, REAL),
+    GOOD("another correction", &variance_half, REAL(3, 5)),
+    GOOD("far from 0", &sample_variance_last, WITHIN(9999, 10000, 2, 5)),
+    REFUSED("an axis twice", REEL_ERROR_ARGUMENT, &variance_twice, REAL(2, 3)),
+    REFUSED("a correction of NaN", REEL_ERROR_ARGUMENT, &variance_nan, REAL(2, 3)),
+    REFUSED("not real", REEL_ERROR_DTYPE, &sample_variance_all, INDEX(3, 2, 3)),
+};
+static const reel_op variance_op = {
+    .name = "variance",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct variance_attributes),
+    .shape = variance_shape,
+    .forward = variance_forward,
+    .vjp = variance_vjp,
+    SAMPLES(variance_samples),
+    .cost = reel_axes_cost,
+};
+
+reel_var reel_variance(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim)
+{
+    struct variance_attributes a = {reel_axes_of(axes, n, keepdim), correction};
+    return reel_apply1(tape, &variance_op, &x, 1, &a);
+}
+
+/* ---- norm ---- */
+
+struct norm_attributes {
+    struct reel_axes axes;
+    double p;
+};
+
+static reel_status norm_shape(reel_call *call)
+{
+    const struct norm_attributes *a = call->attributes;
+    if (reel_axes_check(call, &a->axes) != REEL_OK)
+        return call->context->status;
+    if (a->p != a->p)
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "norm: p is NaN");
+    if (a->p < 0 || a->p == INFINITY)
+        return reel_axes_refuse_empty(call, reel_axes_mask(&a->axes, call->in[0]->shape.ndim));
+    return REEL_OK;
+}
+
+static reel_status norm_forward(reel_call *call)
+{
+    const struct norm_attributes *a = call->attributes;
+    const reel_array *x = call->in[0], *out = call->out[0];
+    double p = a->p;
+    struct reel_kern_reduction r = {
+        .combine = REEL_KERN_SUM, .map = reel_kern_map_power, .parameter = (reel_real)p, .divisor = 1};
+    if (p == INFINITY || p == -INFINITY) {
+        r.combine = p > 0 ? REEL_KERN_MAX : REEL_KERN_MIN;
+        r.map = reel_kern_map_abs;
+    } else if (p == 0) {
+        r.map = reel_kern_map_nonzero;
+    } else if (p == 1) {
+        r.map = reel_kern_map_abs;
+    } else if (p == 2) {
+        r.map = reel_kern_map_square;
+    }
+    reel_kern_reduce(&x->shape, reel_axes_mask(&a->axes, x->shape.ndim), x->data, &r, out->data,
+                     reel_get_num_threads(call->context));
+    reel_real *values = out->data;
+    if (p == 2)
+        for (int64_t i = 0; i < out->numel; i++)
+            values[i] = REEL_SQRT(values[i]);
+    else if (r.map == reel_kern_map_power)
+        for (int64_t i = 0; i < out->numel; i++)
+            values[i] = REEL_POW(values[i], (reel_real)(1 / p));
+    return REEL_OK;
+}
+
+/* v, with 1 in the place of 0: something to divide by. */
+static reel_var without_zeros(reel_tape *t, reel_var v)
+{
+    return reel_add(t, v, reel_to_real(t, reel_eq_scalar(t, v, 0)));
+}
+
+static void norm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct norm_attributes *a = call->attributes;
+    reel_tape *t = call->tape;
+    reel_var x = call->inputs[0];
+    if (a->p == 0)
+        return;
+    if (a->p == INFINITY || a->p == -INFINITY) {
+        reel_var share = reel_share_among_equals(call, &a->axes, reel_abs(t, x), call->outputs[0], grad_outputs[0]);
+        grad_inputs[0] = reel_mul(t, reel_sign(t, x), share);
+        return;
+    }
+    reel_var grad = reel_axes_keep(call, &a->axes, grad_outputs[0]);
+    if (a->p == 1) {
+        grad_inputs[0] = reel_mul(t, reel_sign(t, x), grad);
+        return;
+    }
+    /* sign(x) (|x| / norm)^(p - 1), whose powers do not overflow; 0 where the norm is. */
+    reel_var norm = reel_axes_keep(call, &a->axes, call->outputs[0]);
+    grad = reel_mul(t, grad, reel_to_real(t, reel_ne_scalar(t, norm, 0)));
+    norm = without_zeros(t, norm);
+    if (a->p == 2) {
+        grad_inputs[0] = reel_mul(t, reel_div(t, x, norm), grad);
+        return;
+    }
+    reel_var ratio = reel_div(t, without_zeros(t, reel_abs(t, x)), norm);
+    grad_inputs[0] = reel_mul(t, reel_mul(t, reel_sign(t, x), reel_pow_scalar(t, ratio, a->p - 1)), grad);
+}
+
+WITH_AXES(norm_attributes, norm_2, 2);
+WITH_AXES(norm_attributes, norm_1, 1);
+static const struct norm_attributes norm_0 = {LAST, 0}, norm_half = {LAST, 0.5}, norm_1_5 = {FIRST, 1.5},
+                                    norm_3 = {OUTER, 3}, norm_4 = {LAST_KEPT, 4}, norm_minus_1 = {LAST, -1},
+                                    norm_minus_2 = {ALL, -2}, norm_largest = {LAST, INFINITY},
+                                    norm_largest_of_all = {ALL, INFINITY}, norm_smallest = {FIRST_KEPT, -INFINITY},
+                                    norm_nan = {ALL, NAN}, norm_twice = {{2, {1, -1}, false}, 2};
+static const reel_sample norm_samples[] = {
+    AXES_GOOD(norm_2, DISTINCT),
+    AXES_SINGLE(norm_2, DISTINCT),
+    AXES_GOOD(norm_1, DISTINCT),
+    GOOD("p 0", &norm_0, DISTINCT(3, 4)),
+    GOOD("p 0.5", &norm_half, WITHIN(0.2, 2, 3, 4)),
+    GOOD("p 0.5 of negative elements", &norm_half, WITHIN(-2, -0.2, 3, 4)),
+    GOOD("p 1.5", &norm_1_5, APART(0.1, 3, 4)),
+    GOOD("p 3", &norm_3, APART(0.05, 3, 2, 4)),
+    GOOD("p 4", &norm_4, DISTINCT(3, 4)),
+    GOOD("p -1", &norm_minus_1, APART(0.1, 3, 4)),
+    GOOD("p -2", &norm_minus_2, WITHIN(0.5, 2, 3, 4)),
+    GOOD("p infinity", &norm_largest, WITHIN(0.1, 2, 3, 4)),
+    GOOD("p infinity of negative elements", &norm_largest_of_all, WITHIN(-2, -0.1, 3, 4)),
+    GOOD("p -infinity", &norm_smallest, WITHIN(0.1, 2, 3, 4)),
+    GOOD("norms of nothing", &norm_2_first, REAL(0, 3)),
+    REFUSED("the largest of nothing", REEL_ERROR_SHAPE, &norm_largest, REAL(3, 0)),
+    REFUSED("the smallest of nothing", REEL_ERROR_SHAPE, &norm_smallest, REAL(0, 3)),
+    REFUSED("a negative p of nothing", REEL_ERROR_SHAPE, &norm_minus_1, REAL(3, 0)),
+    REFUSED("p NaN", REEL_ERROR_ARGUMENT, &norm_nan, REAL(3)),
+    REFUSED("an axis twice", REEL_ERROR_ARGUMENT, &norm_twice, REAL(2, 3)),
+    REFUSED("not real", REEL_ERROR_DTYPE, &norm_2_all, INDEX(3, 2, 3)),
+};
+static const reel_op norm_op = {
+    .name = "norm",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct norm_attributes),
+    .shape = norm_shape,
+    .forward = norm_forward,
+    .vjp = norm_vjp,
+    SAMPLES(norm_samples),
+    .cost = reel_axes_cost,
+};
+
+reel_var reel_norm(reel_tape *tape, reel_var x, double p, const int *axes, int n, bool keepdim)
+{
+    struct norm_attributes a = {reel_axes_of(axes, n, keepdim), p};
+    return reel_apply1(tape, &norm_op, &x, 1, &a);
+}
+
+/* ---- logsumexp ---- */
+
+static reel_status logsumexp_shape(reel_call *call)
+{
+    if (reel_axes_check(call, call->attributes) != REEL_OK)
+        return call->context->status;
+    size_t size;
+    if (!reel_multiply_size(reel_shape_numel(&call->out[0]->shape), sizeof(reel_real), &size))
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "logsumexp: the result has too many elements");
+    call->saved_size = size; /* the maxima */
+    return REEL_OK;
+}
+
+static reel_status logsumexp_forward(reel_call *call)
+{
+    const reel_array *x = call->in[0], *out = call->out[0];
+    unsigned reduced = reel_axes_mask(call->attributes, x->shape.ndim);
+    int threads = reel_get_num_threads(call->context);
+    reel_real *maxima = call->saved, *values = out->data;
+    const struct reel_kern_reduction max = {.combine = REEL_KERN_MAX, .divisor = 1};
+    const struct reel_kern_reduction sum = {
+        .combine = REEL_KERN_SUM, .map = reel_kern_map_exp, .center = maxima, .divisor = 1};
+    reel_kern_reduce(&x->shape, reduced, x->data, &max, maxima, threads);
+    for (int64_t i = 0; i < out->numel; i++)
+        if (REEL_ABS(maxima[i]) == INFINITY)
+            maxima[i] = 0; /* infinity - infinity would be NaN */
+    reel_kern_reduce(&x->shape, reduced, x->data, &sum, values, threads);
+    for (int64_t i = 0; i < out->numel; i++)
+        values[i] = maxima[i] + REEL_LOG(values[i]);
+    return REEL_OK;
+}
+
+static void logsumexp_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    reel_var share =
+        reel_exp(t, reel_sub(t, call->inputs[0], reel_axes_keep(call, call->attributes, call->outputs[0])));
+    grad_inputs[0] = reel_mul(t, share, reel_axes_keep(call, call->attributes, grad_outputs[0]));
+}
+
+PLAIN_AXES;
+static const reel_sample logsumexp_samples[] = {
+    AXES_GOOD(over, REAL),
+    AXES_SINGLE(over, REAL),
+    GOOD("large values", &over_last, WITHIN(998, 1002, 3, 4)),
+    GOOD("values far below 0", &over_first, WITHIN(-1002, -998, 3, 4)),
+    GOOD("of nothing", &over_first, REAL(0, 3)),
+    AXES_REFUSED,
+};
+static const reel_op logsumexp_op = {
+    .name = "logsumexp",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct reel_axes),
+    .shape = logsumexp_shape,
+    .forward = logsumexp_forward,
+    .vjp = logsumexp_vjp,
+    SAMPLES(logsumexp_samples),
+    .cost = reel_axes_cost,
+};
+
+reel_var reel_logsumexp(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim)
+{
+    struct reel_axes a = reel_axes_of(axes, n, keepdim);
+    return reel_apply1(tape, &logsumexp_op, &x, 1, &a);
+}
+
+REEL_OP_FAMILY(statistics, &variance_op, &norm_op, &logsumexp_op);

@@ -1,5 +1,5 @@
-/* Marks memory that nobody may touch: AddressSanitizer reports uses of it, and debug builds fill it with a pattern (a
- * signalling-looking float and a wild pointer) so that a stale read shows. */
+/* Marks memory that nobody may touch: AddressSanitizer reports uses of it, and debug builds without it fill it with
+ * a pattern (a signalling-looking float and a wild pointer) so that a stale read shows. */
 #ifndef REEL_BASE_POISON_H
 #define REEL_BASE_POISON_H
 
@@ -20,7 +20,7 @@
 
 static inline void reel_poison(void *memory, size_t size)
 {
-#ifndef NDEBUG
+#if !defined(NDEBUG) && !defined(REEL_ADDRESS_SANITIZER)
     memset(memory, 0xa5, size);
 #endif
 #ifdef REEL_ADDRESS_SANITIZER

@@ -1,0 +1,48 @@
+/* An exponential moving average of a set's params: smoother weights for sampling and evaluation. */
+#ifndef REEL_EMA_H
+#define REEL_EMA_H
+
+#include <reel/params.h>
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct reel_ema reel_ema;
+
+/* An average of the params of a set, trained and frozen; of its buffers the latest values are kept. decay in [0, 1]. It
+ * begins as a copy. NULL when params is NULL, the context has an error, decay is outside its range
+ * (REEL_ERROR_ARGUMENT) or memory ran out. Owned by the caller; free it before the context.
+ *
+ *     reel_ema *ema = reel_ema_new(params, 0.998);
+ *     ...
+ *     reel_optim_step(adam);
+ *     reel_ema_update(ema);
+ *     ...
+ *     reel_ema_swap(ema);
+ *     sample(...);
+ *     reel_ema_swap(ema); */
+REEL_API reel_ema *reel_ema_new(reel_params *params, double decay);
+REEL_API void reel_ema_free(reel_ema *ema);
+
+/* average = decay * average + (1 - decay) * param; the first update copies (torch.optim.swa_utils.AveragedModel with
+ * get_ema_multi_avg_fn). Call it after each optimizer step. It reads every element, so its cost is that of a dense step
+ * also for tables with row-sparse gradients. Params added to the set since join as they are. On failure nothing
+ * changed: out of memory, or REEL_ERROR_STATE while swapped. */
+REEL_API reel_status reel_ema_update(reel_ema *ema);
+
+/* Exchanges params and buffers with their averages; a second call brings them back. Counts as a change of every param.
+ * Between the two calls neither train nor update. */
+REEL_API reel_status reel_ema_swap(reel_ema *ema);
+
+/* Copies the averages, and the buffers, to the params of the same names, shapes and types in another set, or in the
+ * averaged set itself. Refused as a whole (REEL_ERROR_ARGUMENT) when `to` does not have the same names, shapes and
+ * types, and while swapped (REEL_ERROR_STATE). */
+REEL_API reel_status reel_ema_copy_to(const reel_ema *ema, reel_params *to);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

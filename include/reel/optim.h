@@ -1,0 +1,108 @@
+/* Optimizers: SGD, Adam, AdamW, RMSprop and Adagrad, with parameter groups.
+ *
+ * The formulas, their order and their defaults are those of torch.optim. An optimizer moves the params of one set that
+ * have a gradient; the others stay as they are and their step count stands still, as in PyTorch. Its state is allocated
+ * in the first step that needs it.
+ *
+ * Row-sparse gradients (reel_param_set_sparse) move only the rows that they touch, with every optimizer and every
+ * option: momentum, moments, amsgrad and weight decay of a row change only when the row has a gradient, by the formulas
+ * of a dense gradient, with the step count of the whole param (torch.optim.SparseAdam, but with Adam's place for eps).
+ * No work and no memory depends on the number of rows: state is allocated as pages of zeros that nobody touches. Where
+ * a zero gradient would change nothing (plain SGD, Adagrad without weight decay), and where every row is touched, the
+ * numbers are those of dense gradients, bit for bit. */
+#ifndef REEL_OPTIM_H
+#define REEL_OPTIM_H
+
+#include <reel/params.h>
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct reel_optim reel_optim;
+
+/* An optimizer for a set: the functions reel_..._new below. Group 0 holds every param of the set. Params that are added
+ * to the set later join it at the next step, so that none is left out silently; frozen params are skipped while they
+ * are frozen. options NULL: the defaults. Returns NULL when params is NULL, the context has an error, memory ran out,
+ * or an option is outside its range (REEL_ERROR_ARGUMENT). Owned by the caller; free it before the context. Several
+ * optimizers may use one set: each then moves all of its params. */
+
+/* torch.optim.SGD. lr, momentum, weight_decay >= 0; nesterov needs momentum > 0 and dampening 0. */
+typedef struct reel_sgd_options {
+    double lr, momentum, dampening, weight_decay;
+    bool nesterov, maximize;
+} reel_sgd_options;
+REEL_API reel_sgd_options reel_sgd_defaults(void); /* lr 1e-3, the rest 0 and false */
+REEL_API reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *options);
+
+/* torch.optim.Adam, whose weight_decay is added to the gradient, and torch.optim.AdamW, whose weight_decay shrinks the
+ * params. lr, eps, weight_decay >= 0; beta1 and beta2 in [0, 1). */
+typedef struct reel_adam_options {
+    double lr, beta1, beta2, eps, weight_decay;
+    bool amsgrad, maximize;
+} reel_adam_options;
+REEL_API reel_adam_options reel_adam_defaults(void);  /* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, weight_decay 0 */
+REEL_API reel_adam_options reel_adamw_defaults(void); /* the same with weight_decay 0.01 */
+REEL_API reel_optim *reel_adam_new(reel_params *params, const reel_adam_options *options);
+REEL_API reel_optim *reel_adamw_new(reel_params *params, const reel_adam_options *options);
+
+/* torch.optim.RMSprop. All numbers >= 0. */
+typedef struct reel_rmsprop_options {
+    double lr, alpha, eps, weight_decay, momentum;
+    bool centered, maximize;
+} reel_rmsprop_options;
+REEL_API reel_rmsprop_options reel_rmsprop_defaults(void); /* lr 1e-2, alpha 0.99, eps 1e-8, the rest 0 and false */
+REEL_API reel_optim *reel_rmsprop_new(reel_params *params, const reel_rmsprop_options *options);
+
+/* torch.optim.Adagrad. All numbers >= 0. */
+typedef struct reel_adagrad_options {
+    double lr, lr_decay, weight_decay, initial_accumulator_value, eps;
+    bool maximize;
+} reel_adagrad_options;
+REEL_API reel_adagrad_options reel_adagrad_defaults(void); /* lr 1e-2, eps 1e-10, the rest 0 and false */
+REEL_API reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_options *options);
+
+/* Frees the optimizer and its state, not the params. NULL is accepted. */
+REEL_API void reel_optim_free(reel_optim *optim);
+
+/* One update of every param that has a gradient. Gradients stay: call reel_zero_grad before the next backward pass (or
+ * right after this, which also spares a tape's reset from saving row-sparse gradients that were used already).
+ * REEL_ERROR_STATE when a backward pass over the set failed since reel_zero_grad. On failure nothing has changed: not
+ * the params, not the state, not the step counts. */
+REEL_API reel_status reel_optim_step(reel_optim *optim);
+
+/* A new group with options of its own (torch's add_param_group), for the params that `names` matches, moved out of the
+ * groups that they were in; their state stays. In `names` a * stands for any characters, so "label.*" is a module and
+ * "*.bias" every bias; names NULL: none yet. Returns the number of the group, or -1: nothing matches, an option is
+ * outside its range, or the optimizer is of another kind (REEL_ERROR_ARGUMENT), or memory ran out. options NULL: the
+ * defaults, not those of group 0. Learning rates, schedules included, are per group.
+ *
+ *     reel_adam_options o = reel_adam_defaults();
+ *     o.weight_decay = 1e-4;
+ *     reel_optim *adam = reel_adam_new(params, &o);
+ *     o.weight_decay = 0;
+ *     int plain = reel_adam_add_group(adam, "*.bias", &o);
+ *     reel_optim_move(adam, plain, "norm*.weight"); */
+REEL_API int reel_sgd_add_group(reel_optim *optim, const char *names, const reel_sgd_options *options);
+REEL_API int reel_adam_add_group(reel_optim *optim, const char *names, const reel_adam_options *options);
+REEL_API int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adam_options *options);
+REEL_API int reel_rmsprop_add_group(reel_optim *optim, const char *names, const reel_rmsprop_options *options);
+REEL_API int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options);
+
+/* Moves the params that `names` matches into a group. REEL_ERROR_ARGUMENT when nothing matches or there is no such
+ * group. */
+REEL_API reel_status reel_optim_move(reel_optim *optim, int group, const char *names);
+
+/* How many groups there are, at least 1; 0 for NULL. */
+REEL_API int reel_optim_groups(const reel_optim *optim);
+
+/* The group's learning rate, NaN when there is no such group; and a new one, >= 0. */
+REEL_API double reel_optim_get_lr(const reel_optim *optim, int group);
+REEL_API reel_status reel_optim_set_lr(reel_optim *optim, int group, double lr);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,89 @@
+/* Adam and AdamW: they differ in what weight decay does. */
+#include "train/optim.h"
+
+#include <math.h>
+
+static reel_status check(reel_context *c, const char *who, const union reel_optim_options *options)
+{
+    const reel_adam_options *o = &options->adam;
+    if (reel_optim_expect_positive(c, who, "lr", o->lr) != REEL_OK ||
+        reel_optim_expect_positive(c, who, "eps", o->eps) != REEL_OK ||
+        reel_optim_expect_positive(c, who, "weight_decay", o->weight_decay) != REEL_OK)
+        return c->status;
+    if (!(o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1))
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "%s: the betas are %g and %g, they must be in [0, 1)", who, o->beta1,
+                         o->beta2);
+    return REEL_OK;
+}
+
+static unsigned states(const union reel_optim_options *options)
+{
+    return options->adam.amsgrad ? 7 : 3;
+}
+
+static void prepare_common(const reel_adam_options *o, double lr, int64_t step, struct reel_update *update)
+{
+    double correction1 = 1 - pow(o->beta1, (double)step), correction2 = 1 - pow(o->beta2, (double)step);
+    *update = (struct reel_update){
+        .loop = reel_kern_update_adam,
+        .sign = o->maximize ? -1 : 1,
+        .of.adam = {.minus_step_size = (reel_real) - (lr / correction1),
+                    .one_minus_beta1 = (reel_real)(1 - o->beta1),
+                    .beta2 = (reel_real)o->beta2,
+                    .one_minus_beta2 = (reel_real)(1 - o->beta2),
+                    .root_correction2 = (reel_real)sqrt(correction2),
+                    .eps = (reel_real)o->eps,
+                    .shrink = 1,
+                    .amsgrad = o->amsgrad},
+    };
+}
+
+static void prepare_adam(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update)
+{
+    prepare_common(&options->adam, lr, step, update);
+    update->decay = options->adam.weight_decay != 0;
+    update->weight_decay = (reel_real)options->adam.weight_decay;
+}
+
+static void prepare_adamw(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update)
+{
+    prepare_common(&options->adam, lr, step, update);
+    update->of.adam.shrink = (reel_real)(1 - lr * options->adam.weight_decay);
+}
+
+static const struct reel_optim_algorithm adam = {"adam", check, states, prepare_adam, NULL};
+static const struct reel_optim_algorithm adamw = {"adamw", check, states, prepare_adamw, NULL};
+
+reel_adam_options reel_adam_defaults(void)
+{
+    return (reel_adam_options){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+}
+
+reel_adam_options reel_adamw_defaults(void)
+{
+    return (reel_adam_options){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
+}
+
+reel_optim *reel_adam_new(reel_params *params, const reel_adam_options *options)
+{
+    union reel_optim_options o = {.adam = options ? *options : reel_adam_defaults()};
+    return reel_optim_new(params, &adam, &o, o.adam.lr);
+}
+
+reel_optim *reel_adamw_new(reel_params *params, const reel_adam_options *options)
+{
+    union reel_optim_options o = {.adam = options ? *options : reel_adamw_defaults()};
+    return reel_optim_new(params, &adamw, &o, o.adam.lr);
+}
+
+int reel_adam_add_group(reel_optim *optim, const char *names, const reel_adam_options *options)
+{
+    union reel_optim_options o = {.adam = options ? *options : reel_adam_defaults()};
+    return reel_optim_add_group(optim, &adam, names, &o, o.adam.lr);
+}
+
+int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adam_options *options)
+{
+    union reel_optim_options o = {.adam = options ? *options : reel_adamw_defaults()};
+    return reel_optim_add_group(optim, &adamw, names, &o, o.adam.lr);
+}

@@ -1,0 +1,147 @@
+#include <reel/ema.h>
+
+#include "core/params.h"
+#include "kern/optim.h"
+
+#include <string.h>
+
+struct reel_ema {
+    reel_context *context;
+    reel_params *params;
+    double decay;
+    void **averages; /* of the set's params and buffers, in order */
+    int64_t count, capacity;
+    bool updated; /* at least once */
+    bool swapped;
+};
+
+static size_t bytes_of(const reel_param *param)
+{
+    return (size_t)param->numel * reel_dtype_size(param->dtype);
+}
+
+/* Takes in the params that the set got since the last look. */
+static reel_status take_new_params(reel_ema *ema)
+{
+    struct reel_memory *memory = &ema->context->memory;
+    while (ema->count < ema->params->count) {
+        const reel_param *param = ema->params->params[ema->count];
+        void *copy = NULL;
+        if (!reel_grow(memory, (void **)&ema->averages, ema->count, &ema->capacity, ema->count + 1,
+                       sizeof *ema->averages) ||
+            !(copy = reel_allocate(memory, bytes_of(param))))
+            return reel_fail(ema->context, REEL_ERROR_OUT_OF_MEMORY,
+                             "out of memory: the average of \"%s\" needs %zu bytes", param->name, bytes_of(param));
+        memcpy(copy, param->data, bytes_of(param));
+        ema->averages[ema->count++] = copy;
+    }
+    return REEL_OK;
+}
+
+reel_ema *reel_ema_new(reel_params *params, double decay)
+{
+    if (!params || params->context->status != REEL_OK)
+        return NULL;
+    reel_context *c = params->context;
+    if (!(decay >= 0 && decay <= 1)) {
+        reel_fail(c, REEL_ERROR_ARGUMENT, "ema: decay is %g, it must be in [0, 1]", decay);
+        return NULL;
+    }
+    reel_ema *ema = reel_allocate_zeroed(&c->memory, sizeof *ema);
+    if (!ema) {
+        reel_fail_memory(c, "ema", sizeof *ema);
+        return NULL;
+    }
+    ema->context = c;
+    ema->params = params;
+    ema->decay = decay;
+    if (take_new_params(ema) != REEL_OK) {
+        reel_ema_free(ema);
+        return NULL;
+    }
+    return ema;
+}
+
+void reel_ema_free(reel_ema *ema)
+{
+    if (!ema)
+        return;
+    struct reel_memory *memory = &ema->context->memory;
+    for (int64_t i = 0; i < ema->count; i++)
+        reel_free(memory, ema->averages[i]);
+    reel_free(memory, ema->averages);
+    reel_free(memory, ema);
+}
+
+static reel_status expect_not_swapped(const reel_ema *ema, const char *who)
+{
+    if (!ema->swapped)
+        return REEL_OK;
+    return reel_fail(ema->context, REEL_ERROR_STATE, "%s: params and averages are swapped; swap them back first", who);
+}
+
+reel_status reel_ema_update(reel_ema *ema)
+{
+    if (!ema || ema->context->status != REEL_OK)
+        return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
+    if (expect_not_swapped(ema, "ema_update") != REEL_OK || take_new_params(ema) != REEL_OK)
+        return ema->context->status;
+    for (int64_t i = 0; i < ema->count; i++) {
+        const reel_param *param = ema->params->params[i];
+        if (ema->updated && param->kind != REEL_PARAM_BUFFER)
+            reel_kern_lerp(param->numel, (reel_real)(1 - ema->decay), param->data, ema->averages[i],
+                           ema->context->num_threads);
+        else
+            memcpy(ema->averages[i], param->data, bytes_of(param));
+    }
+    ema->updated = true;
+    return REEL_OK;
+}
+
+static void swap_bytes(size_t n, unsigned char *a, unsigned char *b)
+{
+    unsigned char kept[4096];
+    for (size_t first = 0; first < n; first += sizeof kept) {
+        size_t some = n - first < sizeof kept ? n - first : sizeof kept;
+        memcpy(kept, a + first, some);
+        memcpy(a + first, b + first, some);
+        memcpy(b + first, kept, some);
+    }
+}
+
+reel_status reel_ema_swap(reel_ema *ema)
+{
+    if (!ema || ema->context->status != REEL_OK)
+        return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
+    for (int64_t i = 0; i < ema->count; i++) {
+        reel_param *param = ema->params->params[i];
+        swap_bytes(bytes_of(param), reel_param_write(param), ema->averages[i]);
+    }
+    ema->swapped = !ema->swapped;
+    return REEL_OK;
+}
+
+reel_status reel_ema_copy_to(const reel_ema *ema, reel_params *to)
+{
+    if (!ema || ema->context->status != REEL_OK)
+        return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
+    reel_context *c = ema->context;
+    if (!to)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: there is no set to copy to");
+    if (expect_not_swapped(ema, "ema_copy_to") != REEL_OK)
+        return c->status;
+    if (to->count != ema->count)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: there are %lld averages, the set has %lld params",
+                         (long long)ema->count, (long long)to->count);
+    for (int64_t i = 0; i < ema->count; i++) {
+        const reel_param *from = ema->params->params[i], *target = reel_params_find(to, from->name);
+        if (!target || target->dtype != from->dtype || !reel_shape_equal(&target->shape, &from->shape))
+            return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: \"%s\" %s", from->name,
+                             target ? "has another shape or type" : "is missing");
+    }
+    for (int64_t i = 0; i < ema->count; i++) {
+        const reel_param *from = ema->params->params[i];
+        memcpy(reel_param_write(reel_params_find(to, from->name)), ema->averages[i], bytes_of(from));
+    }
+    return REEL_OK;
+}

@@ -33,11 +33,42 @@ void reel_params_free(reel_params *params)
     if (!params)
         return;
     reel_zero_grad(params);
+    reel_params_rewind(params, (struct reel_params_mark){0, 0});
     struct reel_memory *memory = &params->context->memory;
-    for (int64_t i = 0; i < params->count; i++)
-        free_param(memory, params->params[i]);
     reel_free(memory, params->params);
+    reel_free(memory, params->owned);
     reel_free(memory, params);
+}
+
+void *reel_params_allocate(reel_params *params, size_t size)
+{
+    reel_context *c = params->context;
+    if (c->status != REEL_OK)
+        return NULL;
+    void *memory = NULL;
+    if (reel_grow(&c->memory, (void **)&params->owned, params->owned_count, &params->owned_capacity,
+                  params->owned_count + 1, sizeof *params->owned))
+        memory = reel_allocate_zeroed(&c->memory, size);
+    if (!memory) {
+        reel_fail_memory(c, "a part of a param set", size);
+        return NULL;
+    }
+    params->owned[params->owned_count++] = memory;
+    return memory;
+}
+
+struct reel_params_mark reel_params_get_mark(const reel_params *params)
+{
+    return (struct reel_params_mark){params->count, params->owned_count};
+}
+
+void reel_params_rewind(reel_params *params, struct reel_params_mark mark)
+{
+    struct reel_memory *memory = &params->context->memory;
+    while (params->count > mark.count)
+        free_param(memory, params->params[--params->count]);
+    while (params->owned_count > mark.owned_count)
+        reel_free(memory, params->owned[--params->owned_count]);
 }
 
 reel_context *reel_params_context(const reel_params *params)

@@ -53,8 +53,22 @@ struct reel_params {
     reel_context *context;
     struct reel_param **params;
     int64_t count, capacity;
-    bool gradients_incomplete; /* a backward failed half-way */
+    void **owned; /* freed with the set */
+    int64_t owned_count, owned_capacity;
+    struct reel_module *modules; /* list of src/nn; not looked into here */
+    bool gradients_incomplete;   /* a backward failed half-way */
 };
+
+/* Zeroed memory that lives as long as the set; NULL with the error recorded. */
+void *reel_params_allocate(reel_params *params, size_t size);
+
+/* How much the set holds, and giving up what was added since then, for constructors that fail half-way. What is given
+ * up must not have been on a tape yet. */
+struct reel_params_mark {
+    int64_t count, owned_count;
+};
+struct reel_params_mark reel_params_get_mark(const reel_params *params);
+void reel_params_rewind(reel_params *params, struct reel_params_mark mark);
 
 /* Rows and columns of a param seen as a table: axis 0, and the rest. */
 int64_t reel_param_rows(const reel_param *param);

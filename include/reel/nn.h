@@ -1,0 +1,133 @@
+/* Modules: layers that hold params and state, called with reel_forward.
+ *
+ * A module belongs to the param set that it was made in and is freed with it; there is nothing else to free. Its params
+ * and buffers are in the set under "<name>.weight" and so on, as state_dict would call them (with the name "" they are
+ * called "weight"). Random initial values come from the context's generator in the order of construction, so that after
+ * the same seed they are PyTorch's, bit for bit. A constructor that fails gives NULL, leaves the error in the context,
+ * and leaves the set and the generator as they were; NULL params give NULL. Options come from the ..._defaults()
+ * function; NULL stands for all defaults. */
+#ifndef REEL_NN_H
+#define REEL_NN_H
+
+#include <reel/gather.h>
+#include <reel/params.h>
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct reel_module reel_module;
+
+/* The module's output for x. Failures name the layer. NULL gives the null var (and is an error, unless the context
+ * has one already: that of the constructor that gave NULL). The tape must be of the module's context. */
+REEL_API reel_var reel_forward(reel_tape *tape, reel_module *module, reel_var x);
+
+/* Whether modules behave as in training (the state that they are made in) or as in evaluation: dropout and batch
+ * normalisation differ. reel_train and reel_eval switch every module made in the set so far; reel_module_train
+ * switches one, and with a sequential the modules in it (Module.train, Module.eval). NULL does nothing. */
+REEL_API void reel_train(reel_params *params);
+REEL_API void reel_eval(reel_params *params);
+REEL_API void reel_module_train(reel_module *module, bool training);
+REEL_API bool reel_module_is_training(const reel_module *module);
+
+/* ---- Layers with params ---- */
+
+/* x [..., in_features] -> x weight^T + bias [..., out_features] (nn.Linear). Params: weight [out_features, in_features]
+ * and bias [out_features], both uniform on +-1/sqrt(in_features). */
+typedef struct reel_linear_options {
+    bool bias; /* true */
+} reel_linear_options;
+REEL_API reel_linear_options reel_linear_defaults(void);
+REEL_API reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_features, int64_t out_features,
+                                      const reel_linear_options *options);
+
+/* Indices of any shape [...], int64 or int32 -> rows of a table [..., embedding_dim] (nn.Embedding). Param: weight
+ * [num_embeddings, embedding_dim] from N(0, 1). An index outside 0..num_embeddings-1 is REEL_ERROR_INDEX, found before
+ * anything is written. */
+typedef struct reel_embedding_options {
+    /* The row that gets no gradient and starts as zeros; -num_embeddings..num_embeddings-1, negative ones count from
+     * the end. REEL_NO_PADDING (the default): none. */
+    int64_t padding_idx;
+    /* Rows that are looked up and whose norm is larger are first scaled down to it, in the table itself: by
+     * max_norm / (norm + 1e-7), each once. That counts as a change of the param. INFINITY (the default): none. */
+    double max_norm;
+    double norm_type;        /* which p-norm: 2; 0 counts what is not 0, INFINITY is the largest magnitude */
+    bool scale_grad_by_freq; /* divide the gradient of a row by how often the lookup has it */
+    bool sparse;             /* gradients stay row-sparse (reel_param_set_sparse) */
+    /* Instead of drawing: the whole table, num_embeddings * embedding_dim elements that are copied; padding_idx does
+     * not zero its row then. With freeze (the default) it gets no gradient (Embedding.from_pretrained); freeze has no
+     * meaning without it. */
+    const reel_real *from_pretrained;
+    bool freeze;
+} reel_embedding_options;
+REEL_API reel_embedding_options reel_embedding_defaults(void);
+REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, int64_t num_embeddings,
+                                         int64_t embedding_dim, const reel_embedding_options *options);
+
+/* x [batch, num_features] or [batch, num_features, length] -> the same shape, each feature normalised (nn.BatchNorm1d):
+ * in training by the batch's mean and biased variance, in evaluation by the running ones. Params: weight (ones) and
+ * bias (zeros) [num_features]. Buffers: running_mean, running_var [num_features] and num_batches_tracked (int64, no
+ * axes). A forward pass in training moves them, once it has succeeded: running = (1 - momentum) * running + momentum *
+ * batch, with the unbiased variance. */
+typedef struct reel_batch_norm_options {
+    double eps;               /* 1e-5 */
+    double momentum;          /* 0.1; NaN: the plain average over all batches (PyTorch's None) */
+    bool affine;              /* true: has weight and bias */
+    bool bias;                /* true; without affine it has no meaning */
+    bool track_running_stats; /* true; false: no buffers, and evaluation uses the batch's statistics too */
+} reel_batch_norm_options;
+REEL_API reel_batch_norm_options reel_batch_norm_defaults(void);
+REEL_API reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_t num_features,
+                                            const reel_batch_norm_options *options);
+
+/* x whose last axes are normalized_shape -> the same shape, normalised over those axes (nn.LayerNorm). Params: weight
+ * (ones) and bias (zeros) of normalized_shape, which has at least one axis. */
+typedef struct reel_layer_norm_options {
+    double eps;              /* 1e-5 */
+    bool elementwise_affine; /* true: has weight and bias */
+    bool bias;               /* true; without elementwise_affine it has no meaning */
+} reel_layer_norm_options;
+REEL_API reel_layer_norm_options reel_layer_norm_defaults(void);
+REEL_API reel_module *reel_layer_norm_new(reel_params *params, const char *name, reel_shape normalized_shape,
+                                          const reel_layer_norm_options *options);
+
+/* ---- Layers without params ---- */
+
+/* In training, zeroes each element with probability p (0..1) and divides the others by 1 - p (nn.Dropout). */
+REEL_API reel_module *reel_dropout_new(reel_params *params, double p);
+
+/* The activations of <reel/unary.h> and reel_flatten as modules, for sequentials. */
+REEL_API reel_module *reel_relu_new(reel_params *params);
+REEL_API reel_module *reel_leaky_relu_new(reel_params *params, double negative_slope);
+REEL_API reel_module *reel_elu_new(reel_params *params, double alpha);
+REEL_API reel_module *reel_gelu_new(reel_params *params, bool tanh_form);
+REEL_API reel_module *reel_silu_new(reel_params *params);
+REEL_API reel_module *reel_sigmoid_new(reel_params *params);
+REEL_API reel_module *reel_tanh_new(reel_params *params);
+REEL_API reel_module *reel_softplus_new(reel_params *params, double beta, double threshold);
+REEL_API reel_module *reel_flatten_new(reel_params *params, int start_axis, int end_axis);
+
+/* ---- Modules made of others ---- */
+
+/* Calls n >= 0 modules in order (nn.Sequential). The array is copied; the modules stay what they are and may be of
+ * other sets, which must then live as long. A NULL among them makes it fail. In C, make them before this call rather
+ * than inside it: the order in which arguments are evaluated is open, and with it who draws first. */
+REEL_API reel_module *reel_sequential_new(reel_params *params, reel_module *const *modules, int n);
+
+#ifndef __cplusplus
+/* REEL_MODULES(a, b): stands for two arguments, a pointer to modules and their count. (C only.) */
+#define REEL_MODULES(...)                                                                                              \
+    ((reel_module *[]){__VA_ARGS__}), (int)(sizeof((reel_module *[]){__VA_ARGS__}) / sizeof(reel_module *))
+#endif
+
+/* A module of your own: `forward` computes the output from x in public operations; training is the module's state. Make
+ * its params in the same set. `user` is passed through and must live as long as the module is called. */
+typedef reel_var (*reel_forward_function)(reel_tape *tape, reel_var x, bool training, void *user);
+REEL_API reel_module *reel_module_new(reel_params *params, reel_forward_function forward, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

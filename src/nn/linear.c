@@ -1,0 +1,50 @@
+#include "nn/module.h"
+
+#include <reel/init.h>
+#include <reel/matmul.h>
+#include <reel/tape.h>
+
+#include <math.h>
+
+struct linear {
+    reel_module module;
+    reel_param *weight, *bias;
+};
+
+static reel_var linear_forward(reel_tape *tape, reel_module *module, reel_var x)
+{
+    struct linear *m = (struct linear *)module;
+    reel_var weight = reel_param_var(tape, m->weight), bias = reel_module_var(tape, m->bias);
+    return reel_linear(tape, x, weight, bias);
+}
+
+static const struct reel_module_kind linear_kind = {
+    .size = sizeof(struct linear), .forward = linear_forward, .named = true};
+
+reel_linear_options reel_linear_defaults(void)
+{
+    return (reel_linear_options){.bias = true};
+}
+
+reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_features, int64_t out_features,
+                             const reel_linear_options *options)
+{
+    reel_linear_options o = options ? *options : reel_linear_defaults();
+    struct linear *m = reel_module_begin(params, name, &linear_kind);
+    if (!m)
+        return NULL;
+    reel_shape shape = {2, {out_features, in_features}}, bias_shape = {1, {out_features}};
+    m->weight = reel_module_param(&m->module, "weight", REEL_PARAM_TRAINED, REEL_REAL, shape);
+    if (o.bias)
+        m->bias = reel_module_param(&m->module, "bias", REEL_PARAM_TRAINED, REEL_REAL, bias_shape);
+    if (!reel_module_end(&m->module))
+        return NULL;
+
+    /* As nn.Linear does it: the two bounds are equal by formula, but not always to the last bit of a double. */
+    reel_init_kaiming_uniform(m->weight, sqrt(5), REEL_FAN_IN, REEL_GAIN_LEAKY_RELU);
+    if (m->bias) {
+        double bound = in_features > 0 ? 1 / sqrt((double)in_features) : 0;
+        reel_init_uniform(m->bias, 0 - bound, bound); /* not -0, which would show */
+    }
+    return &m->module;
+}

@@ -1,0 +1,140 @@
+#include "helpers.h"
+
+#include "golden/modules.h"
+
+static const reel_real norm_weight[] = {0.5, 1, 2}, norm_bias[] = {-1, 0, 1};
+
+static void expect_var(const char *what, reel_context *c, reel_tape *t, reel_var v, const reel_real **golden)
+{
+    cr_assert_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
+    expect_near(what, reel_data_real(t, v), golden, reel_numel(t, v), 16);
+}
+
+Test(normalize, batch_norm_is_that_of_pytorch)
+{
+    static const struct {
+        const reel_real *golden;
+        size_t count;
+        reel_batch_norm_options options;
+    } cases[] = {
+        {golden_batch_norm_0, COUNT(golden_batch_norm_0), {1e-5, 0.1, true, true, true}},
+        {golden_batch_norm_1, COUNT(golden_batch_norm_1), {0.1, NAN, true, true, true}},
+        {golden_batch_norm_2, COUNT(golden_batch_norm_2), {1e-5, 0.1, false, true, true}},
+        {golden_batch_norm_3, COUNT(golden_batch_norm_3), {1e-5, 0.1, true, true, false}},
+        {golden_batch_norm_4, COUNT(golden_batch_norm_4), {1e-5, 0.9, true, false, true}},
+    };
+    for (size_t k = 0; k < COUNT(cases); k++) {
+        reel_context *c = reel_context_new(NULL);
+        reel_tape *t = reel_tape_new(c);
+        reel_params *p = reel_params_new(c);
+        reel_module *m = reel_batch_norm1d_new(p, "norm", 3, k == 0 ? NULL : &cases[k].options);
+        reel_param *weight = reel_params_find(p, "norm.weight"), *bias = reel_params_find(p, "norm.bias");
+        cr_assert_eq(weight != NULL, cases[k].options.affine);
+        cr_assert_eq(bias != NULL, cases[k].options.affine && cases[k].options.bias);
+        reel_param_set(weight, norm_weight);
+        reel_param_set(bias, norm_bias);
+        reel_var a = reel_borrow(t, golden_batches, REEL_SHAPE(5, 3));
+        reel_var b = reel_borrow(t, golden_batches + 15, REEL_SHAPE(4, 3));
+        const reel_real *golden = cases[k].golden;
+        expect_var("the first batch", c, t, reel_forward(t, m, a), &golden);
+        expect_var("the second batch", c, t, reel_forward(t, m, b), &golden);
+        if (cases[k].options.track_running_stats) {
+            expect_near("running_mean", param_data(p, "norm.running_mean"), &golden, 3, 16);
+            expect_near("running_var", param_data(p, "norm.running_var"), &golden, 3, 16);
+            cr_assert_eq(*(const int64_t *)param_data(p, "norm.num_batches_tracked"), 2);
+        } else
+            cr_assert_null(reel_params_find(p, "norm.running_mean"));
+        reel_eval(p);
+        expect_var("evaluation", c, t, reel_forward(t, m, a), &golden);
+        cr_assert_eq(golden - cases[k].golden, (ptrdiff_t)cases[k].count);
+        reel_tape_free(t);
+        reel_params_free(p);
+        reel_context_free(c);
+    }
+}
+
+Test(normalize, batch_norm_takes_a_length)
+{
+    reel_context *c = reel_context_new(NULL);
+    reel_tape *t = reel_tape_new(c);
+    reel_params *p = reel_params_new(c);
+    reel_module *m = reel_batch_norm1d_new(p, "norm", 2, NULL);
+    const reel_real *golden = golden_batch_norm_long + 24;
+    reel_var x = reel_borrow(t, golden_batch_norm_long, REEL_SHAPE(3, 2, 4));
+    expect_var("y", c, t, reel_forward(t, m, x), &golden);
+    expect_near("running_mean", param_data(p, "norm.running_mean"), &golden, 2, 16);
+    expect_near("running_var", param_data(p, "norm.running_var"), &golden, 2, 16);
+    reel_eval(p);
+    expect_var("evaluation", c, t, reel_forward(t, m, x), &golden);
+    reel_tape_free(t);
+    reel_params_free(p);
+    reel_context_free(c);
+}
+
+Test(normalize, a_failed_forward_leaves_the_buffers)
+{
+    reel_context *c = reel_context_new(NULL);
+    reel_tape *t = reel_tape_new(c);
+    reel_params *p = reel_params_new(c);
+    reel_module *m = reel_batch_norm1d_new(p, "norm", 3, NULL);
+    const reel_shape bad[] = {REEL_SHAPE(1, 3), REEL_SHAPE(4, 2), REEL_SHAPE(3), REEL_SHAPE(2, 3, 1, 1)};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        cr_assert(reel_is_null(reel_forward(t, m, reel_ones(t, bad[i]))));
+        cr_assert_neq(reel_context_status(c), REEL_OK, "a batch of one has no variance");
+        reel_clear_error(c);
+    }
+    for (int i = 0; i < reel_params_count(p); i++)
+        if (reel_param_get_kind(reel_params_at(p, i)) == REEL_PARAM_BUFFER)
+            cr_assert(reel_params_at(p, i)->version <= 1, "%s", reel_param_name(reel_params_at(p, i)));
+    cr_assert_eq(*(const int64_t *)param_data(p, "norm.num_batches_tracked"), 0);
+    cr_assert_eq(*(const reel_real *)param_data(p, "norm.running_var"), 1);
+    reel_tape_free(t);
+    reel_params_free(p);
+    reel_context_free(c);
+}
+
+Test(normalize, out_of_memory_leaves_the_buffers)
+{
+    struct failing f;
+    reel_context *c = failing_context(&f);
+    reel_params *p = reel_params_new(c);
+    reel_module *m = reel_batch_norm1d_new(p, "norm", 3, NULL);
+    for (int64_t k = 0;; k++) {
+        reel_tape *t = reel_tape_new(c);
+        reel_var x = reel_borrow(t, golden_batches, REEL_SHAPE(5, 3));
+        f.count = 0;
+        f.fail_at = k;
+        reel_var y = reel_forward(t, m, x);
+        f.fail_at = -1;
+        reel_tape_free(t);
+        cr_assert_eq(*(const int64_t *)param_data(p, "norm.num_batches_tracked"), !reel_is_null(y));
+        cr_assert_eq(((const reel_real *)param_data(p, "norm.running_mean"))[0] != 0, !reel_is_null(y));
+        if (!reel_is_null(y))
+            break;
+        expect_error(c, REEL_ERROR_OUT_OF_MEMORY, "out of memory");
+    }
+    reel_params_free(p);
+    reel_context_free(c);
+    cr_assert_eq(f.live, 0);
+}
+
+Test(normalize, layer_norm_is_that_of_pytorch)
+{
+    const reel_layer_norm_options options[] = {reel_layer_norm_defaults(), {1e-1, true, false}, {1e-5, false, true}};
+    reel_context *c = reel_context_new(NULL);
+    reel_tape *t = reel_tape_new(c);
+    const reel_real *golden = golden_layer_norm + 36;
+    for (size_t k = 0; k < COUNT(options); k++) {
+        reel_params *p = reel_params_new(c);
+        reel_module *m = reel_layer_norm_new(p, "norm", REEL_SHAPE(2, 3), k == 0 ? NULL : &options[k]);
+        reel_param_set(reel_params_find(p, "norm.weight"), golden_layer_norm + 24);
+        reel_param_set(reel_params_find(p, "norm.bias"), golden_layer_norm + 30);
+        reel_var x = reel_borrow(t, golden_layer_norm, REEL_SHAPE(4, 2, 3));
+        expect_var("y", c, t, reel_forward(t, m, x), &golden);
+        reel_tape_reset(t);
+        reel_params_free(p);
+    }
+    cr_assert_eq(golden - golden_layer_norm, (ptrdiff_t)COUNT(golden_layer_norm));
+    reel_tape_free(t);
+    reel_context_free(c);
+}

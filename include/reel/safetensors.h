@@ -1,0 +1,91 @@
+/* Files of named arrays in the safetensors format, which Python's `safetensors` and everything built on it read.
+ *
+ * The format stores little-endian numbers under these type names; reel writes F32 (libreel) or F64 (libreel_f64), I64,
+ * I32 and BOOL. A file is written beside its target, flushed to the disk and then renamed, so that the target is the
+ * old file or the new one and never half of one. A symbolic link is followed; a target that is not a regular file is
+ * refused. The bytes are those that safetensors.torch.save_file(..., metadata={"format": "pt"}) writes.
+ *
+ * Reading checks the whole header before anything else: its length (at most 100,000,000 bytes, and within the file),
+ * strict JSON without unknown or repeated keys, names in UTF-8, known type names, shapes of at most 8 axes whose bytes
+ * are exactly what the offsets span, and data without overlap, gap or rest. Anything else is REEL_ERROR_FORMAT with
+ * the place and the reason; what the system refuses is REEL_ERROR_IO. */
+#ifndef REEL_SAFETENSORS_H
+#define REEL_SAFETENSORS_H
+
+#include <reel/params.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Param sets ---- */
+
+/* Writes every param and buffer under its name. */
+REEL_API reel_status reel_save_safetensors(const reel_params *params, const char *path);
+
+/* A text that the file carries beside the tensors. */
+typedef struct reel_metadata {
+    const char *key, *value; /* valid UTF-8 */
+} reel_metadata;
+
+/* The same with n pairs of metadata, whose keys differ from each other and from "format". */
+REEL_API reel_status reel_save_safetensors_with(const reel_params *params, const char *path,
+                                                const reel_metadata *metadata, int n);
+
+typedef struct reel_load_options {
+    /* true: the file and the set must have the same names. false: tensors that the set does not have are passed over,
+     * and params that the file does not have stay as they are (load_state_dict with strict=False). */
+    bool strict;
+} reel_load_options;
+REEL_API reel_load_options reel_load_defaults(void);
+
+/* Reads every param and buffer from the tensor of its name. Shapes must be equal and so must the types, except that F32
+ * and F64 are converted into each other. REEL_ERROR_FORMAT names the param and what the two sides have. Everything is
+ * checked and read before the first param changes: after a failure, none has. NULL options: the defaults. */
+REEL_API reel_status reel_load_safetensors(reel_params *params, const char *path, const reel_load_options *options);
+
+/* ---- Plain arrays ---- */
+
+/* An array of the caller's. */
+typedef struct reel_named_array {
+    const char *name; /* not empty, valid UTF-8, not "__metadata__", and unique in the file */
+    reel_dtype dtype;
+    reel_shape shape;
+    const void *data; /* row-major; may be NULL when there are no elements */
+} reel_named_array;
+
+REEL_API reel_status reel_safetensors_write(reel_context *context, const char *path, const reel_named_array *arrays,
+                                            int n);
+
+/* A file that is open for reading, its header checked; NULL on error. Close it before the context is freed. */
+typedef struct reel_safetensors reel_safetensors;
+REEL_API reel_safetensors *reel_safetensors_open(reel_context *context, const char *path);
+REEL_API void reel_safetensors_close(reel_safetensors *file);
+
+/* What the header says about a tensor. Valid until the file is closed. */
+typedef struct reel_tensor_info {
+    const char *name;
+    const char *dtype; /* the format's name: "F32", "BF16", ... */
+    reel_shape shape;
+    int64_t numel;
+} reel_tensor_info;
+
+/* How many tensors there are, the i-th in the header's order, and one by name; NULL when there is none (no error). */
+REEL_API int64_t reel_safetensors_count(const reel_safetensors *file);
+REEL_API const reel_tensor_info *reel_safetensors_at(const reel_safetensors *file, int64_t i);
+REEL_API const reel_tensor_info *reel_safetensors_find(const reel_safetensors *file, const char *name);
+
+/* The metadata's value for a key; NULL when there is none (no error). Valid until the file is closed. */
+REEL_API const char *reel_safetensors_metadata(const reel_safetensors *file, const char *key);
+
+/* Copies a tensor to out, which has room for numel elements of type dtype: just as many as the tensor has
+ * (REEL_ERROR_SHAPE). REEL_ERROR_ARGUMENT when there is no such tensor, REEL_ERROR_DTYPE unless the type is the same
+ * or both are F32 or F64. After REEL_ERROR_IO out may be partly written. */
+REEL_API reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out,
+                                           int64_t numel);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

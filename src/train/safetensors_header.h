@@ -1,0 +1,55 @@
+/* The header of a safetensors file: what it says, its parser, and what reading and writing share. */
+#ifndef REEL_TRAIN_SAFETENSORS_HEADER_H
+#define REEL_TRAIN_SAFETENSORS_HEADER_H
+
+#include "core/context.h"
+
+#include <reel/safetensors.h>
+
+/* Data is copied between file and memory as it is. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little-endian: swap bytes here");
+
+#define REEL_SAFETENSORS_MAX_HEADER INT64_C(100000000)
+
+/* A type that the format knows. reel's own types are listed too. */
+struct reel_tensor_type {
+    const char *name;
+    size_t size;
+    int dtype; /* the reel_dtype it is stored as, or -1 */
+};
+
+/* The format's type for reel's; NULL when there is no such dtype. */
+const struct reel_tensor_type *reel_tensor_type_of(reel_dtype dtype);
+
+struct reel_tensor_entry {
+    reel_tensor_info info; /* begins with the name */
+    const struct reel_tensor_type *type;
+    int64_t begin, end; /* bytes, from the end of the header */
+};
+
+struct reel_tensor_header {
+    int64_t count, capacity;
+    struct reel_tensor_entry *entries; /* in the order of the header */
+    int64_t *by_name;                  /* places in entries, sorted by name */
+    int64_t metadata_count, metadata_capacity;
+    reel_metadata *metadata;
+};
+
+/* Parses and checks `size` bytes of header, which are changed and must live as long as the result. data_size is what
+ * follows the header in the file. `path` is for messages. On failure there is nothing to release. */
+reel_status reel_tensor_header_parse(reel_context *context, const char *path, char *text, int64_t size,
+                                     int64_t data_size, struct reel_tensor_header *header);
+void reel_tensor_header_release(reel_context *context, struct reel_tensor_header *header);
+const struct reel_tensor_entry *reel_tensor_header_find(const struct reel_tensor_header *header, const char *name);
+
+/* Whether the text is UTF-8. */
+bool reel_is_utf8(const char *text);
+
+/* The length of the UTF-8 sequence at text, which has `size` bytes; 0 when it is not a valid one. */
+int reel_utf8_length(const char *text, int64_t size);
+
+/* A name for a message: cut when it is long, and without control characters, which a terminal would obey. */
+enum { REEL_PRINTABLE = 100 };
+const char *reel_printable(const char *name, char text[REEL_PRINTABLE]);
+
+#endif

@@ -1,0 +1,330 @@
+#include "train/safetensors_header.h"
+
+#include "base/checked.h"
+#include "core/params.h"
+#include "ops/family.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct reel_safetensors {
+    reel_context *context;
+    int fd;
+    char *path; /* for messages */
+    char *text; /* the header, which names point into */
+    struct reel_tensor_header header;
+    int64_t data; /* where the tensors begin */
+};
+
+static reel_status fail_system(const reel_safetensors *file, const char *what)
+{
+    char path[REEL_PRINTABLE];
+    return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": cannot %s: %s", reel_printable(file->path, path), what,
+                     strerror(errno));
+}
+
+/* Through system calls: the buffer of a FILE would not come from the context's allocator. */
+static reel_status read_bytes(const reel_safetensors *file, void *out, int64_t size, int64_t from)
+{
+    enum { PIECE = 1 << 30 };
+    char *to = out;
+    while (size > 0) {
+        ssize_t got = pread(file->fd, to, (size_t)(size < PIECE ? size : PIECE), from);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail_system(file, "read it");
+        if (got == 0) {
+            char path[REEL_PRINTABLE];
+            return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": it became shorter while it was read",
+                             reel_printable(file->path, path));
+        }
+        to += got;
+        from += got;
+        size -= got;
+    }
+    return REEL_OK;
+}
+
+static reel_status read_header(reel_safetensors *file, int64_t file_size)
+{
+    unsigned char length[8];
+    char path[REEL_PRINTABLE];
+    reel_printable(file->path, path);
+    if (file_size < (int64_t)sizeof length)
+        return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": %lld bytes are too few for a safetensors file",
+                         path, (long long)file_size);
+    if (read_bytes(file, length, sizeof length, 0) != REEL_OK)
+        return file->context->status;
+    uint64_t size = 0;
+    for (int i = 7; i >= 0; i--)
+        size = size << 8 | length[i];
+    if (size > (uint64_t)REEL_SAFETENSORS_MAX_HEADER || (int64_t)size > file_size - (int64_t)sizeof length)
+        return reel_fail(file->context, REEL_ERROR_FORMAT,
+                         "\"%s\": no safetensors file: it begins with a header length of %llu, but has %lld bytes (and "
+                         "100000000 is the most)",
+                         path, (unsigned long long)size, (long long)file_size);
+    file->text = reel_allocate(&file->context->memory, (size_t)size);
+    if (!file->text)
+        return reel_fail_memory(file->context, "the header of a file", (size_t)size);
+    file->data = (int64_t)sizeof length + (int64_t)size;
+    if (read_bytes(file, file->text, (int64_t)size, sizeof length) != REEL_OK)
+        return file->context->status;
+    return reel_tensor_header_parse(file->context, file->path, file->text, (int64_t)size, file_size - file->data,
+                                    &file->header);
+}
+
+static reel_status open_file(reel_safetensors *file)
+{
+    /* Without O_NONBLOCK, opening a pipe would wait for a writer. */
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat about;
+    if (file->fd < 0 || fstat(file->fd, &about) != 0)
+        return fail_system(file, "open it");
+    if (!S_ISREG(about.st_mode)) {
+        char path[REEL_PRINTABLE];
+        return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": not a regular file", reel_printable(file->path, path));
+    }
+    return read_header(file, about.st_size);
+}
+
+reel_safetensors *reel_safetensors_open(reel_context *context, const char *path)
+{
+    if (!context || context->status != REEL_OK)
+        return NULL;
+    if (!path) {
+        reel_fail(context, REEL_ERROR_ARGUMENT, "safetensors: the path is NULL");
+        return NULL;
+    }
+    struct reel_memory *memory = &context->memory;
+    reel_safetensors *file = reel_allocate_zeroed(memory, sizeof *file);
+    char *copy = reel_allocate(memory, strlen(path) + 1);
+    if (!file || !copy) {
+        reel_free(memory, file);
+        reel_free(memory, copy);
+        reel_fail_memory(context, "an open file", sizeof *file);
+        return NULL;
+    }
+    strcpy(copy, path);
+    file->context = context;
+    file->path = copy;
+    file->fd = -1;
+    if (open_file(file) == REEL_OK)
+        return file;
+    reel_safetensors_close(file);
+    return NULL;
+}
+
+void reel_safetensors_close(reel_safetensors *file)
+{
+    if (!file)
+        return;
+    struct reel_memory *memory = &file->context->memory;
+    if (file->fd >= 0)
+        close(file->fd);
+    reel_tensor_header_release(file->context, &file->header);
+    reel_free(memory, file->text);
+    reel_free(memory, file->path);
+    reel_free(memory, file);
+}
+
+int64_t reel_safetensors_count(const reel_safetensors *file)
+{
+    return file ? file->header.count : 0;
+}
+
+const reel_tensor_info *reel_safetensors_at(const reel_safetensors *file, int64_t i)
+{
+    return file && i >= 0 && i < file->header.count ? &file->header.entries[i].info : NULL;
+}
+
+const reel_tensor_info *reel_safetensors_find(const reel_safetensors *file, const char *name)
+{
+    const struct reel_tensor_entry *entry = file && name ? reel_tensor_header_find(&file->header, name) : NULL;
+    return entry ? &entry->info : NULL;
+}
+
+const char *reel_safetensors_metadata(const reel_safetensors *file, const char *key)
+{
+    for (int64_t i = 0; file && key && i < file->header.metadata_count; i++)
+        if (strcmp(file->header.metadata[i].key, key) == 0)
+            return file->header.metadata[i].value;
+    return NULL;
+}
+
+/* ---- Elements ---- */
+
+static bool is_float(const struct reel_tensor_entry *entry)
+{
+    return entry->type->name[0] == 'F' && entry->type->size >= 4;
+}
+
+/* Whether the elements can become `dtype`. */
+static bool converts(const struct reel_tensor_entry *entry, reel_dtype dtype)
+{
+    return entry->type->dtype == (int)dtype || (dtype == REEL_REAL && is_float(entry));
+}
+
+/* The other precision than reel_real's. */
+#ifdef REEL_F64
+typedef float other_real;
+#else
+typedef double other_real;
+#endif
+
+static reel_status read_other_reals(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_real *out)
+{
+    enum { COUNT = 1024 };
+    other_real piece[COUNT];
+    int64_t numel = entry->info.numel;
+    for (int64_t at = 0; at < numel; at += COUNT) {
+        int64_t count = numel - at < COUNT ? numel - at : COUNT;
+        if (read_bytes(file, piece, count * (int64_t)sizeof *piece,
+                       file->data + entry->begin + at * (int64_t)sizeof *piece) != REEL_OK)
+            return file->context->status;
+        for (int64_t i = 0; i < count; i++)
+            out[at + i] = (reel_real)piece[i];
+    }
+    return REEL_OK;
+}
+
+/* The types are known to convert. */
+static reel_status read_elements(const reel_safetensors *file, const struct reel_tensor_entry *entry, void *out)
+{
+    if (entry->type->dtype < 0)
+        return read_other_reals(file, entry, out);
+    if (read_bytes(file, out, entry->end - entry->begin, file->data + entry->begin) != REEL_OK)
+        return file->context->status;
+    const unsigned char *bytes = out;
+    for (int64_t i = 0; entry->type->dtype == REEL_BOOL && i < entry->info.numel; i++)
+        if (bytes[i] > 1) {
+            char path[REEL_PRINTABLE], name[REEL_PRINTABLE];
+            return reel_fail(
+                file->context, REEL_ERROR_FORMAT, "\"%s\": tensor \"%s\" is BOOL, but element %lld is the byte %d",
+                reel_printable(file->path, path), reel_printable(entry->info.name, name), (long long)i, bytes[i]);
+        }
+    return REEL_OK;
+}
+
+reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out, int64_t numel)
+{
+    if (!file)
+        return REEL_ERROR_ARGUMENT;
+    reel_context *c = file->context;
+    if (c->status != REEL_OK)
+        return c->status;
+    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE];
+    reel_printable(file->path, path);
+    if (!name)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": the name of the tensor to read is NULL", path);
+    reel_printable(name, printable);
+    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, name);
+    if (!entry)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": there is no tensor \"%s\"", path, printable);
+    if (!converts(entry, dtype))
+        return reel_fail(c, REEL_ERROR_DTYPE, "\"%s\": tensor \"%s\" is %s, which cannot be read as %s", path,
+                         printable, entry->type->name, reel_dtype_name(dtype));
+    if (numel != entry->info.numel)
+        return reel_fail(c, REEL_ERROR_SHAPE, "\"%s\": tensor \"%s\" has %lld elements, the room is for %lld", path,
+                         printable, (long long)entry->info.numel, (long long)numel);
+    if (!out && numel > 0)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
+    return read_elements(file, entry, out);
+}
+
+/* ---- Param sets ---- */
+
+reel_load_options reel_load_defaults(void)
+{
+    return (reel_load_options){.strict = true};
+}
+
+static reel_status check_param(const reel_safetensors *file, const reel_param *param, bool strict)
+{
+    char path[REEL_PRINTABLE], name[REEL_PRINTABLE], here[REEL_SHAPE_TEXT], there[REEL_SHAPE_TEXT];
+    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
+    if (entry && reel_shape_equal(&entry->info.shape, &param->shape) && converts(entry, param->dtype))
+        return REEL_OK;
+    if (!entry && !strict)
+        return REEL_OK;
+    reel_printable(file->path, path);
+    reel_printable(param->name, name);
+    reel_shape_text(&param->shape, here);
+    if (!entry)
+        return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": there is no tensor for param \"%s\", %s %s", path,
+                         name, reel_dtype_name(param->dtype), here);
+    return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": param \"%s\" is %s %s, the file's tensor is %s %s",
+                     path, name, reel_dtype_name(param->dtype), here, entry->type->name,
+                     reel_shape_text(&entry->info.shape, there));
+}
+
+/* All that could go wrong except reading; gives the room that all params need. */
+static reel_status check_params(const reel_safetensors *file, const reel_params *params, bool strict, size_t *room)
+{
+    int64_t found = 0;
+    *room = 0;
+    for (int64_t i = 0; i < params->count; i++) {
+        const reel_param *param = params->params[i];
+        if (check_param(file, param, strict) != REEL_OK)
+            return file->context->status;
+        found += reel_tensor_header_find(&file->header, param->name) != NULL;
+        *room += (size_t)param->numel * reel_dtype_size(param->dtype) + REEL_ALIGNMENT;
+    }
+    if (!strict || found == file->header.count)
+        return REEL_OK;
+    for (int64_t i = 0; i < file->header.count; i++) {
+        const reel_tensor_info *info = &file->header.entries[i].info;
+        if (!reel_params_find(params, info->name)) {
+            char path[REEL_PRINTABLE], name[REEL_PRINTABLE], shape[REEL_SHAPE_TEXT];
+            return reel_fail(file->context, REEL_ERROR_FORMAT,
+                             "\"%s\": its tensor \"%s\", %s %s, belongs to no param of the set",
+                             reel_printable(file->path, path), reel_printable(info->name, name), info->dtype,
+                             reel_shape_text(&info->shape, shape));
+        }
+    }
+    return REEL_OK;
+}
+
+/* Reads every tensor into `staged`, then, when all are there, sets the params. */
+static reel_status read_params(const reel_safetensors *file, reel_params *params, char *staged)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        char *at = staged;
+        for (int64_t i = 0; i < params->count; i++) {
+            reel_param *param = params->params[i];
+            const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
+            if (!entry)
+                continue;
+            if (pass == 0 && read_elements(file, entry, at) != REEL_OK)
+                return file->context->status;
+            if (pass == 1)
+                reel_param_set(param, at);
+            size_t size = (size_t)param->numel * reel_dtype_size(param->dtype);
+            at += (size + REEL_ALIGNMENT - 1) / REEL_ALIGNMENT * REEL_ALIGNMENT;
+        }
+    }
+    return REEL_OK;
+}
+
+reel_status reel_load_safetensors(reel_params *params, const char *path, const reel_load_options *options)
+{
+    reel_load_options o = options ? *options : reel_load_defaults();
+    if (!params)
+        return REEL_ERROR_ARGUMENT;
+    reel_context *c = params->context;
+    reel_safetensors *file = reel_safetensors_open(c, path);
+    size_t room;
+    if (file && check_params(file, params, o.strict, &room) == REEL_OK) {
+        char *staged = reel_allocate(&c->memory, room);
+        if (!staged)
+            reel_fail_memory(c, "loading a param set", room);
+        else
+            read_params(file, params, staged);
+        reel_free(&c->memory, staged);
+    }
+    reel_safetensors_close(file);
+    return c->status;
+}

@@ -1,0 +1,68 @@
+/* The model file: the generator's state_dict, and in the metadata what its tensors do not say. */
+#include "cgan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char eps_key[] = "batch_norm_eps", rows_key[] = "image_rows", columns_key[] = "image_columns";
+
+reel_status cgan_save(const struct gan *gan, const struct cgan_image *image, const char *path)
+{
+    char eps[32], rows[32], columns[32];
+    snprintf(eps, sizeof eps, "%.9g", gan->sizes.batch_norm_eps);
+    snprintf(rows, sizeof rows, "%lld", (long long)image->rows);
+    snprintf(columns, sizeof columns, "%lld", (long long)image->columns);
+    const reel_metadata metadata[] = {{eps_key, eps}, {rows_key, rows}, {columns_key, columns}};
+    return reel_save_safetensors_with(gan->generator, path, metadata, 3);
+}
+
+/* A number from the metadata, or NaN. */
+static double number(const reel_safetensors *file, const char *key)
+{
+    const char *text = reel_safetensors_metadata(file, key);
+    char *end;
+    if (!text || !*text)
+        return NAN;
+    double value = strtod(text, &end);
+    return *end ? NAN : value;
+}
+
+/* Sizes from the tensors that depend on the data; false when the file cannot be a generator of this program. */
+static bool read_sizes(const reel_safetensors *file, struct gan_sizes *sizes, struct cgan_image *image)
+{
+    *sizes = gan_image_sizes(number(file, eps_key), 0);
+    const reel_tensor_info *labels = reel_safetensors_find(file, "label_emb.weight");
+    const reel_tensor_info *first = reel_safetensors_find(file, "model.0.weight");
+    const reel_tensor_info *last = reel_safetensors_find(file, "model.11.bias");
+    double rows = number(file, rows_key), columns = number(file, columns_key);
+    if (!labels || !first || !last || labels->shape.ndim != 2 || first->shape.ndim != 2 || last->shape.ndim != 1)
+        return false;
+    if (!(sizes->batch_norm_eps >= 0) || !(rows >= 1 && rows <= 65536) || !(columns >= 1 && columns <= 65536))
+        return false;
+    *image = (struct cgan_image){(int64_t)rows, (int64_t)columns};
+    sizes->classes = labels->shape.dim[0];
+    sizes->data = image->rows * image->columns;
+    return sizes->classes >= 1 && sizes->data == last->numel;
+}
+
+bool cgan_load(reel_context *context, const char *path, struct gan *gan, struct cgan_image *image,
+               char error[CGAN_ERROR_SIZE])
+{
+    struct gan_sizes sizes;
+    reel_safetensors *file = reel_safetensors_open(context, path);
+    bool known = file && read_sizes(file, &sizes, image);
+    reel_safetensors_close(file);
+    if (file && !known) {
+        snprintf(error, CGAN_ERROR_SIZE, "%s: not a model that cgan train wrote", path);
+        return false;
+    }
+    if (known) {
+        *gan = gan_new(context, &sizes);
+        if (reel_load_safetensors(gan->generator, path, NULL) == REEL_OK)
+            return true;
+        gan_free(gan);
+    }
+    snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(context));
+    return false;
+}

@@ -1,0 +1,515 @@
+/* cgan train. */
+#include "cgan.h"
+
+#include "arguments.h"
+#include "picture.h"
+#include "progress.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum recipe { RECIPE_DEFAULT, RECIPE_REFERENCE };
+static const char *const recipe_names[] = {"default", "reference", NULL};
+
+enum { GRID_COLUMNS = 10, MAX_PATH = 4096 };
+
+struct settings {
+    int recipe;
+    const char *data, *out;
+    int64_t epochs, batch, seed, threads;
+    double minutes, lr;
+};
+
+/* What differs between the recipes besides the loss. */
+struct recipe_defaults {
+    int64_t batch;
+    double lr, beta1, beta2, batch_norm_eps, dropout;
+    double average;       /* decay of the moving average of the generator; 0: none */
+    double penalty;       /* gamma of R1; 0: none */
+    int64_t penalty_every; /* steps; the penalty counts as many times */
+    double cool_down;     /* this last part of the training lowers the learning rate to 0, by a cosine */
+};
+
+static const struct recipe_defaults recipes[] = {
+    [RECIPE_DEFAULT] = {.batch = 128,
+                        .lr = 1e-3,
+                        .beta1 = 0.0,
+                        .beta2 = 0.99,
+                        .batch_norm_eps = 1e-5,
+                        .dropout = 0.0,
+                        .average = 0.998,
+                        .penalty = 1.0,
+                        .penalty_every = 4,
+                        .cool_down = 0.9},
+    [RECIPE_REFERENCE] = {.batch = 64, .lr = 2e-4, .beta1 = 0.5, .beta2 = 0.999, .batch_norm_eps = 0.8, .dropout = 0.4},
+};
+
+/* Means since the last line of metrics. */
+struct metrics {
+    double d_loss, g_loss, d_real, d_fake, penalty;
+    int64_t steps, penalties;
+};
+
+struct training {
+    const struct settings *settings;
+    struct recipe_defaults recipe;
+    struct dataset data;
+    struct cgan_image image;
+    int64_t pixels, classes;
+    float *pixel_table;  /* [count, pixels], in -1..1 */
+    float *x;            /* [batch, pixels] */
+    int64_t *y;          /* [batch] */
+    int64_t *order;      /* [count] */
+    float *grid_samples; /* [classes * GRID_COLUMNS, pixels] */
+    int64_t *grid_labels;
+    float *grid_noise;
+    reel_context *context;
+    reel_tape *tape;
+    struct gan gan;
+    reel_optim *g_optim, *d_optim;
+    reel_ema *average;
+    struct metrics metrics;
+    int64_t step;
+    char error[CGAN_ERROR_SIZE];
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+/* ---- One step ---- */
+
+static reel_var mean_sigmoid(reel_tape *t, reel_var scores)
+{
+    return reel_mean_all(t, reel_sigmoid(t, reel_detach(t, scores)));
+}
+
+/* The non-saturating loss: -log sigmoid(score) for what should pass as real, mean over the batch. */
+static reel_var loss_real(reel_tape *t, reel_var scores)
+{
+    return reel_mean_all(t, reel_softplus(t, reel_neg(t, scores), 1, 20));
+}
+
+static reel_var loss_fake(reel_tape *t, reel_var scores)
+{
+    return reel_mean_all(t, reel_softplus(t, scores, 1, 20));
+}
+
+/* R1 (Mescheder, Geiger and Nowozin 2018): half the squared norm of the scores' gradient at real images. */
+static reel_var r1_penalty(reel_tape *t, reel_var x, reel_var scores)
+{
+    reel_var grad;
+    reel_grad(t, reel_sum_all(t, scores), &x, 1, REEL_GRAD_CREATE_GRAPH, &grad);
+    double batch = (double)reel_size(t, x, 0);
+    return reel_mul_scalar(t, reel_sum_all(t, reel_square(t, grad)), 0.5 / batch);
+}
+
+struct step_vars {
+    reel_var g_loss, d_loss, d_real, d_fake, penalty;
+};
+
+static void update(struct training *tr, reel_params *params, reel_var loss, reel_optim *optim)
+{
+    reel_zero_grad(params);
+    if (reel_backward(tr->tape, loss, params) == REEL_OK)
+        reel_optim_step(optim);
+}
+
+static struct step_vars default_step(struct training *tr, reel_var x, reel_var y, reel_var z, reel_var wanted)
+{
+    reel_tape *t = tr->tape;
+    struct step_vars v = {0};
+    int64_t batch = reel_size(t, x, 0);
+
+    reel_var fake = gan_generate(t, &tr->gan, z, wanted);
+    v.g_loss = loss_real(t, gan_discriminate(t, &tr->gan, fake, wanted));
+    update(tr, tr->gan.generator, v.g_loss, tr->g_optim);
+
+    fake = reel_detach(t, fake);
+    reel_var real_scores, fake_scores;
+    bool penalize = tr->recipe.penalty > 0 && tr->step % tr->recipe.penalty_every == 0;
+    if (penalize) {
+        real_scores = gan_discriminate(t, &tr->gan, x, y);
+        fake_scores = gan_discriminate(t, &tr->gan, fake, wanted);
+        v.penalty = r1_penalty(t, x, real_scores);
+    } else {
+        /* One pass over both halves: larger products are faster ones. */
+        reel_var both = reel_cat(t, REEL_VARS(x, fake), 0), labels = reel_cat(t, REEL_VARS(y, wanted), 0);
+        reel_var scores = gan_discriminate(t, &tr->gan, both, labels);
+        real_scores = reel_narrow(t, scores, 0, 0, batch);
+        fake_scores = reel_narrow(t, scores, 0, batch, batch);
+    }
+    v.d_loss = reel_add(t, loss_real(t, real_scores), loss_fake(t, fake_scores));
+    reel_var loss = v.d_loss;
+    if (penalize)
+        loss = reel_add(t, loss,
+                        reel_mul_scalar(t, v.penalty, tr->recipe.penalty * (double)tr->recipe.penalty_every));
+    v.d_real = mean_sigmoid(t, real_scores);
+    v.d_fake = mean_sigmoid(t, fake_scores);
+    update(tr, tr->gan.discriminator, loss, tr->d_optim);
+    return v;
+}
+
+/* PyTorch-GAN's cgan.py: least squares. */
+static struct step_vars reference_step(struct training *tr, reel_var x, reel_var y, reel_var z, reel_var wanted)
+{
+    reel_tape *t = tr->tape;
+    struct step_vars v = {0};
+    int64_t batch = reel_size(t, x, 0);
+    reel_var valid = reel_ones(t, REEL_SHAPE(batch, 1)), invalid = reel_zeros(t, REEL_SHAPE(batch, 1));
+
+    reel_var fake = gan_generate(t, &tr->gan, z, wanted);
+    v.g_loss = reel_mse_loss(t, gan_discriminate(t, &tr->gan, fake, wanted), valid);
+    update(tr, tr->gan.generator, v.g_loss, tr->g_optim);
+
+    reel_var real_scores = gan_discriminate(t, &tr->gan, x, y);
+    reel_var fake_scores = gan_discriminate(t, &tr->gan, reel_detach(t, fake), wanted);
+    reel_var sum =
+        reel_add(t, reel_mse_loss(t, real_scores, valid), reel_mse_loss(t, fake_scores, invalid));
+    v.d_loss = reel_mul_scalar(t, sum, 0.5);
+    v.d_real = reel_mean_all(t, reel_detach(t, real_scores));
+    v.d_fake = reel_mean_all(t, reel_detach(t, fake_scores));
+    update(tr, tr->gan.discriminator, v.d_loss, tr->d_optim);
+    return v;
+}
+
+static bool run_step(struct training *tr, const int64_t *rows)
+{
+    int64_t batch = tr->settings->batch, pixels = tr->pixels;
+    for (int64_t i = 0; i < batch; i++) {
+        memcpy(tr->x + i * pixels, tr->pixel_table + rows[i] * pixels, (size_t)pixels * sizeof *tr->x);
+        tr->y[i] = tr->data.labels[rows[i]];
+    }
+    reel_tape *t = tr->tape;
+    reel_var x = reel_borrow(t, tr->x, REEL_SHAPE(batch, pixels));
+    reel_var y = reel_borrow_of(t, REEL_INT64, tr->y, REEL_SHAPE(batch));
+    reel_var z = reel_randn(t, REEL_SHAPE(batch, tr->gan.sizes.noise));
+    reel_var wanted = reel_randint(t, 0, tr->classes, REEL_SHAPE(batch));
+    struct step_vars v = tr->settings->recipe == RECIPE_REFERENCE ? reference_step(tr, x, y, z, wanted)
+                                                                  : default_step(tr, x, y, z, wanted);
+    if (tr->average)
+        reel_ema_update(tr->average);
+    struct metrics *m = &tr->metrics;
+    m->g_loss += reel_item(t, v.g_loss);
+    m->d_loss += reel_item(t, v.d_loss);
+    m->d_real += reel_item(t, v.d_real);
+    m->d_fake += reel_item(t, v.d_fake);
+    m->steps++;
+    if (!reel_is_null(v.penalty)) {
+        m->penalty += reel_item(t, v.penalty);
+        m->penalties++;
+    }
+    tr->step++;
+    if (reel_context_status(tr->context) != REEL_OK) {
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+        return false;
+    }
+    reel_tape_reset(t);
+    if (!isfinite(m->g_loss) || !isfinite(m->d_loss)) {
+        snprintf(tr->error, sizeof tr->error, "the loss is not a number after %lld steps: try a lower --lr",
+                 (long long)tr->step);
+        return false;
+    }
+    return true;
+}
+
+/* ---- Files ---- */
+
+static bool write_outputs(struct training *tr, int64_t epoch)
+{
+    char path[MAX_PATH];
+    const struct settings *s = tr->settings;
+    if (tr->average)
+        reel_ema_swap(tr->average);
+    reel_eval(tr->gan.generator);
+    reel_tape *t = tr->tape;
+    int64_t n = tr->classes * GRID_COLUMNS;
+    reel_no_grad_begin(t);
+    reel_var z = reel_borrow(t, tr->grid_noise, REEL_SHAPE(n, tr->gan.sizes.noise));
+    reel_var y = reel_borrow_of(t, REEL_INT64, tr->grid_labels, REEL_SHAPE(n));
+    const reel_real *made = reel_data_real(t, gan_generate(t, &tr->gan, z, y));
+    reel_no_grad_end(t);
+    bool ok = made != NULL;
+    if (ok) {
+        const struct picture_grid grid = {tr->classes, GRID_COLUMNS, tr->image.rows, tr->image.columns, 2, 2};
+        snprintf(path, sizeof path, "%s/samples-%04lld.png", s->out, (long long)epoch);
+        ok = picture_write(path, made, &grid, tr->error, sizeof tr->error);
+    }
+    if (ok) {
+        snprintf(path, sizeof path, "%s/model.safetensors", s->out);
+        ok = cgan_save(&tr->gan, &tr->image, path) == REEL_OK;
+    }
+    if (!ok && reel_context_status(tr->context) != REEL_OK)
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+    reel_tape_reset(t);
+    reel_train(tr->gan.generator);
+    if (tr->average)
+        reel_ema_swap(tr->average);
+    return ok;
+}
+
+static bool write_metrics(struct training *tr, FILE *csv, int64_t epoch, double seconds)
+{
+    const struct metrics *m = &tr->metrics;
+    double steps = (double)(m->steps ? m->steps : 1), penalties = (double)(m->penalties ? m->penalties : 1);
+    fprintf(csv, "%lld,%lld,%.3f,%.6g,%.6g,%.6g,%.6g,%.6g\n", (long long)epoch, (long long)tr->step, seconds,
+            m->d_loss / steps, m->g_loss / steps, m->d_real / steps, m->d_fake / steps, m->penalty / penalties);
+    return fflush(csv) == 0;
+}
+
+static void metrics_text(const struct metrics *m, char text[128])
+{
+    double steps = (double)(m->steps ? m->steps : 1);
+    snprintf(text, 128, "D %.2f G %.2f D(x) %.2f D(G(z)) %.2f", m->d_loss / steps, m->g_loss / steps,
+             m->d_real / steps, m->d_fake / steps);
+}
+
+/* ---- The loop ---- */
+
+/* How far training is: by epochs or by time, whichever ends it first. */
+static double fraction_done(const struct training *tr, int64_t batches, double seconds)
+{
+    const struct settings *s = tr->settings;
+    double by_steps = s->epochs > 0 ? (double)tr->step / (double)(s->epochs * batches) : 0;
+    double by_time = s->minutes > 0 ? seconds / (s->minutes * 60) : 0;
+    double done = by_steps > by_time ? by_steps : by_time;
+    return done < 1 ? done : 1;
+}
+
+static void set_learning_rate(struct training *tr, double fraction)
+{
+    double cool_down = tr->recipe.cool_down, lr = tr->settings->lr;
+    if (cool_down > 0 && fraction > 1 - cool_down)
+        lr *= 0.5 * (1 + cos(acos(-1.0) * (fraction - (1 - cool_down)) / cool_down));
+    reel_optim_set_lr(tr->g_optim, 0, lr);
+    reel_optim_set_lr(tr->d_optim, 0, lr);
+}
+
+static bool shuffle(struct training *tr)
+{
+    const int64_t *order = reel_data_int64(tr->tape, reel_randperm(tr->tape, tr->data.count));
+    if (!order) {
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+        return false;
+    }
+    memcpy(tr->order, order, (size_t)tr->data.count * sizeof *tr->order);
+    reel_tape_reset(tr->tape);
+    return true;
+}
+
+static bool train(struct training *tr, FILE *csv)
+{
+    const struct settings *s = tr->settings;
+    int64_t batches = tr->data.count / s->batch;
+    struct progress progress;
+    char label[96], text[128];
+    double fraction = 0;
+    progress_begin(&progress, stderr);
+    for (int64_t epoch = 1; fraction < 1 && !interrupted; epoch++) {
+        tr->metrics = (struct metrics){0};
+        if (!shuffle(tr))
+            return false;
+        for (int64_t b = 0; b < batches && fraction < 1 && !interrupted; b++) {
+            set_learning_rate(tr, fraction);
+            if (!run_step(tr, tr->order + b * s->batch)) {
+                progress_end(&progress);
+                return false;
+            }
+            fraction = fraction_done(tr, batches, progress_seconds(&progress));
+            if (progress_due(&progress)) {
+                snprintf(label, sizeof label, "epoch %lld %lld/%lld", (long long)epoch, (long long)b + 1,
+                         (long long)batches);
+                metrics_text(&tr->metrics, text);
+                progress_report(&progress, fraction, tr->step * s->batch, "img", label, text);
+            }
+        }
+        snprintf(label, sizeof label, "epoch %lld", (long long)epoch);
+        metrics_text(&tr->metrics, text);
+        progress_line(&progress, fraction, tr->step * s->batch, "img", label, text);
+        if (!write_outputs(tr, epoch)) {
+            progress_end(&progress);
+            return false;
+        }
+        if (!write_metrics(tr, csv, epoch, progress_seconds(&progress))) {
+            snprintf(tr->error, sizeof tr->error, "%s/metrics.csv: %s", s->out, strerror(errno));
+            progress_end(&progress);
+            return false;
+        }
+    }
+    progress_end(&progress);
+    return true;
+}
+
+/* ---- Setting up ---- */
+
+static bool load_data(struct training *tr)
+{
+    if (!dataset_load(&tr->data, tr->settings->data, true, 256, tr->error, sizeof tr->error))
+        return false;
+    struct dataset *d = &tr->data;
+    tr->image = (struct cgan_image){d->rows, d->columns};
+    tr->pixels = d->rows * d->columns;
+    for (int64_t i = 0; i < d->count; i++)
+        tr->classes = d->labels[i] >= tr->classes ? d->labels[i] + 1 : tr->classes;
+    if (tr->settings->batch > d->count) {
+        snprintf(tr->error, sizeof tr->error, "--batch %lld is more than the %lld images in %s",
+                 (long long)tr->settings->batch, (long long)d->count, tr->settings->data);
+        return false;
+    }
+    return true;
+}
+
+static bool allocate(struct training *tr)
+{
+    size_t pixels = (size_t)tr->pixels, batch = (size_t)tr->settings->batch, count = (size_t)tr->data.count;
+    size_t n = (size_t)tr->classes * GRID_COLUMNS;
+    tr->pixel_table = malloc(count * pixels * sizeof(float));
+    tr->x = malloc(batch * pixels * sizeof(float));
+    tr->y = malloc(batch * sizeof(int64_t));
+    tr->order = malloc(count * sizeof(int64_t));
+    tr->grid_labels = malloc(n * sizeof(int64_t));
+    tr->grid_noise = malloc(n * (size_t)tr->gan.sizes.noise * sizeof(float));
+    if (!tr->pixel_table || !tr->x || !tr->y || !tr->order || !tr->grid_labels || !tr->grid_noise) {
+        snprintf(tr->error, sizeof tr->error, "out of memory");
+        return false;
+    }
+    cgan_pixels(tr->data.images, tr->data.count * tr->pixels, tr->pixel_table);
+    for (size_t i = 0; i < n; i++)
+        tr->grid_labels[i] = (int64_t)(i / GRID_COLUMNS);
+    return true;
+}
+
+static bool build(struct training *tr)
+{
+    const struct settings *s = tr->settings;
+    reel_context_options o = reel_context_defaults();
+    o.seed = (uint64_t)s->seed;
+    o.num_threads = (int)s->threads;
+    tr->context = reel_context_new(&o);
+    tr->tape = reel_tape_new(tr->context);
+    struct gan_sizes sizes = gan_image_sizes(tr->recipe.batch_norm_eps, tr->recipe.dropout);
+    sizes.data = tr->pixels;
+    sizes.classes = tr->classes;
+    tr->gan = gan_new(tr->context, &sizes);
+    reel_adam_options adam = reel_adam_defaults();
+    adam.lr = s->lr;
+    adam.beta1 = tr->recipe.beta1;
+    adam.beta2 = tr->recipe.beta2;
+    tr->g_optim = reel_adam_new(tr->gan.generator, &adam);
+    tr->d_optim = reel_adam_new(tr->gan.discriminator, &adam);
+    if (tr->recipe.average > 0)
+        tr->average = reel_ema_new(tr->gan.generator, tr->recipe.average);
+    int64_t n = tr->classes * GRID_COLUMNS * sizes.noise;
+    if (!allocate(tr))
+        return false;
+    const reel_real *noise = reel_data_real(tr->tape, reel_randn(tr->tape, REEL_SHAPE(n)));
+    if (!noise) {
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+        return false;
+    }
+    memcpy(tr->grid_noise, noise, (size_t)n * sizeof *noise);
+    reel_tape_reset(tr->tape);
+    return true;
+}
+
+static void release(struct training *tr)
+{
+    reel_ema_free(tr->average);
+    reel_optim_free(tr->g_optim);
+    reel_optim_free(tr->d_optim);
+    reel_tape_free(tr->tape);
+    gan_free(&tr->gan);
+    reel_context_free(tr->context);
+    free(tr->pixel_table);
+    free(tr->x);
+    free(tr->y);
+    free(tr->order);
+    free(tr->grid_labels);
+    free(tr->grid_noise);
+    dataset_free(&tr->data);
+}
+
+static FILE *open_outputs(struct training *tr)
+{
+    char path[MAX_PATH];
+    const char *out = tr->settings->out;
+    if (mkdir(out, 0777) != 0 && errno != EEXIST) {
+        snprintf(tr->error, sizeof tr->error, "--out %s: %s", out, strerror(errno));
+        return NULL;
+    }
+    if (snprintf(path, sizeof path, "%s/metrics.csv", out) >= (int)sizeof path - 32) {
+        snprintf(tr->error, sizeof tr->error, "--out: the path is too long");
+        return NULL;
+    }
+    FILE *csv = fopen(path, "w");
+    if (!csv)
+        snprintf(tr->error, sizeof tr->error, "%s: %s", path, strerror(errno));
+    else
+        fputs("epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1\n", csv);
+    return csv;
+}
+
+int cgan_train(int argc, char **argv)
+{
+    struct settings s = {
+        .recipe = RECIPE_DEFAULT, .data = DATASET_FASHION_MNIST, .out = "cgan-out", .minutes = 10};
+    const struct option options[] = {
+        OPTION_TEXT("data", &s.data, "DIR", "folder with MNIST-style idx or idx.gz files"),
+        OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv and model.safetensors"),
+        OPTION_INTEGER("epochs", &s.epochs, 0, 1000000, "N", "end after N passes over the images; 0: no limit"),
+        OPTION_NUMBER("minutes", &s.minutes, 0, 1e6, "M", "end after M minutes; 0: no limit"),
+        OPTION_INTEGER("batch", &s.batch, 0, 65536, "N", "images a step; 0: the recipe's"),
+        OPTION_NUMBER("lr", &s.lr, 0, 10, "X", "learning rate; 0: the recipe's"),
+        OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
+        OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
+        OPTION_CHOICE("recipe", &s.recipe, recipe_names, "NAME",
+                      "default: non-saturating loss with R1; reference: PyTorch-GAN's script"),
+    };
+    const struct arguments arguments = {
+        .usage = "cgan train",
+        .summary = "Trains the conditional GAN; after every epoch writes a grid of samples (one row a\n"
+                   "class), a line of metrics, and the model. Ctrl-C ends it and keeps what was learned.\n"
+                   "With --minutes 0 and --epochs N the same seed gives the same model.",
+        .options = options,
+        .count = sizeof options / sizeof *options};
+    int exit_code;
+    if (!arguments_parse(&arguments, argc, argv, &exit_code))
+        return exit_code;
+    if (s.epochs == 0 && s.minutes == 0)
+        return fputs("cgan train: --epochs 0 with --minutes 0 would never end\n", stderr), ARGUMENTS_WRONG;
+
+    struct training tr = {.settings = &s, .recipe = recipes[s.recipe]};
+    if (s.batch == 0)
+        s.batch = tr.recipe.batch;
+    if (s.lr <= 0)
+        s.lr = tr.recipe.lr;
+    FILE *csv = NULL;
+    bool ok = load_data(&tr) && build(&tr) && (csv = open_outputs(&tr)) != NULL;
+    if (ok) {
+        struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+        sigaction(SIGINT, &action, NULL);
+        fprintf(stderr, "%lld images of %lld x %lld in %lld classes from %s; recipe %s, batch %lld, %d thread%s\n",
+                (long long)tr.data.count, (long long)tr.image.columns, (long long)tr.image.rows,
+                (long long)tr.classes, s.data, recipe_names[s.recipe], (long long)s.batch,
+                reel_get_num_threads(tr.context), reel_get_num_threads(tr.context) == 1 ? "" : "s");
+        ok = train(&tr, csv);
+    }
+    if (csv && fclose(csv) != 0 && ok) {
+        snprintf(tr.error, sizeof tr.error, "%s/metrics.csv: %s", s.out, strerror(errno));
+        ok = false;
+    }
+    if (!ok)
+        cgan_fail("train", tr.error);
+    else
+        fprintf(stderr, "pictures, metrics.csv and model.safetensors are in %s\n", s.out);
+    release(&tr);
+    return ok ? 0 : 1;
+}

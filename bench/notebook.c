@@ -48,8 +48,7 @@ static void reel_step(struct side *s, const struct batch *b, float *g_loss, floa
     *g_loss = (float)reel_item(t, loss);
 
     reel_var real = reel_bce_with_logits_loss(t, gan_discriminate(t, &s->gan, x, y), ones);
-    reel_var invented =
-        reel_bce_with_logits_loss(t, gan_discriminate(t, &s->gan, reel_detach(t, fake), wanted), zeros);
+    reel_var invented = reel_bce_with_logits_loss(t, gan_discriminate(t, &s->gan, reel_detach(t, fake), wanted), zeros);
     loss = reel_mul_scalar(t, reel_add(t, real, invented), 0.5);
     reel_zero_grad(s->gan.discriminator);
     if (reel_backward(t, loss, s->gan.discriminator) == REEL_OK)

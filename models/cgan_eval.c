@@ -80,8 +80,7 @@ static bool measure(struct evaluation *e, const char *name, const struct labelle
     classifier_free(&probe);
     if (!take_error(e))
         return false;
-    double distance =
-        frechet_distance(e->test_features, e->test.count, e->features, set->count, CLASSIFIER_FEATURES);
+    double distance = frechet_distance(e->test_features, e->test.count, e->features, set->count, CLASSIFIER_FEATURES);
     class_spread(e->features, set->y, set->count, CLASSIFIER_FEATURES, e->classes, e->spread);
     double diversity = 0;
     for (int64_t c = 0; c < e->classes; c++)
@@ -189,13 +188,12 @@ int cgan_eval(int argc, char **argv)
     };
     const struct arguments arguments = {
         .usage = "cgan eval",
-        .summary =
-            "Trains a classifier on the real training images and lets it judge samples:\n"
-            "  label accuracy  share of samples that it puts in the class asked for\n"
-            "  CAS             accuracy on real test images of a classifier trained on samples only\n"
-            "  Frechet         distance between samples and real test images in its features\n"
-            "  diversity       spread within the classes in its features, real test images being 1\n"
-            "Controls that must look bad: samples with shuffled labels, and class means.",
+        .summary = "Trains a classifier on the real training images and lets it judge samples:\n"
+                   "  label accuracy  share of samples that it puts in the class asked for\n"
+                   "  CAS             accuracy on real test images of a classifier trained on samples only\n"
+                   "  Frechet         distance between samples and real test images in its features\n"
+                   "  diversity       spread within the classes in its features, real test images being 1\n"
+                   "Controls that must look bad: samples with shuffled labels, and class means.",
         .options = options,
         .count = sizeof options / sizeof *options};
     int exit_code;

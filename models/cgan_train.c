@@ -28,10 +28,10 @@ struct settings {
 struct recipe_defaults {
     int64_t batch;
     double lr, beta1, beta2, batch_norm_eps, dropout;
-    double average;       /* decay of the moving average of the generator; 0: none */
-    double penalty;       /* gamma of R1; 0: none */
+    double average;        /* decay of the moving average of the generator; 0: none */
+    double penalty;        /* gamma of R1; 0: none */
     int64_t penalty_every; /* steps; the penalty counts as many times */
-    double cool_down;     /* this last part of the training lowers the learning rate to 0, by a cosine */
+    double cool_down;      /* this last part of the training lowers the learning rate to 0, by a cosine */
 };
 
 static const struct recipe_defaults recipes[] = {
@@ -150,8 +150,7 @@ static struct step_vars default_step(struct training *tr, reel_var x, reel_var y
     v.d_loss = reel_add(t, loss_real(t, real_scores), loss_fake(t, fake_scores));
     reel_var loss = v.d_loss;
     if (penalize)
-        loss = reel_add(t, loss,
-                        reel_mul_scalar(t, v.penalty, tr->recipe.penalty * (double)tr->recipe.penalty_every));
+        loss = reel_add(t, loss, reel_mul_scalar(t, v.penalty, tr->recipe.penalty * (double)tr->recipe.penalty_every));
     v.d_real = mean_sigmoid(t, real_scores);
     v.d_fake = mean_sigmoid(t, fake_scores);
     update(tr, tr->gan.discriminator, loss, tr->d_optim);
@@ -172,8 +171,7 @@ static struct step_vars reference_step(struct training *tr, reel_var x, reel_var
 
     reel_var real_scores = gan_discriminate(t, &tr->gan, x, y);
     reel_var fake_scores = gan_discriminate(t, &tr->gan, reel_detach(t, fake), wanted);
-    reel_var sum =
-        reel_add(t, reel_mse_loss(t, real_scores, valid), reel_mse_loss(t, fake_scores, invalid));
+    reel_var sum = reel_add(t, reel_mse_loss(t, real_scores, valid), reel_mse_loss(t, fake_scores, invalid));
     v.d_loss = reel_mul_scalar(t, sum, 0.5);
     v.d_real = reel_mean_all(t, reel_detach(t, real_scores));
     v.d_fake = reel_mean_all(t, reel_detach(t, fake_scores));
@@ -268,8 +266,8 @@ static bool write_metrics(struct training *tr, FILE *csv, int64_t epoch, double 
 static void metrics_text(const struct metrics *m, char text[128])
 {
     double steps = (double)(m->steps ? m->steps : 1);
-    snprintf(text, 128, "D %.2f G %.2f D(x) %.2f D(G(z)) %.2f", m->d_loss / steps, m->g_loss / steps,
-             m->d_real / steps, m->d_fake / steps);
+    snprintf(text, 128, "D %.2f G %.2f D(x) %.2f D(G(z)) %.2f", m->d_loss / steps, m->g_loss / steps, m->d_real / steps,
+             m->d_fake / steps);
 }
 
 /* ---- The loop ---- */
@@ -459,8 +457,7 @@ static FILE *open_outputs(struct training *tr)
 
 int cgan_train(int argc, char **argv)
 {
-    struct settings s = {
-        .recipe = RECIPE_DEFAULT, .data = DATASET_FASHION_MNIST, .out = "cgan-out", .minutes = 10};
+    struct settings s = {.recipe = RECIPE_DEFAULT, .data = DATASET_FASHION_MNIST, .out = "cgan-out", .minutes = 10};
     const struct option options[] = {
         OPTION_TEXT("data", &s.data, "DIR", "folder with MNIST-style idx or idx.gz files"),
         OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv and model.safetensors"),
@@ -497,9 +494,9 @@ int cgan_train(int argc, char **argv)
         struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
         sigaction(SIGINT, &action, NULL);
         fprintf(stderr, "%lld images of %lld x %lld in %lld classes from %s; recipe %s, batch %lld, %d thread%s\n",
-                (long long)tr.data.count, (long long)tr.image.columns, (long long)tr.image.rows,
-                (long long)tr.classes, s.data, recipe_names[s.recipe], (long long)s.batch,
-                reel_get_num_threads(tr.context), reel_get_num_threads(tr.context) == 1 ? "" : "s");
+                (long long)tr.data.count, (long long)tr.image.columns, (long long)tr.image.rows, (long long)tr.classes,
+                s.data, recipe_names[s.recipe], (long long)s.batch, reel_get_num_threads(tr.context),
+                reel_get_num_threads(tr.context) == 1 ? "" : "s");
         ok = train(&tr, csv);
     }
     if (csv && fclose(csv) != 0 && ok) {

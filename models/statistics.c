@@ -87,8 +87,8 @@ double frechet_distance(const float *a, int64_t n, const float *b, int64_t m, in
         if (eigen(other, w, dim, 0) == 0) {
             distance = 0;
             for (int j = 0; j < dim; j++)
-                distance += (m1[j] - m2[j]) * (m1[j] - m2[j]) + c1[j * dim + j] + c2[j * dim + j] -
-                            2 * sqrt(fmax(w[j], 0));
+                distance +=
+                    (m1[j] - m2[j]) * (m1[j] - m2[j]) + c1[j * dim + j] + c2[j * dim + j] - 2 * sqrt(fmax(w[j], 0));
         }
     }
     free(memory);

@@ -58,13 +58,13 @@ typedef struct reel_sample_input {
     int ndim;
     int64_t dim[REEL_MAX_NDIM];
     double low, high; /* both 0: -2 and 2 for reals, 0 and 2 for bools */
-    double gap;       /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
+    double gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
 } reel_sample_input;
 
 /* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
 #define REEL_MAX_SAMPLE_INPUTS 6
 typedef struct reel_sample {
-    const char *what; /* what the sample is about, in a few words */
+    const char *what;    /* what the sample is about, in a few words */
     reel_status refused; /* REEL_OK: a good sample; else the status that it must give */
     int n_inputs;
     reel_sample_input inputs[REEL_MAX_SAMPLE_INPUTS];
@@ -83,7 +83,8 @@ struct reel_op {
     int n_inputs;    /* exact number; with variadic the least number */
     bool variadic;   /* any number of inputs from n_inputs up, all alike: bit 0 of the masks speaks for every one */
     int n_outputs;   /* 1..REEL_MAX_OUTPUTS */
-    bool broadcasts; /* vjp and accumulate may give gradients in the output's shape; the engine sums them to the input's */
+    bool broadcasts; /* vjp and accumulate may give gradients in the output's shape; the engine sums them to the input's
+                      */
     uint32_t differentiable; /* bit k: input k (real) has a derivative */
     uint32_t reads_inputs;   /* bit k: the rule reads the value of input k */
     reel_derivative derivative;
@@ -134,8 +135,8 @@ REEL_API reel_real *reel_sink_target(reel_sink *sink, bool *add);
  * must match. `block` must be that of the gradient that data belongs to. */
 REEL_API reel_status reel_sink_share(reel_sink *sink, const reel_gradient *gradient);
 
-/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, cols]) gets gradient's row i. Indices of -1
- * are skipped. indices must live as long as the tape's step (an input of the call, or reel_call_allocate). */
+/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, cols]) gets gradient's row i. Indices of
+ * -1 are skipped. indices must live as long as the tape's step (an input of the call, or reel_call_allocate). */
 REEL_API reel_status reel_sink_rows(reel_sink *sink, const int64_t *indices, const reel_gradient *gradient);
 
 /* The gradient as contiguous elements: its own data, or a copy that lives until the rule returns. NULL when memory ran

@@ -28,13 +28,13 @@ REEL_API void reel_no_grad_end(reel_tape *tape);
 /* Reading a var. All return a neutral value (NULL, a shape with ndim -1, NaN, -1) and set the error when the var is
  * null or stale. The data is contiguous, row-major, and lives until the reset. */
 REEL_API const void *reel_data(reel_tape *tape, reel_var v);
-REEL_API const reel_real *reel_data_real(reel_tape *tape, reel_var v);     /* v must be real */
-REEL_API const int64_t *reel_data_int64(reel_tape *tape, reel_var v);      /* v must be int64 */
-REEL_API reel_dtype reel_dtype_of(reel_tape *tape, reel_var v);            /* REEL_REAL on error */
+REEL_API const reel_real *reel_data_real(reel_tape *tape, reel_var v); /* v must be real */
+REEL_API const int64_t *reel_data_int64(reel_tape *tape, reel_var v);  /* v must be int64 */
+REEL_API reel_dtype reel_dtype_of(reel_tape *tape, reel_var v);        /* REEL_REAL on error */
 REEL_API reel_shape reel_shape_of(reel_tape *tape, reel_var v);
-REEL_API int64_t reel_size(reel_tape *tape, reel_var v, int axis);         /* axis may be negative */
+REEL_API int64_t reel_size(reel_tape *tape, reel_var v, int axis); /* axis may be negative */
 REEL_API int64_t reel_numel(reel_tape *tape, reel_var v);
-REEL_API double reel_item(reel_tape *tape, reel_var v);                    /* v must have one element; any type */
+REEL_API double reel_item(reel_tape *tape, reel_var v); /* v must have one element; any type */
 
 /* The var that stands for a param on this tape: no copy, the data is the param's. The same var for repeated calls as
  * long as the param does not change. */

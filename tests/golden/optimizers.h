@@ -2,6 +2,8 @@
 #ifndef GOLDEN_OPTIMIZERS_H
 #define GOLDEN_OPTIMIZERS_H
 
+/* clang-format off */
+
 #include <reel/optim.h>
 
 enum golden_kind { GOLDEN_SGD, GOLDEN_ADAM, GOLDEN_ADAMW, GOLDEN_RMSPROP, GOLDEN_ADAGRAD };

@@ -222,7 +222,7 @@ def averages(dtype):
 
 
 print("/* Written by optimizers.py with torch " + torch.__version__.split("+")[0] + ". */")
-print("#ifndef GOLDEN_OPTIMIZERS_H\n#define GOLDEN_OPTIMIZERS_H\n\n#include <reel/optim.h>\n")
+print("#ifndef GOLDEN_OPTIMIZERS_H\n#define GOLDEN_OPTIMIZERS_H\n\n/* clang-format off */\n\n#include <reel/optim.h>\n")
 print("enum golden_kind { GOLDEN_SGD, GOLDEN_ADAM, GOLDEN_ADAMW, GOLDEN_RMSPROP, GOLDEN_ADAGRAD };")
 print("union golden_options {")
 for kind in ["sgd", "adam", "rmsprop", "adagrad"]:

@@ -30,8 +30,7 @@ static void train(struct gan_sizes sizes, int steps, double *losses)
         reel_optim_step(g_adam);
 
         reel_var real = reel_bce_with_logits_loss(t, gan_discriminate(t, &gan, x, y), ones);
-        reel_var made =
-            reel_bce_with_logits_loss(t, gan_discriminate(t, &gan, reel_detach(t, fake), wanted), zeros);
+        reel_var made = reel_bce_with_logits_loss(t, gan_discriminate(t, &gan, reel_detach(t, fake), wanted), zeros);
         reel_var d_loss = reel_mul_scalar(t, reel_add(t, real, made), 0.5);
         reel_zero_grad(gan.discriminator);
         reel_backward(t, d_loss, gan.discriminator);

@@ -110,7 +110,7 @@ static struct reel_scratch_block *find_free(struct reel_scratch *scratch, size_t
     for (struct reel_scratch_block *b = scratch->free_blocks[class]; b; b = b->next)
         if (b->size >= size)
             return b;
-    for (class++; class < REEL_SCRATCH_CLASSES; class ++)
+    for (class ++; class < REEL_SCRATCH_CLASSES; class ++)
         if (scratch->free_blocks[class])
             return scratch->free_blocks[class];
     return NULL;

@@ -25,6 +25,8 @@ const char *reel_status_text(reel_status status)
         return "input or output failed";
     case REEL_ERROR_FORMAT:
         return "malformed file";
+    case REEL_ERROR_GRADIENT:
+        return "wrong gradient";
     }
     return "unknown status";
 }

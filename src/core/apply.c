@@ -48,8 +48,8 @@ static reel_status finish_outputs(reel_call *call, struct reel_node *nodes)
 }
 
 /* The work of reel_apply once the inputs are known to be good. */
-static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
-                       const void *attributes, reel_var *outputs)
+static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes,
+                       reel_var *outputs)
 {
     struct layout l = layout_of(op, n_inputs);
     char *memory = reel_arena_allocate(&tape->arena, l.total);
@@ -111,8 +111,8 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     return REEL_OK;
 }
 
-reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
-                       const void *attributes, reel_var *outputs)
+reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes,
+                       reel_var *outputs)
 {
     for (int i = 0; i < op->n_outputs; i++)
         outputs[i] = reel_null();
@@ -139,6 +139,14 @@ reel_var reel_apply1(reel_tape *tape, const reel_op *op, const reel_var *inputs,
     return output;
 }
 
+void *reel_call_allocate(const reel_call *call, size_t size)
+{
+    void *memory = reel_arena_allocate(&call->tape->arena, size);
+    if (!memory)
+        reel_fail_memory(call->context, call->op->name, size);
+    return memory;
+}
+
 reel_var reel_param_var(reel_tape *tape, reel_param *param)
 {
     if (!tape || tape->context->status != REEL_OK)
@@ -148,8 +156,10 @@ reel_var reel_param_var(reel_tape *tape, reel_param *param)
                   param ? "the param belongs to another context" : "the param is NULL");
         return reel_null();
     }
+    /* The number may stand for something else by now, if the var was made inside a rule. */
     if (param->leaf_generation == tape->generation && param->leaf_version == param->version &&
-        param->leaf_number < tape->count)
+        param->leaf_number < tape->count && tape->nodes[param->leaf_number]->param == param &&
+        tape->nodes[param->leaf_number]->is_param == (param->kind != REEL_PARAM_BUFFER))
         return (reel_var){param->leaf_number, param->leaf_generation};
     reel_var v = reel_tape_wrap(tape, param->data, param->dtype, &param->shape);
     if (reel_is_null(v))

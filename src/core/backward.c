@@ -54,6 +54,32 @@ static reel_status fail_no_rule(reel_tape *tape, const reel_op *op)
     return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", op->name);
 }
 
+/* Whether a gradient of shape `grad` can be summed to an input of shape `input`. */
+static bool sums_to(const reel_shape *grad, const reel_shape *input)
+{
+    int more = grad->ndim - input->ndim;
+    for (int i = 0; more >= 0 && i < input->ndim; i++)
+        if (input->dim[i] != 1 && input->dim[i] != grad->dim[i + more])
+            return false;
+    return more >= 0;
+}
+
+/* The node of what a rule gave for input k; NULL with the error recorded when it does not fit the input. */
+static struct reel_node *rule_result(reel_tape *tape, const reel_call *call, int k, reel_var grad)
+{
+    struct reel_node *node = reel_tape_node(tape, grad, call->op->name);
+    if (!node)
+        return NULL;
+    const reel_shape *shape = &tape->nodes[call->inputs[k].number]->array.shape;
+    bool fits = call->op->broadcasts ? sums_to(&node->array.shape, shape) : reel_shape_equal(&node->array.shape, shape);
+    if (fits && node->array.dtype == REEL_REAL)
+        return node;
+    reel_fail(tape->context, REEL_ERROR_SHAPE,
+              "backward: the rule of %s gives input %d a gradient of another shape or type than the input",
+              call->op->name, k);
+    return NULL;
+}
+
 /* ---- First order ---- */
 
 /* Runs the rule in public operations on a piece of the tape that is given up afterwards. */
@@ -81,11 +107,9 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
     }
     for (int k = 0; k < call->n_inputs && tape->context->status == REEL_OK; k++)
         if (sinks[k] && !reel_is_null(grads[k])) {
-            const reel_array *grad = &tape->nodes[grads[k].number]->array;
-            if (call->op->broadcasts)
-                reel_sink_add_broadcast(sinks[k], grad->data, &grad->shape);
-            else
-                reel_sink_add(sinks[k], grad->data);
+            const struct reel_node *grad = rule_result(tape, call, k, grads[k]);
+            if (grad)
+                reel_sink_add_broadcast(sinks[k], grad->array.data, &grad->array.shape);
         }
     tape->count = count;
     reel_arena_rewind(&tape->arena, mark);
@@ -143,12 +167,18 @@ static reel_status run_hooks(struct reel_sink *sink)
     for (const struct reel_node_hook *h = sink->node->hooks; h; h = h->next) {
         if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
             return tape->context->status;
-        reel_var given = reel_tape_wrap(tape, sink->data, REEL_REAL, &sink->node->array.shape);
+        /* A copy: what a hook is given must live as long as any var, and the sink's memory does not. */
+        reel_var given;
+        struct reel_node *copy =
+            reel_tape_add_array(tape, REEL_REAL, &sink->node->array.shape, "a gradient hook", &given);
+        if (!copy)
+            return tape->context->status;
+        memcpy(copy->array.data, sink->data, (size_t)copy->array.numel * sizeof(reel_real));
         reel_var replaced = h->function(tape, given, h->user);
         struct reel_node *node = reel_is_null(replaced) ? NULL : reel_tape_node(tape, replaced, "a gradient hook");
         if (tape->context->status != REEL_OK)
             return tape->context->status;
-        if (!node || node->array.data == sink->data)
+        if (!node || node == copy)
             continue;
         if (node->array.dtype != REEL_REAL || !reel_shape_equal(&node->array.shape, &sink->node->array.shape))
             return reel_fail(tape->context, REEL_ERROR_SHAPE, "a gradient hook gave another shape or type");
@@ -194,6 +224,13 @@ static reel_status visit(struct reel_pass *pass, uint32_t number)
     return tape->context->status;
 }
 
+/* Whether a gradient can pass through a var: it is real, or another output of its call may be, whose rule runs when the
+ * first is reached. */
+static bool may_be_needed(const struct reel_node *node)
+{
+    return node->array.dtype == REEL_REAL || (node->call && node->call->n_outputs > 1);
+}
+
 /* Marks what the pass has to visit: the targets and whatever is computed from them. */
 static void mark_needed(const struct request *r, struct reel_pass *pass)
 {
@@ -211,7 +248,7 @@ static void mark_needed(const struct request *r, struct reel_pass *pass)
         const reel_call *call = node->call;
         for (int k = 0; call && !sink->needed && k < call->n_inputs; k++)
             sink->needed = pass->sinks[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
-        if (node->array.dtype != REEL_REAL)
+        if (!may_be_needed(node))
             sink->needed = false;
     }
 }
@@ -263,8 +300,11 @@ static reel_status first_order(const struct request *r, reel_var *out)
     size_t bytes = ((size_t)last + 1) * sizeof(struct reel_sink);
     struct reel_pass pass = {.tape = tape, .into_params = r->into_params};
     pass.sinks = reel_scratch_allocate(&c->scratch, bytes);
-    if (!pass.sinks)
+    if (!pass.sinks) {
+        if (r->into_params)
+            abandon_params(r);
         return reel_fail_memory(c, "a backward pass", bytes);
+    }
     memset(pass.sinks, 0, bytes);
     mark_needed(r, &pass);
     for (uint32_t i = r->root_number + 1; i <= last; i++) {
@@ -272,6 +312,8 @@ static reel_status first_order(const struct request *r, reel_var *out)
         pass.sinks[i].node = tape->nodes[i];
     }
 
+    struct reel_pass *outer = tape->pass;
+    tape->pass = &pass;
     tape->no_grad++;
     reel_status status = seed(r, &pass);
     for (int64_t i = r->root_number; i >= 0 && status == REEL_OK; i--)
@@ -281,6 +323,7 @@ static reel_status first_order(const struct request *r, reel_var *out)
         if (r->xs[i].number <= r->root_number && !reel_sink_is_empty(&pass.sinks[r->xs[i].number]))
             status = copy_target(&pass, r->xs[i], &out[i]);
     tape->no_grad--;
+    tape->pass = outer;
 
     if (status != REEL_OK && r->into_params)
         abandon_params(r);
@@ -308,7 +351,7 @@ static void mark_needed_in_graph(const struct request *r, struct graph_slot *slo
         const reel_call *call = r->tape->nodes[i]->call;
         for (int k = 0; call && !slots[i].needed && k < call->n_inputs; k++)
             slots[i].needed = slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
-        if (r->tape->nodes[i]->array.dtype != REEL_REAL)
+        if (!may_be_needed(r->tape->nodes[i]))
             slots[i].needed = false;
     }
 }
@@ -336,7 +379,7 @@ static reel_status run_rule_in_graph(reel_tape *tape, struct graph_slot *slots, 
         call->op->vjp(call, grad_outputs, grads);
         call->needed = NULL;
         for (int k = 0; k < call->n_inputs && c->status == REEL_OK; k++) {
-            if (!needed[k] || reel_is_null(grads[k]))
+            if (!needed[k] || reel_is_null(grads[k]) || !rule_result(tape, call, k, grads[k]))
                 continue;
             struct graph_slot *slot = &slots[call->inputs[k].number];
             reel_var grad = grads[k];
@@ -394,8 +437,7 @@ static reel_status with_graph(const struct request *r, reel_var *out)
         struct reel_node *node = tape->nodes[i];
         if (!slots[i].needed)
             continue;
-        if (node->hooks && !reel_is_null(slots[i].grad) &&
-            run_hooks_in_graph(tape, node, &slots[i].grad) != REEL_OK)
+        if (node->hooks && !reel_is_null(slots[i].grad) && run_hooks_in_graph(tape, node, &slots[i].grad) != REEL_OK)
             break;
         reel_call *call = (reel_call *)(uintptr_t)node->call;
         if (!call || node->output != 0)
@@ -426,8 +468,7 @@ reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params)
         return reel_fail(tape->context, REEL_ERROR_SHAPE,
                          "backward: the loss must be real with one element, it is %s with %lld",
                          reel_dtype_name(root->array.dtype), (long long)root->array.numel);
-    struct request r = {
-        .tape = tape, .root = root, .root_number = loss.number, .into_params = true, .params = params};
+    struct request r = {.tape = tape, .root = root, .root_number = loss.number, .into_params = true, .params = params};
     return first_order(&r, NULL);
 }
 

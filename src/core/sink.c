@@ -194,7 +194,7 @@ reel_status reel_sink_commit(struct reel_sink *sink)
     reel_param *param = sink->node->param;
     if (sink->lists && param->sparse && !sink->data && !param->has_grad && !param->claim)
         return commit_rows(sink);
-    if (param->sparse)
+    if (param->sparse && (sink->lists || reel_param_has_rows(param)))
         tape->statistics.densified++;
     if (reel_sink_densify(sink) != REEL_OK)
         return tape->context->status;
@@ -238,4 +238,15 @@ void reel_pass_release_temporary(struct reel_pass *pass)
         pass->temporary = *(void **)block;
         reel_scratch_release(&pass->tape->context->scratch, block);
     }
+}
+
+const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient)
+{
+    if (gradient->stride == gradient->cols || gradient->rows <= 1 || !gradient->data)
+        return gradient->data;
+    size_t size = (size_t)(gradient->rows * gradient->cols) * sizeof(reel_real);
+    reel_real *copy = reel_pass_temporary(call->tape->pass, size);
+    if (copy)
+        reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, copy, gradient->cols);
+    return copy;
 }

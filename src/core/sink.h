@@ -18,11 +18,11 @@ struct reel_sink {
     struct reel_node *node;
     reel_real *data; /* the sum so far: [rows, cols], rows `stride` apart; NULL: nothing yet */
     int64_t rows, cols, stride;
-    void *block;                       /* the scratch block that data lies in, or NULL */
+    void *block;                          /* the scratch block that data lies in, or NULL */
     struct reel_rows *lists, **lists_end; /* row contributions, not yet summed */
-    bool needed;                       /* the pass wants the gradient of this var, or goes through it */
-    bool target;                       /* it was asked for: kept until the end */
-    bool owned;                        /* data is this sink's own, and contiguous; else it is shared, read only */
+    bool needed;                          /* the pass wants the gradient of this var, or goes through it */
+    bool target;                          /* it was asked for: kept until the end */
+    bool owned;                           /* data is this sink's own, and contiguous; else it is shared, read only */
 };
 
 /* Whether anything reached the sink. */

@@ -31,8 +31,9 @@ struct reel_tape {
     struct reel_node **nodes; /* by number; each lives in the arena */
     int64_t count, capacity;
     uint32_t generation;
-    int no_grad;         /* depth of the scopes */
-    reel_param *pending; /* params whose row gradients point into this tape */
+    int no_grad;            /* depth of the scopes */
+    struct reel_pass *pass; /* the first-order pass that runs, the innermost if a hook started another */
+    reel_param *pending;    /* params whose row gradients point into this tape */
     reel_tape_statistics statistics;
 };
 

@@ -14,15 +14,13 @@ int reel_op_count(void)
 {
     int count = 0;
     for (int f = 0; f < FAMILIES; f++)
-        count += families[f] ? families[f]->count : 0;
+        count += families[f]->count;
     return count;
 }
 
 const reel_op *reel_op_at(int i)
 {
     for (int f = 0; i >= 0 && f < FAMILIES; f++) {
-        if (!families[f])
-            continue;
         if (i < families[f]->count)
             return families[f]->ops[i];
         i -= families[f]->count;

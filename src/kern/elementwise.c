@@ -1,0 +1,209 @@
+#include "kern/elementwise.h"
+
+#include "base/clones.h"
+#include "kern/real.h"
+
+/* The forms of a loop are written out because it is vectorised only when the compiler knows which operand moves. */
+#define ROWS(A, B, value)                                                                                              \
+    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], out += tile->cols)                \
+        for (int64_t i = 0; i < tile->cols; i++) {                                                                     \
+            const reel_real x = a[A], y = b[B];                                                                        \
+            out[i] = value;                                                                                            \
+        }
+
+struct binary {
+    const reel_real *a, *b;
+    reel_real *out;
+};
+
+/* BINARY(name, value): `value` is an expression of x and y, the elements of a and b. */
+#define BINARY(name, value)                                                                                            \
+    REEL_CLONES                                                                                                        \
+    static void name##_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)    \
+    {                                                                                                                  \
+        const struct binary *p = arguments;                                                                            \
+        const reel_real *a = p->a + tile->offset[0], *b = p->b + tile->offset[1];                                      \
+        reel_real *restrict out = p->out + tile->first;                                                                \
+        if (plan->moves[0] && plan->moves[1])                                                                          \
+            ROWS(i, i, value)                                                                                          \
+        else if (plan->moves[0])                                                                                       \
+            ROWS(i, 0, value)                                                                                          \
+        else                                                                                                           \
+            ROWS(0, i, value)                                                                                          \
+    }                                                                                                                  \
+    void reel_kern_##name(const struct reel_broadcast *plan, const reel_real *a, const reel_real *b, reel_real *out,   \
+                          int threads)                                                                                 \
+    {                                                                                                                  \
+        struct binary p = {a, b, out};                                                                                 \
+        reel_broadcast_walk(plan, name##_tile, &p, threads);                                                           \
+    }
+
+/* The formatter takes products in macro arguments for pointers. */
+/* clang-format off */
+BINARY(add, x + y)
+BINARY(sub, x - y)
+BINARY(mul, x * y)
+BINARY(div, x / y)
+BINARY(pow, REEL_POW(x, y))
+BINARY(maximum, x > y || x != x ? x : y)
+BINARY(minimum, x < y || x != x ? x : y)
+/* clang-format on */
+
+#define RULE_ROWS(A, B, write, gradient)                                                                               \
+    for (int64_t r = 0; r < tile->rows;                                                                                \
+         r++, a += tile->step[0], b += tile->step[1], gs += tile->cols, to += tile->cols)                              \
+        for (int64_t i = 0; i < tile->cols; i++) {                                                                     \
+            const reel_real g = gs[i], x = a[A], y = b[B];                                                             \
+            (void)x;                                                                                                   \
+            (void)y;                                                                                                   \
+            write gradient;                                                                                            \
+        }
+#define RULE_FORMS(write, gradient)                                                                                    \
+    {                                                                                                                  \
+        if (plan->moves[0] && plan->moves[1])                                                                          \
+            RULE_ROWS(i, i, write, gradient)                                                                           \
+        else if (plan->moves[0])                                                                                       \
+            RULE_ROWS(i, 0, write, gradient)                                                                           \
+        else                                                                                                           \
+            RULE_ROWS(0, i, write, gradient)                                                                           \
+    }
+
+struct rule {
+    const reel_real *g, *a, *b;
+    reel_real *to;
+    bool add;
+};
+
+/* RULE(name, gradient): `gradient` is an expression of g, x and y. */
+#define RULE(name, gradient)                                                                                           \
+    REEL_CLONES                                                                                                        \
+    static void name##_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)    \
+    {                                                                                                                  \
+        const struct rule *p = arguments;                                                                              \
+        const reel_real *a = p->a + tile->offset[0], *b = p->b + tile->offset[1], *gs = p->g + tile->first;            \
+        reel_real *restrict to = p->to + tile->first;                                                                  \
+        if (p->add)                                                                                                    \
+            RULE_FORMS(to[i] +=, gradient)                                                                             \
+        else                                                                                                           \
+            RULE_FORMS(to[i] =, gradient)                                                                              \
+    }                                                                                                                  \
+    void reel_kern_##name(const struct reel_broadcast *plan, const reel_real *g, const reel_real *a,                   \
+                          const reel_real *b, reel_real *to, bool add, int threads)                                    \
+    {                                                                                                                  \
+        struct rule p = {g, a, b, to, add};                                                                            \
+        reel_broadcast_walk(plan, name##_tile, &p, threads);                                                           \
+    }
+
+static inline reel_real pow_by_base(reel_real g, reel_real base, reel_real exponent)
+{
+    return exponent == 0 ? 0 : g * (exponent * REEL_POW(base, exponent - 1));
+}
+
+static inline reel_real pow_by_exponent(reel_real g, reel_real base, reel_real exponent)
+{
+    return base == 0 && exponent >= 0 ? 0 : g * (REEL_POW(base, exponent) * REEL_LOG(base));
+}
+
+/* clang-format off */
+RULE(sub_second, -g)
+RULE(mul_first, g * y)
+RULE(mul_second, g * x)
+RULE(div_first, g / y)
+RULE(div_second, -g * (x / y / y))
+RULE(pow_first, pow_by_base(g, x, y))
+RULE(pow_second, pow_by_exponent(g, x, y))
+RULE(maximum_first, x == y ? g / 2 : x < y ? 0 : g)
+RULE(maximum_second, x == y ? g / 2 : x > y ? 0 : g)
+RULE(minimum_first, x == y ? g / 2 : x > y ? 0 : g)
+RULE(minimum_second, x == y ? g / 2 : x < y ? 0 : g)
+/* clang-format on */
+
+struct where {
+    const unsigned char *condition;
+    const reel_real *a, *b;
+    reel_real *out;
+};
+
+#define WHERE_ROW(A, B)                                                                                                \
+    for (int64_t i = 0; i < tile->cols; i++) {                                                                         \
+        const reel_real x = a[A], y = b[B];                                                                            \
+        out[i] = c[i] ? x : y;                                                                                         \
+    }
+
+REEL_CLONES
+static void where_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)
+{
+    const struct where *p = arguments;
+    const unsigned char *restrict c = p->condition + tile->offset[0];
+    const reel_real *restrict a = p->a + tile->offset[1], *restrict b = p->b + tile->offset[2];
+    reel_real *restrict out = p->out + tile->first;
+    for (int64_t r = 0; r < tile->rows; r++) {
+        if (!plan->moves[0]) {
+            const reel_real *chosen = *c ? a : b;
+            if (plan->moves[*c ? 1 : 2])
+                for (int64_t i = 0; i < tile->cols; i++)
+                    out[i] = chosen[i];
+            else
+                for (int64_t i = 0; i < tile->cols; i++)
+                    out[i] = *chosen;
+        } else if (plan->moves[1] && plan->moves[2]) {
+            WHERE_ROW(i, i)
+        } else if (plan->moves[1]) {
+            WHERE_ROW(i, 0)
+        } else if (plan->moves[2]) {
+            WHERE_ROW(0, i)
+        } else {
+            WHERE_ROW(0, 0)
+        }
+        c += tile->step[0];
+        a += tile->step[1];
+        b += tile->step[2];
+        out += tile->cols;
+    }
+}
+
+void reel_kern_where(const struct reel_broadcast *plan, const unsigned char *condition, const reel_real *a,
+                     const reel_real *b, reel_real *out, int threads)
+{
+    struct where p = {condition, a, b, out};
+    reel_broadcast_walk(plan, where_tile, &p, threads);
+}
+
+struct where_rule {
+    const unsigned char *condition;
+    const reel_real *g;
+    reel_real *to;
+    bool chosen, add;
+};
+
+#define WHERE_RULE_ROWS(C, write)                                                                                      \
+    for (int64_t r = 0; r < tile->rows; r++, c += tile->step[0], g += tile->cols, to += tile->cols)                    \
+        for (int64_t i = 0; i < tile->cols; i++) {                                                                     \
+            const reel_real value = g[i];                                                                              \
+            write(c[C] == chosen ? value : 0);                                                                         \
+        }
+
+REEL_CLONES
+static void where_rule_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)
+{
+    const struct where_rule *p = arguments;
+    const unsigned char *restrict c = p->condition + tile->offset[0];
+    const reel_real *restrict g = p->g + tile->first;
+    reel_real *restrict to = p->to + tile->first;
+    const unsigned char chosen = p->chosen;
+    if (plan->moves[0] && p->add)
+        WHERE_RULE_ROWS(i, to[i] +=)
+    else if (plan->moves[0])
+        WHERE_RULE_ROWS(i, to[i] =)
+    else if (p->add)
+        WHERE_RULE_ROWS(0, to[i] +=)
+    else
+        WHERE_RULE_ROWS(0, to[i] =)
+}
+
+void reel_kern_where_rule(const struct reel_broadcast *plan, const unsigned char *condition, bool chosen,
+                          const reel_real *g, reel_real *to, bool add, int threads)
+{
+    struct where_rule p = {condition, g, to, chosen, add};
+    reel_broadcast_walk(plan, where_rule_tile, &p, threads);
+}

@@ -1,0 +1,221 @@
+#include "kern/unary.h"
+
+#include "base/clones.h"
+#include "kern/functions.h"
+#include "kern/parallel.h"
+
+static const reel_real no_numbers[2] = {0, 0};
+
+/* A single block stays outside a parallel region: entering one costs 0.3 us, even one of a single thread. */
+void reel_kern_unary_forward(const struct reel_unary *f, int64_t n, const reel_real *x, const reel_real *p,
+                             reel_real *out, int threads)
+{
+    p = p ? p : no_numbers;
+    if (n <= REEL_BLOCK) {
+        f->forward(n, x, p, out);
+        return;
+    }
+    int64_t blocks = reel_blocks(n);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t i = b * REEL_BLOCK, left = n - i;
+        f->forward(left < REEL_BLOCK ? left : REEL_BLOCK, x + i, p, out + i);
+    }
+}
+
+void reel_kern_unary_backward(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,
+                              const reel_real *y, const reel_real *p, reel_real *to, bool add, int threads)
+{
+    p = p ? p : no_numbers;
+    if (n <= REEL_BLOCK) {
+        f->backward(n, g, x, y, p, to, add);
+        return;
+    }
+    int64_t blocks = reel_blocks(n);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t i = b * REEL_BLOCK, left = n - i;
+        f->backward(left < REEL_BLOCK ? left : REEL_BLOCK, g + i, x + i, y + i, p, to + i, add);
+    }
+}
+
+/* UNARY(name, value, gradient): `value` is an expression of x and of the numbers a and b, `gradient` one of g, x, y, a
+ * and b. */
+#define R(constant) ((reel_real)(constant))
+
+#define FORWARD(name, value)                                                                                           \
+    REEL_CLONES                                                                                                        \
+    static void name##_forward(int64_t n, const reel_real *restrict xs, const reel_real *p, reel_real *restrict out)   \
+    {                                                                                                                  \
+        const reel_real a = p[0], b = p[1];                                                                            \
+        (void)a;                                                                                                       \
+        (void)b;                                                                                                       \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            const reel_real x = xs[i];                                                                                 \
+            out[i] = value;                                                                                            \
+        }                                                                                                              \
+    }
+#define BACKWARD_LOOP(write, gradient)                                                                                 \
+    for (int64_t i = 0; i < n; i++) {                                                                                  \
+        const reel_real g = gs[i], x = xs[i], y = ys[i];                                                               \
+        (void)x;                                                                                                       \
+        (void)y;                                                                                                       \
+        write gradient;                                                                                                \
+    }
+#define BACKWARD(name, gradient)                                                                                       \
+    REEL_CLONES                                                                                                        \
+    static void name##_backward(int64_t n, const reel_real *restrict gs, const reel_real *restrict xs,                 \
+                                const reel_real *restrict ys, const reel_real *p, reel_real *restrict to, bool add)    \
+    {                                                                                                                  \
+        const reel_real a = p[0], b = p[1];                                                                            \
+        (void)a;                                                                                                       \
+        (void)b;                                                                                                       \
+        if (add)                                                                                                       \
+            BACKWARD_LOOP(to[i] +=, gradient)                                                                          \
+        else                                                                                                           \
+            BACKWARD_LOOP(to[i] =, gradient)                                                                           \
+    }
+#define ROW(name) const struct reel_unary reel_unary_##name = {name##_forward, name##_backward};
+#define UNARY(name, value, gradient)                                                                                   \
+    FORWARD(name, value)                                                                                               \
+    BACKWARD(name, gradient)                                                                                           \
+    ROW(name)
+
+/* For those whose gradient is passed on as it is, or that have none. */
+#define UNARY_FORWARD(name, value)                                                                                     \
+    FORWARD(name, value)                                                                                               \
+    const struct reel_unary reel_unary_##name = {name##_forward, NULL};
+
+/* The formatter takes products in macro arguments for pointers. */
+/* clang-format off */
+UNARY(neg, -x, -g)
+UNARY(abs, REEL_ABS(x), x > 0 ? g : x < 0 ? -g : 0)
+UNARY_FORWARD(sign, R(x > 0) - R(x < 0))
+
+UNARY(exp, reel_math_exp(x), g * y)
+UNARY(expm1, reel_math_expm1(x), g * (y + 1))
+UNARY(log, reel_math_log(x), g / x)
+UNARY(log1p, reel_math_log1p(x), g / (x + 1))
+
+UNARY(sqrt, REEL_SQRT(x), g / (y + y))
+UNARY(rsqrt, 1 / REEL_SQRT(x), g * (y * y * y * R(-0.5)))
+UNARY(square, x * x, g * (x + x))
+UNARY(cube, x * x * x, g * (3 * (x * x)))
+UNARY(reciprocal, 1 / x, -g * (y * y))
+
+/* clang-format on */
+
+/* A second pass, since a choice with a call in it would keep the first from being vectorised. */
+#define LARGE_ANGLES(name)                                                                                             \
+    for (int64_t i = 0; i < n; i++)                                                                                    \
+        if (REEL_ABS(xs[i]) > REEL_MATH_ANGLE_MAX)                                                                     \
+            out[i] = name(xs[i]);
+REEL_CLONES
+static void sin_forward(int64_t n, const reel_real *restrict xs, const reel_real *p, reel_real *restrict out)
+{
+    (void)p;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = reel_math_sin(xs[i]);
+    LARGE_ANGLES(REEL_SIN)
+}
+
+REEL_CLONES
+static void cos_forward(int64_t n, const reel_real *restrict xs, const reel_real *p, reel_real *restrict out)
+{
+    (void)p;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = reel_math_cos(xs[i]);
+    LARGE_ANGLES(REEL_COS)
+}
+
+static void angle_backward(int64_t n, const reel_real *g, const reel_real *x, reel_real sign, reel_real *to, bool add,
+                           void (*derivative)(int64_t, const reel_real *, const reel_real *, reel_real *))
+{
+    enum { PIECE = 256 };
+    reel_real d[PIECE];
+    for (int64_t first = 0; first < n; first += PIECE) {
+        int64_t count = n - first < PIECE ? n - first : PIECE;
+        derivative(count, x + first, NULL, d);
+        for (int64_t i = 0; i < count; i++)
+            to[first + i] = (add ? to[first + i] : 0) + g[first + i] * (sign * d[i]);
+    }
+}
+
+static void sin_backward(int64_t n, const reel_real *g, const reel_real *x, const reel_real *y, const reel_real *p,
+                         reel_real *to, bool add)
+{
+    (void)y;
+    (void)p;
+    angle_backward(n, g, x, 1, to, add, cos_forward);
+}
+
+static void cos_backward(int64_t n, const reel_real *g, const reel_real *x, const reel_real *y, const reel_real *p,
+                         reel_real *to, bool add)
+{
+    (void)y;
+    (void)p;
+    angle_backward(n, g, x, -1, to, add, sin_forward);
+}
+
+ROW(sin)
+ROW(cos)
+
+/* clang-format off */
+
+UNARY(tanh, reel_math_tanh(x), g * (1 - y * y))
+UNARY(erf, reel_math_erf(x), g * (R(1.1283791670955126) * reel_math_exp(-(x * x))))
+UNARY(sigmoid, reel_math_sigmoid(x), g * (y * (1 - y)))
+UNARY(logsigmoid, -reel_math_softplus(-x), g * reel_math_sigmoid(-x))
+UNARY(softplus, x * a > b ? x : reel_math_softplus(x * a) / a,
+      x * a > b ? g : g * reel_math_sigmoid(x * a))
+
+UNARY(relu, x <= 0 ? 0 : x, x <= 0 ? 0 : g)
+UNARY(leaky_relu, x > 0 ? x : a * x, x > 0 ? g : a * g)
+UNARY(elu, x > 0 ? x : a * reel_math_expm1(x), x > 0 ? g : g * (a * reel_math_exp(x)))
+
+REEL_INLINE reel_real silu_slope(reel_real x)
+{
+    reel_real s = reel_math_sigmoid(x);
+    return s * (1 + x * (1 - s));
+}
+UNARY(silu, x * reel_math_sigmoid(x), g * silu_slope(x))
+
+#define ROOT_HALF R(0.70710678118654752)
+REEL_INLINE reel_real gelu_slope(reel_real x)
+{
+    reel_real density = R(0.39894228040143268) * reel_math_exp(x * x * R(-0.5));
+    return R(0.5) * (1 + reel_math_erf(x * ROOT_HALF)) + x * density;
+}
+UNARY(gelu, x * (R(0.5) * (1 + reel_math_erf(x * ROOT_HALF))), g * gelu_slope(x))
+
+#define ROOT_2_OVER_PI R(0.79788456080286536)
+#define CUBIC R(0.044715)
+REEL_INLINE reel_real gelu_tanh_inner(reel_real x)
+{
+    return ROOT_2_OVER_PI * (x + CUBIC * (x * x * x));
+}
+REEL_INLINE reel_real gelu_tanh_slope(reel_real x)
+{
+    reel_real t = reel_math_tanh(gelu_tanh_inner(x));
+    reel_real inner_slope = ROOT_2_OVER_PI * (1 + 3 * CUBIC * (x * x));
+    return R(0.5) * (1 + t) + R(0.5) * x * (1 - t * t) * inner_slope;
+}
+UNARY(gelu_tanh, R(0.5) * x * (1 + reel_math_tanh(gelu_tanh_inner(x))), g * gelu_tanh_slope(x))
+
+REEL_INLINE reel_real bounded(reel_real x, reel_real low, reel_real high)
+{
+    reel_real raised = x < low ? low : x;
+    return raised > high ? high : raised;
+}
+UNARY(clamp, bounded(x, a, b), ((x >= a) & (x <= b)) ? g : 0)
+
+UNARY_FORWARD(add_scalar, x + a)
+UNARY_FORWARD(sub_scalar, x - a)
+UNARY(rsub_scalar, a - x, -g)
+UNARY(mul_scalar, x * a, g * a)
+UNARY(div_scalar, x / a, g / a)
+UNARY(rdiv_scalar, a / x, -g * (y / x))
+UNARY(pow_scalar, REEL_POW(x, a), a == 0 ? 0 : g * (a * REEL_POW(x, a - 1)))
+UNARY(maximum_scalar, x < a ? a : x, x == a ? g * R(0.5) : x < a ? 0 : g)
+UNARY(minimum_scalar, x > a ? a : x, x == a ? g * R(0.5) : x > a ? 0 : g)
+/* clang-format on */

@@ -1,0 +1,408 @@
+/* Two operands, broadcast against each other; and a choice between two. */
+#include "kern/elementwise.h"
+#include "core/sink.h"
+#include "ops/pointwise.h"
+
+#include <reel/compare.h>
+#include <reel/elementwise.h>
+#include <reel/unary.h>
+
+static reel_status binary_shape(reel_call *call)
+{
+    if (reel_expect_real(call, 0, "the first operand") != REEL_OK ||
+        reel_expect_real(call, 1, "the second operand") != REEL_OK)
+        return call->context->status;
+    call->out[0]->dtype = REEL_REAL;
+    return reel_broadcast_shapes(call->context, call->op->name, &call->in[0]->shape, &call->in[1]->shape,
+                                 &call->out[0]->shape);
+}
+
+static struct reel_broadcast plan_operands(const reel_call *call, int n)
+{
+    const reel_shape *operands[REEL_MAX_OPERANDS];
+    for (int k = 0; k < n; k++)
+        operands[k] = &call->in[k]->shape;
+    struct reel_broadcast plan;
+    reel_broadcast_plan(&plan, &call->out[0]->shape, n, operands);
+    return plan;
+}
+
+static reel_status binary_forward(const reel_call *call, reel_kern_binary *kernel)
+{
+    struct reel_broadcast plan = plan_operands(call, 2);
+    kernel(&plan, call->in[0]->data, call->in[1]->data, call->out[0]->data, call->context->num_threads);
+    return REEL_OK;
+}
+
+/* Where a rule writes a gradient of the output's shape: into the sink itself when that is the sink's shape, else into a
+ * temporary, which summed_back then adds to the sink. */
+static reel_real *destination(const reel_call *call, reel_sink *sink, bool *add)
+{
+    if (reel_shape_equal(&sink->node->array.shape, &call->out[0]->shape))
+        return reel_sink_target(sink, add);
+    *add = false;
+    return reel_pass_temporary(sink->pass, (size_t)call->out[0]->numel * sizeof(reel_real));
+}
+
+static reel_status summed_back(const reel_call *call, reel_sink *sink, const reel_real *values)
+{
+    if (reel_shape_equal(&sink->node->array.shape, &call->out[0]->shape))
+        return REEL_OK;
+    return reel_sink_add_broadcast(sink, values, &call->out[0]->shape);
+}
+
+/* Adds the gradient as it is: shared when the shapes are equal. */
+static reel_status pass_on(const reel_call *call, const reel_gradient *g, reel_sink *sink)
+{
+    if (reel_shape_equal(&sink->node->array.shape, &call->out[0]->shape))
+        return reel_sink_share(sink, g);
+    const reel_real *values = reel_gradient_contiguous(call, g);
+    return values ? reel_sink_add_broadcast(sink, values, &call->out[0]->shape) : call->context->status;
+}
+
+static reel_status add_rule(const reel_call *call, const reel_gradient *g, reel_sink *sink,
+                            reel_kern_binary_rule *kernel)
+{
+    bool add;
+    const reel_real *values = reel_gradient_contiguous(call, g);
+    reel_real *to = values ? destination(call, sink, &add) : NULL;
+    if (!to)
+        return call->context->status;
+    struct reel_broadcast plan = plan_operands(call, 2);
+    kernel(&plan, values, call->in[0]->data, call->in[1]->data, to, add, call->context->num_threads);
+    return summed_back(call, sink, to);
+}
+
+/* name_forward, and name_accumulate from the rules for both operands; NULL: the gradient goes on as it is. */
+#define BINARY_FUNCTIONS(name, first, second)                                                                          \
+    static reel_status name##_forward(reel_call *call)                                                                 \
+    {                                                                                                                  \
+        return binary_forward(call, reel_kern_##name);                                                                 \
+    }                                                                                                                  \
+    static reel_status name##_accumulate(const reel_call *call, const reel_gradient *g, reel_sink *const *sinks)       \
+    {                                                                                                                  \
+        reel_kern_binary_rule *const rules[] = {first, second};                                                        \
+        for (int k = 0; k < 2; k++) {                                                                                  \
+            if (sinks[k] && rules[k])                                                                                  \
+                add_rule(call, g, sinks[k], rules[k]);                                                                 \
+            else if (sinks[k])                                                                                         \
+                pass_on(call, g, sinks[k]);                                                                            \
+            if (call->context->status != REEL_OK)                                                                      \
+                return call->context->status;                                                                          \
+        }                                                                                                              \
+        return REEL_OK;                                                                                                \
+    }
+
+/* What all rows of two operands have in common. */
+#define BINARY_ROW(name_)                                                                                              \
+    .name = #name_, .n_inputs = 2, .n_outputs = 1, .broadcasts = true, .differentiable = 3, .shape = binary_shape,     \
+    .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
+
+static reel_var apply_binary(reel_tape *tape, const reel_op *op, reel_var a, reel_var b)
+{
+    const reel_var inputs[] = {a, b};
+    return reel_apply1(tape, op, inputs, 2, NULL);
+}
+
+/* Samples of broadcasting that every operation of two operands gets; FIRST and SECOND make an input from sizes. */
+#define BROADCAST_SAMPLES(FIRST, SECOND)                                                                               \
+    GOOD("equal shapes", NULL, FIRST(3, 4), SECOND(3, 4)), GOOD("a row and its rows", NULL, FIRST(4), SECOND(3, 4)),   \
+        GOOD("rows and a row", NULL, FIRST(3, 4), SECOND(4)),                                                          \
+        GOOD("a column and a row", NULL, FIRST(3, 1), SECOND(1, 4)),                                                   \
+        GOOD("a column", NULL, FIRST(2, 3), SECOND(2, 1)),                                                             \
+        GOOD("axes in the middle", NULL, FIRST(2, 1, 3, 1), SECOND(2, 2, 1, 2)),                                       \
+        GOOD("one element", NULL, FIRST(1, 1), SECOND(5)),                                                             \
+        GOOD("more axes on one side", NULL, FIRST(2, 1, 2), SECOND(3, 1, 2, 2)),                                       \
+        GOOD("8 axes", NULL, FIRST(2, 1, 1, 2, 1, 1, 2, 1), SECOND(1, 2, 1, 2, 1, 1, 1, 2)),                           \
+        GOOD("no elements", NULL, FIRST(3, 0), SECOND(3, 0)),                                                          \
+        GOOD("no elements, by broadcasting", NULL, FIRST(3, 1), SECOND(1, 0)),                                         \
+        REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, FIRST(3, 4), SECOND(3)),                       \
+        REFUSED("0 against 3", REEL_ERROR_SHAPE, NULL, FIRST(0), SECOND(3)),                                           \
+        REFUSED("an integer operand", REEL_ERROR_DTYPE, NULL, FIRST(3), INDEX(4, 3)),                                  \
+        REFUSED("a bool operand", REEL_ERROR_DTYPE, NULL, BOOL(3), SECOND(3))
+
+/* ---- add ---- */
+
+BINARY_FUNCTIONS(add, NULL, NULL)
+
+static void add_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    (void)call;
+    grad_inputs[0] = grad_inputs[1] = g[0];
+}
+
+static const reel_sample add_samples[] = {
+    GOOD("no axes", NULL, SCALAR, SCALAR),
+    GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
+    BROADCAST_SAMPLES(REAL, REAL),
+};
+
+static const reel_op add_op = {BINARY_ROW(add), SAMPLES(add_samples)};
+
+reel_var reel_add(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &add_op, a, b);
+}
+
+/* ---- sub ---- */
+
+BINARY_FUNCTIONS(sub, NULL, reel_kern_sub_second)
+
+static void sub_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = g[0];
+    if (call->needed[1])
+        grad_inputs[1] = reel_neg(call->tape, g[0]);
+}
+
+static const reel_sample sub_samples[] = {
+    GOOD("no axes and some", NULL, REAL(2, 3), SCALAR),
+    BROADCAST_SAMPLES(REAL, REAL),
+};
+
+static const reel_op sub_op = {BINARY_ROW(sub), SAMPLES(sub_samples)};
+
+reel_var reel_sub(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &sub_op, a, b);
+}
+
+/* ---- mul ---- */
+
+BINARY_FUNCTIONS(mul, reel_kern_mul_first, reel_kern_mul_second)
+
+static void mul_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    for (int k = 0; k < 2; k++)
+        if (call->needed[k])
+            grad_inputs[k] = reel_mul(call->tape, g[0], call->inputs[1 - k]);
+}
+
+static const reel_sample mul_samples[] = {
+    GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
+    BROADCAST_SAMPLES(REAL, REAL),
+};
+
+static const reel_op mul_op = {BINARY_ROW(mul), .reads_inputs = 3, SAMPLES(mul_samples)};
+
+reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &mul_op, a, b);
+}
+
+/* ---- div ---- */
+
+BINARY_FUNCTIONS(div, reel_kern_div_first, reel_kern_div_second)
+
+static void div_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    reel_var a = call->inputs[0], b = call->inputs[1];
+    if (call->needed[0])
+        grad_inputs[0] = reel_div(t, g[0], b);
+    if (call->needed[1])
+        grad_inputs[1] = reel_mul(t, reel_neg(t, g[0]), reel_div(t, reel_div(t, a, b), b));
+}
+
+#define DIVISOR(...) WITHIN(0.4, 2, __VA_ARGS__)
+static const reel_sample div_samples[] = {
+    GOOD("no axes and some", NULL, SCALAR, DIVISOR(2, 3)),
+    GOOD("negative divisors", NULL, REAL(2, 3), WITHIN(-2, -0.4, 2, 3)),
+    BROADCAST_SAMPLES(REAL, DIVISOR),
+};
+
+static const reel_op div_op = {BINARY_ROW(div), .reads_inputs = 3, SAMPLES(div_samples)};
+
+reel_var reel_div(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &div_op, a, b);
+}
+
+/* ---- pow ---- */
+
+BINARY_FUNCTIONS(pow, reel_kern_pow_first, reel_kern_pow_second)
+
+static void pow_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    static const reel_real zero = 0, one = 1;
+    reel_tape *t = call->tape;
+    reel_var base = call->inputs[0], exponent = call->inputs[1];
+    reel_var nothing = reel_constant(t, &zero);
+    if (call->needed[0]) {
+        reel_var slope = reel_mul(t, exponent, reel_pow(t, base, reel_sub_scalar(t, exponent, 1)));
+        grad_inputs[0] = reel_where(t, reel_eq_scalar(t, exponent, 0), nothing, reel_mul(t, g[0], slope));
+    }
+    if (call->needed[1]) {
+        /* The logarithm must stay finite where it is not chosen: 0 times an infinite derivative would be NaN. */
+        reel_var flat = reel_logical_and(t, reel_eq_scalar(t, base, 0), reel_ge_scalar(t, exponent, 0));
+        reel_var logarithm = reel_log(t, reel_where(t, flat, reel_constant(t, &one), base));
+        reel_var slope = reel_mul(t, reel_pow(t, base, exponent), logarithm);
+        grad_inputs[1] = reel_where(t, flat, nothing, reel_mul(t, g[0], slope));
+    }
+}
+
+#define BASE(...) WITHIN(0.4, 2, __VA_ARGS__)
+static const reel_sample pow_samples[] = {
+    GOOD("no axes and some", NULL, BASE(2, 3), SCALAR),
+    GOOD("large exponents", NULL, WITHIN(0.5, 1.5, 5), WITHIN(5, 9, 5)),
+    BROADCAST_SAMPLES(BASE, REAL),
+};
+
+static const reel_op pow_op = {BINARY_ROW(pow), .reads_inputs = 3, SAMPLES(pow_samples)};
+
+reel_var reel_pow(reel_tape *tape, reel_var base, reel_var exponent)
+{
+    return apply_binary(tape, &pow_op, base, exponent);
+}
+
+/* ---- maximum and minimum ---- */
+
+/* g where the operand wins (wins(a, b)), half of it at a tie, else 0. */
+static reel_var share_of_winner(reel_tape *t, reel_var g, reel_var loses, reel_var tie)
+{
+    static const reel_real zero = 0;
+    reel_var whole = reel_where(t, loses, reel_constant(t, &zero), g);
+    return reel_where(t, tie, reel_mul_scalar(t, g, 0.5), whole);
+}
+
+BINARY_FUNCTIONS(maximum, reel_kern_maximum_first, reel_kern_maximum_second)
+
+static void maximum_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    reel_var a = call->inputs[0], b = call->inputs[1], tie = reel_eq(t, a, b);
+    if (call->needed[0])
+        grad_inputs[0] = share_of_winner(t, g[0], reel_lt(t, a, b), tie);
+    if (call->needed[1])
+        grad_inputs[1] = share_of_winner(t, g[0], reel_gt(t, a, b), tie);
+}
+
+#define UNEQUAL(...) APART(0.01, __VA_ARGS__)
+static const reel_sample maximum_samples[] = {
+    GOOD("no axes and some", NULL, UNEQUAL(2, 3), UNEQUAL(1)),
+    BROADCAST_SAMPLES(UNEQUAL, UNEQUAL),
+};
+
+static const reel_op maximum_op = {BINARY_ROW(maximum), .reads_inputs = 3, SAMPLES(maximum_samples)};
+
+reel_var reel_maximum(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &maximum_op, a, b);
+}
+
+BINARY_FUNCTIONS(minimum, reel_kern_minimum_first, reel_kern_minimum_second)
+
+static void minimum_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    reel_var a = call->inputs[0], b = call->inputs[1], tie = reel_eq(t, a, b);
+    if (call->needed[0])
+        grad_inputs[0] = share_of_winner(t, g[0], reel_gt(t, a, b), tie);
+    if (call->needed[1])
+        grad_inputs[1] = share_of_winner(t, g[0], reel_lt(t, a, b), tie);
+}
+
+static const reel_sample minimum_samples[] = {
+    GOOD("no axes and some", NULL, UNEQUAL(1), UNEQUAL(2, 3)),
+    BROADCAST_SAMPLES(UNEQUAL, UNEQUAL),
+};
+
+static const reel_op minimum_op = {BINARY_ROW(minimum), .reads_inputs = 3, SAMPLES(minimum_samples)};
+
+reel_var reel_minimum(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &minimum_op, a, b);
+}
+
+/* ---- where ---- */
+
+static reel_status where_shape(reel_call *call)
+{
+    if (call->in[0]->dtype != REEL_BOOL)
+        return reel_fail(call->context, REEL_ERROR_DTYPE, "where: condition is %s, it must be bool",
+                         reel_dtype_name(call->in[0]->dtype));
+    reel_shape chosen;
+    if (reel_expect_real(call, 1, "a") != REEL_OK || reel_expect_real(call, 2, "b") != REEL_OK ||
+        reel_broadcast_shapes(call->context, "where", &call->in[1]->shape, &call->in[2]->shape, &chosen) != REEL_OK)
+        return call->context->status;
+    call->out[0]->dtype = REEL_REAL;
+    return reel_broadcast_shapes(call->context, "where", &call->in[0]->shape, &chosen, &call->out[0]->shape);
+}
+
+static reel_status where_forward(reel_call *call)
+{
+    struct reel_broadcast plan = plan_operands(call, 3);
+    reel_kern_where(&plan, call->in[0]->data, call->in[1]->data, call->in[2]->data, call->out[0]->data,
+                    call->context->num_threads);
+    return REEL_OK;
+}
+
+static void where_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    static const reel_real zero = 0;
+    reel_tape *t = call->tape;
+    reel_var condition = call->inputs[0], nothing = reel_constant(t, &zero);
+    if (call->needed[1])
+        grad_inputs[1] = reel_where(t, condition, g[0], nothing);
+    if (call->needed[2])
+        grad_inputs[2] = reel_where(t, condition, nothing, g[0]);
+}
+
+static reel_status where_accumulate(const reel_call *call, const reel_gradient *g, reel_sink *const *sinks)
+{
+    const reel_real *values = reel_gradient_contiguous(call, g);
+    if (!values)
+        return call->context->status;
+    struct reel_broadcast plan = plan_operands(call, 1);
+    for (int k = 1; k <= 2; k++) {
+        bool add;
+        if (!sinks[k])
+            continue;
+        reel_real *to = destination(call, sinks[k], &add);
+        if (!to)
+            return call->context->status;
+        reel_kern_where_rule(&plan, call->in[0]->data, k == 1, values, to, add, call->context->num_threads);
+        if (summed_back(call, sinks[k], to) != REEL_OK)
+            return call->context->status;
+    }
+    return REEL_OK;
+}
+
+static const reel_sample where_samples[] = {
+    GOOD("equal shapes", NULL, BOOL(3, 4), REAL(3, 4), REAL(3, 4)),
+    GOOD("a condition a row", NULL, BOOL(3, 1), REAL(3, 4), REAL(4)),
+    GOOD("a condition a column", NULL, BOOL(4), REAL(3, 4), REAL(3, 1)),
+    GOOD("two numbers", NULL, BOOL(2, 3), SCALAR, SCALAR),
+    GOOD("one condition", NULL, BOOL(1), REAL(5), REAL(1)),
+    GOOD("three axes, one each", NULL, BOOL(2, 1, 1), REAL(1, 3, 1), REAL(1, 1, 4)),
+    GOOD("axes in the middle", NULL, BOOL(2, 1, 2, 1), REAL(1, 2, 2, 2), REAL(2, 2, 1, 2)),
+    GOOD("8 axes", NULL, BOOL(2, 1, 1, 1, 1, 1, 2, 1), REAL(1, 2, 1, 1, 1, 1, 1, 2), REAL(2, 1, 1, 1, 1, 1, 2, 2)),
+    GOOD("no elements", NULL, BOOL(0), REAL(3, 0), REAL(1)),
+    REFUSED("a condition of numbers", REEL_ERROR_DTYPE, NULL, REAL(3), REAL(3), REAL(3)),
+    REFUSED("choices of integers", REEL_ERROR_DTYPE, NULL, BOOL(3), REAL(3), INDEX(4, 3)),
+    REFUSED("choices that do not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(3), REAL(3), REAL(2)),
+    REFUSED("a condition that does not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(2), REAL(3), REAL(3)),
+};
+
+static const reel_op where_op = {
+    .name = "where",
+    .n_inputs = 3,
+    .n_outputs = 1,
+    .broadcasts = true,
+    .differentiable = 6,
+    .reads_inputs = 1,
+    .shape = where_shape,
+    .forward = where_forward,
+    .vjp = where_vjp,
+    .accumulate = where_accumulate,
+    .cost = reel_pointwise_cost,
+    SAMPLES(where_samples),
+};
+
+reel_var reel_where(reel_tape *tape, reel_var condition, reel_var a, reel_var b)
+{
+    const reel_var inputs[] = {condition, a, b};
+    return reel_apply1(tape, &where_op, inputs, 3, NULL);
+}
+
+REEL_OP_FAMILY(elementwise, &add_op, &sub_op, &mul_op, &div_op, &pow_op, &maximum_op, &minimum_op, &where_op);

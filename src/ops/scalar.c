@@ -1,0 +1,338 @@
+/* A var and a number that is no var. */
+#include "ops/pointwise.h"
+
+#include <reel/compare.h>
+#include <reel/elementwise.h>
+#include <reel/unary.h>
+
+#include <math.h>
+
+/* The attributes of all rows are the two numbers that kernels take; most use one. */
+static reel_var apply_number(reel_tape *tape, const reel_op *op, reel_var x, double s)
+{
+    const reel_real numbers[2] = {(reel_real)s, 0};
+    return reel_apply1(tape, op, &x, 1, numbers);
+}
+
+static double number(const reel_call *call)
+{
+    return ((const reel_real *)call->attributes)[0];
+}
+
+#define SCALAR_ROW(name_)                                                                                              \
+    .name = #name_, .n_inputs = 1, .n_outputs = 1, .differentiable = 1, .attributes_size = sizeof(reel_real[2]),       \
+    .shape = reel_unary_shape, .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate,       \
+    .cost = reel_pointwise_cost
+
+static const reel_real by_0[2] = {0}, by_1[2] = {1}, by_2[2] = {2}, by_3[2] = {3}, by_half[2] = {(reel_real)0.5},
+                       by_minus_1[2] = {-1}, by_minus_2_5[2] = {(reel_real)-2.5}, by_1_5[2] = {(reel_real)1.5};
+
+#define SHAPE_SAMPLES(numbers, INPUT)                                                                                  \
+    GOOD("two axes", numbers, INPUT(3, 4)), GOOD("one element", numbers, INPUT(1)),                                    \
+        GOOD("no elements", numbers, INPUT(2, 0)), GOOD("8 axes", numbers, INPUT(1, 2, 1, 2, 1, 2, 1, 2)),             \
+        REFUSED("integers", REEL_ERROR_DTYPE, numbers, INDEX(4, 3)),                                                   \
+        REFUSED("bools", REEL_ERROR_DTYPE, numbers, BOOL(3))
+
+static reel_status pass_on(const reel_call *call, const reel_gradient *g, reel_sink *const *sinks)
+{
+    (void)call;
+    return reel_sink_share(sinks[0], g);
+}
+
+static void pass_on_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    (void)call;
+    grad_inputs[0] = g[0];
+}
+
+/* ---- add_scalar ---- */
+
+UNARY_FORWARD(add_scalar, reel_unary_add_scalar)
+#define add_scalar_accumulate pass_on
+#define add_scalar_vjp pass_on_vjp
+
+static const reel_sample add_scalar_samples[] = {
+    GOOD("no axes", by_1_5, SCALAR),
+    SHAPE_SAMPLES(by_minus_2_5, REAL),
+};
+
+static const reel_op add_scalar_op = {SCALAR_ROW(add_scalar), SAMPLES(add_scalar_samples)};
+
+reel_var reel_add_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &add_scalar_op, x, s);
+}
+
+/* ---- sub_scalar ---- */
+
+UNARY_FORWARD(sub_scalar, reel_unary_sub_scalar)
+#define sub_scalar_accumulate pass_on
+#define sub_scalar_vjp pass_on_vjp
+
+static const reel_sample sub_scalar_samples[] = {
+    GOOD("no axes", by_1_5, SCALAR),
+    SHAPE_SAMPLES(by_minus_2_5, REAL),
+};
+
+static const reel_op sub_scalar_op = {SCALAR_ROW(sub_scalar), SAMPLES(sub_scalar_samples)};
+
+reel_var reel_sub_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &sub_scalar_op, x, s);
+}
+
+/* ---- rsub_scalar ---- */
+
+UNARY_FUNCTIONS(rsub_scalar, reel_unary_rsub_scalar)
+
+static void rsub_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = reel_neg(call->tape, g[0]);
+}
+
+static const reel_sample rsub_scalar_samples[] = {
+    GOOD("no axes", by_1, SCALAR),
+    SHAPE_SAMPLES(by_1_5, REAL),
+};
+
+static const reel_op rsub_scalar_op = {SCALAR_ROW(rsub_scalar), SAMPLES(rsub_scalar_samples)};
+
+reel_var reel_rsub_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &rsub_scalar_op, x, s);
+}
+
+/* ---- mul_scalar ---- */
+
+UNARY_FUNCTIONS(mul_scalar, reel_unary_mul_scalar)
+
+static void mul_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = reel_mul_scalar(call->tape, g[0], number(call));
+}
+
+static const reel_sample mul_scalar_samples[] = {
+    GOOD("no axes", by_1_5, SCALAR),
+    GOOD("by 0", by_0, REAL(3)),
+    SHAPE_SAMPLES(by_minus_2_5, REAL),
+};
+
+static const reel_op mul_scalar_op = {SCALAR_ROW(mul_scalar), SAMPLES(mul_scalar_samples)};
+
+reel_var reel_mul_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &mul_scalar_op, x, s);
+}
+
+/* ---- div_scalar ---- */
+
+UNARY_FUNCTIONS(div_scalar, reel_unary_div_scalar)
+
+static void div_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = reel_div_scalar(call->tape, g[0], number(call));
+}
+
+static const reel_sample div_scalar_samples[] = {
+    GOOD("no axes", by_1_5, SCALAR),
+    SHAPE_SAMPLES(by_minus_2_5, REAL),
+};
+
+static const reel_op div_scalar_op = {SCALAR_ROW(div_scalar), SAMPLES(div_scalar_samples)};
+
+reel_var reel_div_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &div_scalar_op, x, s);
+}
+
+/* ---- rdiv_scalar ---- */
+
+UNARY_FUNCTIONS(rdiv_scalar, reel_unary_rdiv_scalar)
+
+static void rdiv_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    grad_inputs[0] = reel_mul(t, reel_neg(t, g[0]), reel_div(t, call->outputs[0], call->inputs[0]));
+}
+
+#define NONZERO(...) WITHIN(0.4, 2, __VA_ARGS__)
+static const reel_sample rdiv_scalar_samples[] = {
+    GOOD("no axes", by_1, WITHIN(0.4, 2, 1)),
+    GOOD("negative divisors", by_1_5, WITHIN(-2, -0.4, 4)),
+    SHAPE_SAMPLES(by_minus_2_5, NONZERO),
+};
+
+static const reel_op rdiv_scalar_op = {SCALAR_ROW(rdiv_scalar), .reads_inputs = 1, SAMPLES(rdiv_scalar_samples)};
+
+reel_var reel_rdiv_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &rdiv_scalar_op, x, s);
+}
+
+/* ---- pow_scalar ---- */
+
+static const struct reel_unary *power_kernel(const reel_call *call)
+{
+    double s = number(call);
+    return s == 2     ? &reel_unary_square
+           : s == 3   ? &reel_unary_cube
+           : s == 0.5 ? &reel_unary_sqrt
+           : s == -1  ? &reel_unary_reciprocal
+                      : &reel_unary_pow_scalar;
+}
+
+static reel_status pow_scalar_forward(reel_call *call)
+{
+    return reel_unary_apply(call, power_kernel(call));
+}
+
+static reel_status pow_scalar_accumulate(const reel_call *call, const reel_gradient *g, reel_sink *const *sinks)
+{
+    return reel_unary_accumulate(call, power_kernel(call), g, sinks[0]);
+}
+
+static void pow_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    double s = number(call);
+    reel_var x = call->inputs[0];
+    if (s == 0)
+        grad_inputs[0] = reel_mul_scalar(t, g[0], 0);
+    else if (s == 1)
+        grad_inputs[0] = g[0];
+    else
+        grad_inputs[0] = reel_mul(t, g[0], reel_mul_scalar(t, s == 2 ? x : reel_pow_scalar(t, x, s - 1), s));
+}
+
+static const reel_sample pow_scalar_samples[] = {
+    GOOD("no axes", by_2, SCALAR),
+    GOOD("power 0", by_0, REAL(4)),
+    GOOD("power 1", by_1, REAL(4)),
+    GOOD("power 2", by_2, REAL(2, 3)),
+    GOOD("power 3", by_3, REAL(2, 3)),
+    GOOD("power 0.5", by_half, NONZERO(2, 3)),
+    GOOD("power -1", by_minus_1, WITHIN(-2, -0.4, 2, 3)),
+    GOOD("power 1.5", by_1_5, NONZERO(2, 3)),
+    SHAPE_SAMPLES(by_minus_2_5, NONZERO),
+};
+
+static const reel_op pow_scalar_op = {SCALAR_ROW(pow_scalar), .reads_inputs = 1, SAMPLES(pow_scalar_samples)};
+
+reel_var reel_pow_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &pow_scalar_op, x, s);
+}
+
+/* ---- maximum_scalar and minimum_scalar ---- */
+
+/* Half of the gradient where x equals the number, none where the number wins. */
+static reel_var share_of_winner(const reel_call *call, reel_var g, reel_var loses)
+{
+    static const reel_real zero = 0;
+    reel_tape *t = call->tape;
+    reel_var whole = reel_where(t, loses, reel_constant(t, &zero), g);
+    reel_var tie = reel_eq_scalar(t, call->inputs[0], number(call));
+    return reel_where(t, tie, reel_mul_scalar(t, g, 0.5), whole);
+}
+
+UNARY_FUNCTIONS(maximum_scalar, reel_unary_maximum_scalar)
+
+static void maximum_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = share_of_winner(call, g[0], reel_lt_scalar(call->tape, call->inputs[0], number(call)));
+}
+
+#define OFF_ZERO(...) APART(0.01, __VA_ARGS__)
+static const reel_sample maximum_scalar_samples[] = {
+    GOOD("a number within the values", by_half, WITHIN(0.6, 2, 4)),
+    SHAPE_SAMPLES(by_0, OFF_ZERO),
+};
+
+static const reel_op maximum_scalar_op = {SCALAR_ROW(maximum_scalar), .reads_inputs = 1,
+                                          SAMPLES(maximum_scalar_samples)};
+
+reel_var reel_maximum_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &maximum_scalar_op, x, s);
+}
+
+UNARY_FUNCTIONS(minimum_scalar, reel_unary_minimum_scalar)
+
+static void minimum_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = share_of_winner(call, g[0], reel_gt_scalar(call->tape, call->inputs[0], number(call)));
+}
+
+static const reel_sample minimum_scalar_samples[] = {
+    GOOD("a number above the values", by_half, WITHIN(-2, 0.4, 4)),
+    SHAPE_SAMPLES(by_0, OFF_ZERO),
+};
+
+static const reel_op minimum_scalar_op = {SCALAR_ROW(minimum_scalar), .reads_inputs = 1,
+                                          SAMPLES(minimum_scalar_samples)};
+
+reel_var reel_minimum_scalar(reel_tape *tape, reel_var x, double s)
+{
+    return apply_number(tape, &minimum_scalar_op, x, s);
+}
+
+/* ---- clamp ---- */
+
+static reel_status clamp_shape(reel_call *call)
+{
+    const reel_real *bounds = call->attributes;
+    if (isnan(bounds[0]) || isnan(bounds[1]))
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "clamp: the bounds are %g and %g", (double)bounds[0],
+                         (double)bounds[1]);
+    return reel_unary_shape(call);
+}
+
+UNARY_FUNCTIONS(clamp, reel_unary_clamp)
+
+static void clamp_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    static const reel_real zero = 0;
+    reel_tape *t = call->tape;
+    const reel_real *bounds = call->attributes;
+    reel_var above = reel_ge_scalar(t, call->inputs[0], bounds[0]);
+    reel_var below = reel_le_scalar(t, call->inputs[0], bounds[1]);
+    grad_inputs[0] = reel_where(t, reel_logical_and(t, above, below), g[0], reel_constant(t, &zero));
+}
+
+static const reel_real to_0[2] = {-INFINITY, 0}, from_0[2] = {0, INFINITY}, within_10[2] = {-10, 10}, at_3[2] = {3, 3},
+                       crossed[2] = {1, -1}, unbounded[2] = {-INFINITY, INFINITY}, low_nan[2] = {NAN, 1},
+                       high_nan[2] = {0, NAN};
+static const reel_sample clamp_samples[] = {
+    GOOD("no axes", to_0, APART(0.01, 1)),
+    GOOD("all within", within_10, REAL(2, 3)),
+    GOOD("all outside", at_3, REAL(2, 3)),
+    GOOD("bounds that cross", crossed, REAL(3)),
+    GOOD("no bounds", unbounded, REAL(3)),
+    SHAPE_SAMPLES(from_0, OFF_ZERO),
+    REFUSED("a low bound that is no number", REEL_ERROR_ARGUMENT, low_nan, REAL(3)),
+    REFUSED("a high bound that is no number", REEL_ERROR_ARGUMENT, high_nan, REAL(3)),
+};
+
+static const reel_op clamp_op = {
+    .name = "clamp",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(reel_real[2]),
+    .shape = clamp_shape,
+    .forward = clamp_forward,
+    .vjp = clamp_vjp,
+    .accumulate = clamp_accumulate,
+    .cost = reel_pointwise_cost,
+    SAMPLES(clamp_samples),
+};
+
+reel_var reel_clamp(reel_tape *tape, reel_var x, double low, double high)
+{
+    const reel_real bounds[2] = {(reel_real)low, (reel_real)high};
+    return reel_apply1(tape, &clamp_op, &x, 1, bounds);
+}
+
+REEL_OP_FAMILY(scalar, &add_scalar_op, &sub_scalar_op, &rsub_scalar_op, &mul_scalar_op, &div_scalar_op, &rdiv_scalar_op,
+               &pow_scalar_op, &maximum_scalar_op, &minimum_scalar_op, &clamp_op);

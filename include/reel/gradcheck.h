@@ -1,0 +1,67 @@
+/* Checks of gradients against differences, for operations and functions of your own (torch.autograd.gradcheck).
+ *
+ * Link libreel_f64 for it: float has too few digits for a sharp check. The float library can run the same checks with
+ * the tolerances that reel_gradcheck_defaults gives there, and finds gross mistakes only. */
+#ifndef REEL_GRADCHECK_H
+#define REEL_GRADCHECK_H
+
+#include <reel/op.h>
+#include <reel/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A function to check: its value for n vars, real, of any shape. It may use params and constants, and it may draw: the
+ * context's generator is set back before each call, so that every call sees the same numbers. */
+typedef reel_var (*reel_gradcheck_function)(reel_tape *tape, const reel_var *inputs, int n, void *user);
+
+/* An input: its elements, row-major, not copied. Real inputs that are not constant are differentiated. Keep them away
+ * from kinks and ties by more than eps, since there the differences are not the derivative. */
+typedef struct reel_gradcheck_input {
+    const void *data;
+    reel_dtype dtype;
+    reel_shape shape;
+    bool constant;
+} reel_gradcheck_input;
+
+/* A gradient g is accepted for the difference quotient d when |g - d| <= atol + rtol * |d|. */
+typedef struct reel_gradcheck_options {
+    double eps; /* the step to both sides; > 0 */
+    double atol, rtol;
+} reel_gradcheck_options;
+
+/* eps 1e-6, atol 1e-6, rtol 1e-4; in the float library 1e-2, 1e-2 and 5e-2. */
+REEL_API reel_gradcheck_options reel_gradcheck_defaults(void);
+
+/* Compares the gradients of `function` at `inputs`, both those of the fast first-order pass and those of
+ * REEL_GRAD_CREATE_GRAPH, with central differences: the whole Jacobian when the output has at most 64 elements and an
+ * input at most 256, else products with random vectors. NULL options: the defaults.
+ *
+ * REEL_OK, or REEL_ERROR_GRADIENT with a text that names input, element, gradient and difference, or the error that
+ * `function` met. The context's generator is left as it was. */
+REEL_API reel_status reel_gradcheck(reel_context *context, reel_gradcheck_function function, void *user,
+                                    const reel_gradcheck_input *inputs, int n, const reel_gradcheck_options *options);
+
+/* The same for the second order: the gradients with respect to the inputs, weighed with random numbers, are taken as
+ * functions of the inputs and the weights (torch.autograd.gradgradcheck). */
+REEL_API reel_status reel_gradgradcheck(reel_context *context, reel_gradcheck_function function, void *user,
+                                        const reel_gradcheck_input *inputs, int n,
+                                        const reel_gradcheck_options *options);
+
+/* The inputs that a sample describes, as constants on the tape; equal seeds give equal values. `out` has room for
+ * sample->n_inputs vars. REEL_ERROR_ARGUMENT when the sample's values do not fit into their range with their gaps. */
+REEL_API reel_status reel_sample_inputs(reel_tape *tape, const reel_sample *sample, uint64_t seed, reel_var *out);
+
+/* Everything about one sample of an operation. Refused samples: that they are, with the sample's status. Good samples:
+ * that they run, and for each real output reel_gradcheck and reel_gradgradcheck, as far as op->derivative promises:
+ * of REEL_DERIVATIVE_REFERENCE the gradient is checked as a function of what flows into it, of REEL_DERIVATIVE_NONE
+ * that nothing flows. REEL_ERROR_GRADIENT when a promise is broken. */
+REEL_API reel_status reel_gradcheck_op(reel_context *context, const reel_op *op, const reel_sample *sample,
+                                       uint64_t seed, const reel_gradcheck_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,292 @@
+/* Row-sparse gradients: the bits of the dense path, whatever happens between a backward pass and the optimizer. */
+#include "core/params.h"
+#include "core/tape.h"
+#include "support/allocator.h"
+
+#include <reel/reel.h>
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+enum { ROWS = 37, COLUMNS = 5, LOOKUPS = 1500 };
+
+static struct counting counted;
+static reel_context *c;
+static reel_tape *t;
+static reel_params *params;
+static reel_param *sparse, *dense;
+static int64_t indices[LOOKUPS];
+static reel_real values[ROWS * COLUMNS];
+
+static void set_up(void)
+{
+    c = counting_context(&counted, 2);
+    t = reel_tape_new(c);
+    params = reel_params_new(c);
+    sparse = reel_param_new(params, "sparse", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+    dense = reel_param_new(params, "dense", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+    cr_assert(c && t && sparse && dense);
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        values[i] = (reel_real)(0.1 * (i % 17) - 0.7);
+    reel_param_set(sparse, values);
+    reel_param_set(dense, values);
+    reel_param_set_sparse(sparse, true);
+    /* Row 3 more often than a block of the sum holds; rows from 30 on never. */
+    for (int i = 0; i < LOOKUPS; i++)
+        indices[i] = i % 2 ? 3 : i * 7 % 30;
+}
+
+static void tear_down(void)
+{
+    cr_expect_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
+    reel_params_free(params);
+    reel_tape_free(t);
+    cr_expect_eq(c->scratch.live, 0, "%lld blocks of scratch are still held", (long long)c->scratch.live);
+    reel_context_free(c);
+    cr_expect_eq(counted.live, 0, "%lld blocks leak", (long long)counted.live);
+}
+
+TestSuite(row_grads, .init = set_up, .fini = tear_down);
+
+static reel_var look_up(reel_param *p, int first, int count)
+{
+    return reel_embedding(t, reel_param_var(t, p), reel_tensor_of(t, REEL_INT64, indices + first, REEL_SHAPE(count)),
+                          NULL);
+}
+
+static reel_var loss_of(reel_var rows)
+{
+    return reel_sum_all(t, reel_sin(t, reel_mul(t, rows, rows)));
+}
+
+static void back(reel_var loss)
+{
+    cr_assert_eq(reel_backward(t, loss, params), REEL_OK, "%s", reel_error(c));
+}
+
+/* Both params have the same gradient, bit for bit, and that of `sparse` is a list of different rows in order. */
+static void expect_same_bits(bool as_rows)
+{
+    const reel_real *want = reel_param_grad(dense);
+    cr_assert_not_null(want);
+    if (as_rows) {
+        reel_row_grad g;
+        cr_assert_eq(reel_param_row_grad(sparse, &g), REEL_OK, "%s", reel_error(c));
+        cr_expect_eq(g.columns, COLUMNS);
+        for (int64_t i = 0; i < g.count; i++) {
+            cr_expect(i == 0 || g.rows[i - 1] < g.rows[i]);
+            cr_expect_arr_eq(g.values + i * COLUMNS, want + g.rows[i] * COLUMNS, COLUMNS * sizeof *want);
+        }
+        int64_t filled = 0;
+        for (int64_t r = 0; r < ROWS; r++) {
+            bool any = false;
+            for (int64_t k = 0; k < COLUMNS; k++)
+                any = any || want[r * COLUMNS + k] != 0;
+            filled += any;
+        }
+        cr_expect_eq(g.count, filled);
+    }
+    cr_expect_arr_eq(reel_param_grad(sparse), want, sizeof values);
+}
+
+Test(row_grads, are_the_dense_gradient_bit_for_bit)
+{
+    back(loss_of(look_up(sparse, 0, LOOKUPS)));
+    back(loss_of(look_up(dense, 0, LOOKUPS)));
+    expect_same_bits(true);
+    cr_expect_eq(reel_tape_stats(t).densified, 0);
+}
+
+Test(row_grads, of_several_lookups_in_one_graph)
+{
+    reel_param *both[] = {sparse, dense};
+    for (int i = 0; i < 2; i++) {
+        reel_var a = look_up(both[i], 0, 700), b = look_up(both[i], 500, 900), empty = look_up(both[i], 0, 0);
+        /* cat, so that the gradients that the lookups get are strided pieces of one */
+        reel_var wide = reel_cat(t, REEL_VARS(reel_narrow(t, a, 0, 0, 600), reel_narrow(t, b, 0, 0, 600)), 1);
+        back(reel_add(t, loss_of(wide), reel_add(t, loss_of(b), loss_of(empty))));
+    }
+    expect_same_bits(true);
+}
+
+Test(row_grads, of_strided_gradients_are_not_copied)
+{
+    reel_param *both[] = {sparse, dense};
+    for (int i = 0; i < 2; i++) {
+        reel_var rows = look_up(both[i], 0, 64), more = reel_full(t, REEL_SHAPE(64, 3), 0.25);
+        back(loss_of(reel_cat(t, REEL_VARS(more, rows), 1)));
+    }
+    cr_expect_eq(sparse->pending->rows->stride, COLUMNS + 3);
+    expect_same_bits(true);
+}
+
+Test(row_grads, of_several_passes_and_steps_add_up)
+{
+    for (int round = 0; round < 5; round++) {
+        back(loss_of(look_up(sparse, round * 100, 400)));
+        back(loss_of(look_up(dense, round * 100, 400)));
+        if (round == 1 || round == 3)
+            reel_tape_reset(t);
+        if (round == 2)
+            expect_same_bits(true);
+    }
+    expect_same_bits(true);
+    reel_tape_reset(t);
+    expect_same_bits(true);
+    reel_zero_grad(params);
+    reel_row_grad g;
+    cr_expect_eq(reel_param_row_grad(sparse, &g), REEL_OK);
+    cr_expect_eq(g.count, 0);
+    cr_expect_null(reel_param_grad(sparse));
+}
+
+Test(row_grads, looking_at_them_changes_nothing)
+{
+    back(loss_of(look_up(sparse, 0, 300)));
+    cr_expect_not_null(reel_param_grad(sparse));
+    cr_expect(reel_param_has_rows(sparse) && !sparse->has_grad);
+    back(loss_of(look_up(sparse, 100, 300)));
+    back(loss_of(look_up(dense, 0, 300)));
+    back(loss_of(look_up(dense, 100, 300)));
+    expect_same_bits(true);
+}
+
+Test(row_grads, of_tied_weights_become_dense)
+{
+    for (int order = 0; order < 3; order++) {
+        reel_param *both[] = {sparse, dense};
+        reel_zero_grad(params);
+        uint64_t before = reel_tape_stats(t).densified;
+        for (int i = 0; i < 2; i++) {
+            reel_var table = reel_param_var(t, both[i]), rows = look_up(both[i], 0, 400);
+            reel_var scores = reel_matmul(t, rows, reel_transpose(t, table, 0, 1));
+            if (order == 0) { /* in one graph */
+                back(reel_add(t, loss_of(scores), loss_of(rows)));
+            } else if (order == 1) { /* rows first */
+                back(loss_of(look_up(both[i], 30, 500)));
+                back(loss_of(table));
+            } else { /* dense first */
+                back(loss_of(table));
+                back(loss_of(look_up(both[i], 30, 500)));
+            }
+        }
+        expect_same_bits(false);
+        cr_expect_eq(reel_tape_stats(t).densified, before + 1, "order %d", order);
+        reel_row_grad g;
+        cr_expect_eq(reel_param_row_grad(sparse, &g), REEL_ERROR_STATE);
+        reel_clear_error(c);
+        reel_tape_reset(t);
+    }
+}
+
+Test(row_grads, leave_out_the_padding)
+{
+    reel_embedding_lookup options = reel_embedding_lookup_defaults();
+    options.padding_idx = 3;
+    options.scale_grad_by_freq = true;
+    reel_param *both[] = {sparse, dense};
+    for (int i = 0; i < 2; i++) {
+        reel_var index = reel_tensor_of(t, REEL_INT64, indices, REEL_SHAPE(2, 50));
+        back(loss_of(reel_embedding(t, reel_param_var(t, both[i]), index, &options)));
+    }
+    expect_same_bits(true);
+    for (int k = 0; k < COLUMNS; k++)
+        cr_expect_eq(reel_param_grad(sparse)[3 * COLUMNS + k], 0);
+}
+
+Test(row_grads, through_reel_grad_are_dense_vars)
+{
+    for (unsigned graph = 0; graph < 2; graph++) {
+        unsigned flags = graph ? REEL_GRAD_CREATE_GRAPH : REEL_GRAD_DEFAULT;
+        reel_var x = reel_param_var(t, sparse), y = reel_param_var(t, dense), a, b;
+        cr_assert_eq(reel_grad(t, loss_of(look_up(sparse, 0, LOOKUPS)), &x, 1, flags, &a), REEL_OK);
+        cr_assert_eq(reel_grad(t, loss_of(look_up(dense, 0, LOOKUPS)), &y, 1, flags, &b), REEL_OK);
+        cr_expect_arr_eq(reel_data(t, a), reel_data(t, b), sizeof values);
+    }
+    cr_expect(!reel_param_has_rows(sparse) && !reel_param_grad(sparse));
+}
+
+static reel_var halve(reel_tape *tape, reel_var grad, void *user)
+{
+    (void)user;
+    return reel_mul_scalar(tape, grad, 0.5);
+}
+
+Test(row_grads, pass_through_hooks)
+{
+    reel_param *both[] = {sparse, dense};
+    for (int i = 0; i < 2; i++) {
+        reel_var rows = look_up(both[i], 0, 400);
+        reel_register_hook(t, reel_param_var(t, both[i]), halve, NULL);
+        back(loss_of(rows));
+    }
+    expect_same_bits(false);
+}
+
+Test(row_grads, do_not_depend_on_threads)
+{
+    static reel_real first[ROWS * COLUMNS];
+    for (int threads = 1; threads <= 4; threads++) {
+        reel_set_num_threads(c, threads);
+        reel_zero_grad(params);
+        back(loss_of(look_up(sparse, 0, LOOKUPS)));
+        if (threads == 1)
+            memcpy(first, reel_param_grad(sparse), sizeof first);
+        cr_expect_arr_eq(reel_param_grad(sparse), first, sizeof first);
+        reel_tape_reset(t);
+    }
+}
+
+Test(row_grads, survive_the_tape_or_go_with_the_set)
+{
+    reel_tape *other = reel_tape_new(c);
+    reel_tape *first = t;
+    back(loss_of(look_up(sparse, 0, 300)));
+    t = other;
+    back(loss_of(look_up(sparse, 100, 300))); /* pending on another tape now */
+    reel_tape_free(other);
+    t = first;
+    back(loss_of(look_up(dense, 0, 300)));
+    back(loss_of(look_up(dense, 100, 300)));
+    expect_same_bits(true);
+    back(loss_of(look_up(sparse, 0, 300))); /* pending while the set goes */
+    reel_params_free(params);
+    params = NULL;
+    cr_expect_null(t->pending);
+    reel_tape_reset(t);
+}
+
+Test(row_grads, are_not_lost_when_memory_runs_out)
+{
+    back(loss_of(look_up(dense, 0, LOOKUPS)));
+    back(loss_of(look_up(sparse, 0, LOOKUPS)));
+    int failures = 0;
+    for (int64_t k = 0;; k++) {
+        counted.fail_at = counted.calls + k;
+        reel_status status = reel_tape_reset(t);
+        counted.fail_at = -1;
+        if (status == REEL_OK)
+            break;
+        failures++;
+        cr_expect_eq(status, REEL_ERROR_OUT_OF_MEMORY);
+        reel_clear_error(c);
+        cr_assert_lt(k, 20);
+    }
+    cr_expect_gt(failures, 0);
+    expect_same_bits(true);
+}
+
+Test(row_grads, cost_nothing_for_rows_that_are_not_looked_up)
+{
+    reel_param *large = reel_param_new(params, "large", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(400000, COLUMNS));
+    reel_param_set_sparse(large, true);
+    size_t before = counted.bytes;
+    for (int step = 0; step < 4; step++) {
+        back(loss_of(look_up(large, 0, 100)));
+        reel_tape_reset(t);
+    }
+    cr_expect_lt(counted.bytes - before, (size_t)1 << 20);
+    reel_row_grad g;
+    cr_expect_eq(reel_param_row_grad(large, &g), REEL_OK);
+    cr_expect_lt(g.count, 40);
+}

@@ -31,7 +31,8 @@ struct recipe_defaults {
     double average;        /* decay of the moving average of the generator; 0: none */
     double penalty;        /* gamma of R1; 0: none */
     int64_t penalty_every; /* steps; the penalty counts as many times */
-    double cool_down;      /* this last part of the training lowers the learning rate to 0, by a cosine */
+    double cool_down;      /* for this last part of the training a cosine lowers the learning rate ... */
+    double final_lr;       /* ... to this part of it */
 };
 
 static const struct recipe_defaults recipes[] = {
@@ -41,10 +42,11 @@ static const struct recipe_defaults recipes[] = {
                         .beta2 = 0.99,
                         .batch_norm_eps = 1e-5,
                         .dropout = 0.0,
-                        .average = 0.998,
+                        .average = 0.999,
                         .penalty = 1.0,
                         .penalty_every = 4,
-                        .cool_down = 0.9},
+                        .cool_down = 0.6,
+                        .final_lr = 0.25},
     [RECIPE_REFERENCE] = {.batch = 64, .lr = 2e-4, .beta1 = 0.5, .beta2 = 0.999, .batch_norm_eps = 0.8, .dropout = 0.4},
 };
 
@@ -221,12 +223,31 @@ static bool run_step(struct training *tr, const int64_t *rows)
 
 /* ---- Files ---- */
 
+/* The running statistics of batch norm belong to the weights of the last step. For the averaged weights they are taken
+ * anew, by passes in training mode (torch.optim.swa_utils.update_bn). */
+static void update_statistics(struct training *tr)
+{
+    enum { PASSES = 60, BATCH = 256 };
+    reel_tape *t = tr->tape;
+    for (int i = 0; i < PASSES && reel_context_status(tr->context) == REEL_OK; i++) {
+        reel_no_grad_begin(t);
+        reel_var z = reel_randn(t, REEL_SHAPE(BATCH, tr->gan.sizes.noise));
+        reel_var y = reel_randint(t, 0, tr->classes, REEL_SHAPE(BATCH));
+        gan_generate(t, &tr->gan, z, y);
+        reel_no_grad_end(t);
+        if (reel_context_status(tr->context) == REEL_OK)
+            reel_tape_reset(t);
+    }
+}
+
 static bool write_outputs(struct training *tr, int64_t epoch)
 {
     char path[MAX_PATH];
     const struct settings *s = tr->settings;
-    if (tr->average)
+    if (tr->average) {
         reel_ema_swap(tr->average);
+        update_statistics(tr);
+    }
     reel_eval(tr->gan.generator);
     reel_tape *t = tr->tape;
     int64_t n = tr->classes * GRID_COLUMNS;
@@ -285,8 +306,10 @@ static double fraction_done(const struct training *tr, int64_t batches, double s
 static void set_learning_rate(struct training *tr, double fraction)
 {
     double cool_down = tr->recipe.cool_down, lr = tr->settings->lr;
-    if (cool_down > 0 && fraction > 1 - cool_down)
-        lr *= 0.5 * (1 + cos(acos(-1.0) * (fraction - (1 - cool_down)) / cool_down));
+    if (cool_down > 0 && fraction > 1 - cool_down) {
+        double part = (fraction - (1 - cool_down)) / cool_down, last = lr * tr->recipe.final_lr;
+        lr = last + (lr - last) * 0.5 * (1 + cos(acos(-1.0) * part));
+    }
     reel_optim_set_lr(tr->g_optim, 0, lr);
     reel_optim_set_lr(tr->d_optim, 0, lr);
 }

@@ -1,0 +1,315 @@
+/* Batch and layer normalisation against PyTorch's numbers, far from zero, with any number of threads, and what they
+ * refuse. That the gradients are derivatives is for the registry's tests. */
+#include <reel/context.h>
+#include <reel/create.h>
+#include <reel/elementwise.h>
+#include <reel/normalize.h>
+#include <reel/reduce.h>
+#include <reel/tape.h>
+
+#include "golden/normalize_values.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const bool is_float = sizeof(reel_real) == sizeof(float);
+
+static reel_context *c;
+static reel_tape *t;
+
+static void begin(void)
+{
+    c = reel_context_new(NULL);
+    t = reel_tape_new(c);
+}
+
+static void end(void)
+{
+    reel_tape_free(t);
+    reel_context_free(c);
+}
+
+TestSuite(normalize, .init = begin, .fini = end);
+
+static reel_var numbers(const double *values, reel_shape shape)
+{
+    reel_real converted[64];
+    int64_t n = reel_shape_numel(&shape);
+    if (!values)
+        return reel_null();
+    cr_assert(n <= (int64_t)COUNT(converted));
+    for (int64_t i = 0; i < n; i++)
+        converted[i] = (reel_real)values[i];
+    return reel_tensor(t, converted, shape);
+}
+
+static void expect(const struct golden_normalize *g, const char *what, reel_var got, const double *want)
+{
+    const reel_real *values = reel_data_real(t, got);
+    cr_assert_not_null(values, "%s: %s", g->what, reel_error(c));
+    for (int64_t i = 0; i < reel_numel(t, got); i++) {
+        double value = (double)values[i];
+        cr_assert(fabs(value - want[i]) <= (is_float ? 2e-6 : 1e-14) * (fabs(want[i]) + 2),
+                  "form %d, %d axes, eps %g, %s: %s %d is %.17g, torch has %.17g", (int)g->form, g->ndim, g->eps,
+                  g->what, what, (int)i, value, want[i]);
+    }
+}
+
+static void compare_gradients(const struct golden_normalize *g, reel_var y, const reel_var *inputs, unsigned flags)
+{
+    static const char *const names[] = {"gradient of x", "gradient of weight", "gradient of bias"};
+    const double *const wanted[] = {g->x_gradient, g->weight_gradient, g->bias_gradient};
+    reel_var out = numbers(g->output_gradient, reel_shape_of(t, y));
+    for (int k = 0; k < 3; k++) {
+        if (!wanted[k])
+            continue;
+        reel_var grad;
+        cr_assert_eq(reel_vjp(t, y, out, &inputs[k], 1, flags, &grad), REEL_OK, "%s: %s", g->what, reel_error(c));
+        expect(g, names[k], grad, wanted[k]);
+    }
+}
+
+Test(normalize, values_and_gradients_are_those_of_pytorch)
+{
+    for (size_t i = 0; i < COUNT(golden_normalizations); i++) {
+        const struct golden_normalize *g = &golden_normalizations[i];
+        bool layer = g->form == LAYER_NORM;
+        reel_shape shape = reel_shape_make(g->ndim, g->dim);
+        reel_shape one = layer ? reel_shape_make(g->axes, g->dim + g->ndim - g->axes) : reel_shape_make(1, g->dim + 1);
+        const reel_var inputs[] = {numbers(g->x, shape), numbers(g->weight, one), numbers(g->bias, one)};
+        reel_var mean = numbers(g->mean, one), variance = numbers(g->variance, one), y;
+        if (layer) {
+            y = reel_layer_norm(t, inputs[0], g->axes, inputs[1], inputs[2], g->eps);
+        } else if (g->form == BATCH_NORM_EVAL) {
+            y = reel_batch_norm_eval(t, inputs[0], mean, variance, inputs[1], inputs[2], g->eps);
+        } else {
+            y = reel_batch_norm(t, inputs[0], inputs[1], inputs[2], g->eps, &mean, &variance);
+            expect(g, "mean", mean, g->mean);
+            expect(g, "variance", variance, g->variance);
+            reel_var again = reel_batch_norm(t, inputs[0], inputs[1], inputs[2], g->eps, NULL, NULL);
+            cr_assert(memcmp(reel_data(t, y), reel_data(t, again), (size_t)reel_numel(t, y) * sizeof(reel_real)) == 0);
+        }
+        expect(g, "y", y, g->y);
+        reel_shape shape_y = reel_shape_of(t, y);
+        cr_assert(reel_shape_equal(&shape_y, &shape));
+        compare_gradients(g, y, inputs, REEL_GRAD_DEFAULT);
+        compare_gradients(g, y, inputs, REEL_GRAD_CREATE_GRAPH);
+        cr_assert_eq(reel_tape_reset(t), REEL_OK);
+    }
+}
+
+/* ---- Far from zero ---- */
+
+/* x, and what its normalisation along the rows or the columns is in long double. The mean of squares minus the square
+ * of the mean would have no digit left. What can be asked: a mean that is wrong by its last digit shifts all results by
+ * that, and x itself has its last digits there. */
+static void check_far(reel_shape shape, bool layer)
+{
+    int64_t numel = reel_shape_numel(&shape), length = shape.ndim == 3 ? shape.dim[2] : 1, channels = shape.dim[1];
+    int64_t groups = layer ? shape.dim[0] : channels, count = numel / groups;
+    reel_var x = reel_add_scalar(t, reel_randn(t, shape), 1e4);
+    reel_var g = reel_randn(t, shape), grad;
+    reel_var y = layer ? reel_layer_norm(t, x, shape.ndim - 1, reel_null(), reel_null(), 1e-5)
+                       : reel_batch_norm(t, x, reel_null(), reel_null(), 1e-5, NULL, NULL);
+    cr_assert_eq(reel_vjp(t, y, g, &x, 1, REEL_GRAD_DEFAULT, &grad), REEL_OK, "%s", reel_error(c));
+    const reel_real *xs = reel_data_real(t, x), *ys = reel_data_real(t, y), *gs = reel_data_real(t, g);
+    const reel_real *grads = reel_data_real(t, grad);
+    long double *sums = calloc((size_t)groups * 4, sizeof *sums);
+    long double *mean = sums, *variance = sums + groups, *mean_g = sums + 2 * groups, *mean_product = sums + 3 * groups;
+    for (int pass = 0; pass < 3; pass++)
+        for (int64_t i = 0; i < numel; i++) {
+            int64_t group = layer ? i / count : i / length % channels;
+            long double distance = xs[i] - mean[group] / (pass > 0 ? count : 1);
+            if (pass == 0) {
+                mean[group] += xs[i];
+                mean_g[group] += (long double)gs[i] / count;
+            } else if (pass == 1) {
+                variance[group] += distance * distance / count;
+            } else {
+                mean_product[group] += gs[i] * distance / count;
+            }
+        }
+    double tolerance = is_float ? 2e-3 : 4e-12;
+    for (int64_t i = 0; i < numel; i++) {
+        int64_t group = layer ? i / count : i / length % channels;
+        long double distance = xs[i] - mean[group] / count, rstd = 1 / sqrtl(variance[group] + 1e-5L);
+        cr_assert(fabsl(ys[i] - distance * rstd) < tolerance, "%d is %g, not %Lg", (int)i, (double)ys[i],
+                  distance * rstd);
+        long double wanted = rstd * (gs[i] - mean_g[group] - distance * rstd * rstd * mean_product[group]);
+        cr_assert(fabsl(grads[i] - wanted) < tolerance * 2, "gradient %d is %g, not %Lg", (int)i, (double)grads[i],
+                  wanted);
+    }
+    free(sums);
+}
+
+Test(normalize, means_far_from_zero_keep_their_digits)
+{
+    check_far(REEL_SHAPE(1000, 70), false);
+    check_far(REEL_SHAPE(64, 3), false);
+    check_far(REEL_SHAPE(40, 5, 130), false);
+    check_far(REEL_SHAPE(70, 1000), true);
+    check_far(REEL_SHAPE(5, 40, 130), true);
+}
+
+/* Without a spread there is nothing but eps: no NaN, and zeros. */
+Test(normalize, values_that_do_not_vary)
+{
+    reel_var x = reel_full(t, REEL_SHAPE(50, 30), 1e4),
+             ys[] = {reel_batch_norm(t, x, reel_null(), reel_null(), 1e-5, NULL, NULL),
+                     reel_layer_norm(t, x, 1, reel_null(), reel_null(), 1e-5)};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 50 * 30; i++)
+            cr_assert(reel_data_real(t, ys[k])[i] == 0);
+}
+
+Test(normalize, nan_and_infinity_stay_in_their_group)
+{
+    reel_real values[4 * 3];
+    for (int i = 0; i < 12; i++)
+        values[i] = (reel_real)(i * i % 7);
+    values[4] = NAN;
+    reel_var x = reel_tensor(t, values, REEL_SHAPE(4, 3));
+    const reel_real *batch = reel_data_real(t, reel_batch_norm(t, x, reel_null(), reel_null(), 1e-5, NULL, NULL));
+    const reel_real *layer = reel_data_real(t, reel_layer_norm(t, x, 1, reel_null(), reel_null(), 1e-5));
+    for (int i = 0; i < 12; i++) {
+        cr_assert(isnan(batch[i]) == (i % 3 == 1));
+        cr_assert(isnan(layer[i]) == (i / 3 == 1));
+    }
+}
+
+/* ---- Threads ---- */
+
+enum { MOST_BITS = 4 * 300 * 400 };
+
+/* All results of a normalisation, one after the other. */
+static int64_t collect(reel_shape shape, bool layer, bool affine, reel_real *to)
+{
+    reel_manual_seed(c, 1);
+    reel_var x = reel_randn(t, shape), g = reel_randn(t, shape);
+    reel_shape one = reel_shape_make(1, layer ? &shape.dim[shape.ndim - 1] : &shape.dim[1]);
+    reel_var inputs[] = {x, affine ? reel_randn(t, one) : reel_null(), affine ? reel_randn(t, one) : reel_null()};
+    reel_var results[6], mean = reel_null(), variance = reel_null();
+    int n = affine ? 3 : 1;
+    results[0] = layer ? reel_layer_norm(t, x, 1, inputs[1], inputs[2], 1e-5)
+                       : reel_batch_norm(t, x, inputs[1], inputs[2], 1e-5, &mean, &variance);
+    cr_assert_eq(reel_vjp(t, results[0], g, inputs, n, REEL_GRAD_DEFAULT, results + 1), REEL_OK, "%s", reel_error(c));
+    n++;
+    if (!layer) {
+        results[n++] = mean;
+        results[n++] = variance;
+    }
+    int64_t total = 0;
+    for (int k = 0; k < n; k++) {
+        int64_t numel = reel_numel(t, results[k]);
+        cr_assert(total + numel <= MOST_BITS);
+        memcpy(to + total, reel_data(t, results[k]), (size_t)numel * sizeof *to);
+        total += numel;
+    }
+    cr_assert_eq(reel_tape_reset(t), REEL_OK);
+    return total;
+}
+
+Test(normalize, threads_do_not_change_bits)
+{
+    const reel_shape shapes[] = {{2, {300, 400}}, {2, {1500, 65}}, {2, {65, 1500}}, {3, {20, 70, 90}}};
+    reel_real *one = malloc(MOST_BITS * sizeof *one), *more = malloc(MOST_BITS * sizeof *more);
+    for (size_t s = 0; s < COUNT(shapes); s++)
+        for (int way = 0; way < 4; way++) {
+            cr_assert_eq(reel_set_num_threads(c, 1), REEL_OK);
+            int64_t n = collect(shapes[s], way & 1, way & 2, one);
+            for (int threads = 2; threads <= 4; threads++) {
+                cr_assert_eq(reel_set_num_threads(c, threads), REEL_OK);
+                collect(shapes[s], way & 1, way & 2, more);
+                cr_assert(memcmp(one, more, (size_t)n * sizeof *one) == 0, "shape %d, way %d, %d threads", (int)s, way,
+                          threads);
+            }
+        }
+    free(one);
+    free(more);
+}
+
+/* ---- Errors ---- */
+
+static void expect_error(reel_var result, reel_status status, const char *text)
+{
+    cr_assert(reel_is_null(result));
+    cr_assert_eq(reel_context_status(c), status, "%s", reel_error(c));
+    if (text)
+        cr_assert_str_eq(reel_error(c), text);
+    reel_clear_error(c);
+}
+
+static reel_var batch_norm(reel_var x, reel_var weight, reel_var bias)
+{
+    return reel_batch_norm(t, x, weight, bias, 1e-5, NULL, NULL);
+}
+
+static reel_var layer_norm(reel_var x, int axes, reel_var weight, reel_var bias)
+{
+    return reel_layer_norm(t, x, axes, weight, bias, 1e-5);
+}
+
+Test(normalize, batch_norm_refuses)
+{
+    reel_var x = reel_ones(t, REEL_SHAPE(4, 3)), two = reel_ones(t, REEL_SHAPE(2)), three = reel_ones(t, REEL_SHAPE(3));
+    reel_var row = reel_ones(t, REEL_SHAPE(1, 3)), none = reel_null();
+    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(3)), none, none), REEL_ERROR_SHAPE,
+                 "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
+    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(2, 3, 1, 1)), none, none), REEL_ERROR_SHAPE, NULL);
+    expect_error(batch_norm(row, none, none), REEL_ERROR_SHAPE,
+                 "batch_norm: x is [1, 3], training needs more than 1 value per channel");
+    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(1, 3, 1)), three, three), REEL_ERROR_SHAPE, NULL);
+    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(3, 3, 0)), none, none), REEL_ERROR_SHAPE, NULL);
+    expect_error(batch_norm(x, two, three), REEL_ERROR_SHAPE, "batch_norm: weight is [2], x [4, 3] has 3 channels");
+    expect_error(batch_norm(x, three, two), REEL_ERROR_SHAPE, "batch_norm: bias is [2], x [4, 3] has 3 channels");
+    expect_error(batch_norm(x, two, none), REEL_ERROR_SHAPE, "batch_norm: weight is [2], x [4, 3] has 3 channels");
+    expect_error(batch_norm(x, none, two), REEL_ERROR_SHAPE, "batch_norm: bias is [2], x [4, 3] has 3 channels");
+    expect_error(batch_norm(x, row, none), REEL_ERROR_SHAPE, "batch_norm: weight is [1, 3], x [4, 3] has 3 channels");
+    expect_error(reel_batch_norm(t, x, none, none, -1, NULL, NULL), REEL_ERROR_ARGUMENT,
+                 "batch_norm: eps -1 is negative");
+    reel_var mean = x, variance = x;
+    expect_error(reel_batch_norm(t, x, two, none, 1e-5, &mean, &variance), REEL_ERROR_SHAPE, NULL);
+    cr_assert(reel_is_null(mean) && reel_is_null(variance));
+}
+
+Test(normalize, batch_norm_eval_refuses)
+{
+    reel_var x = reel_ones(t, REEL_SHAPE(4, 3)), two = reel_ones(t, REEL_SHAPE(2)), three = reel_ones(t, REEL_SHAPE(3));
+    reel_var none = reel_null();
+    expect_error(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(3)), three, three, none, none, 1e-5), REEL_ERROR_SHAPE,
+                 "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
+    expect_error(reel_batch_norm_eval(t, x, two, three, none, none, 1e-5), REEL_ERROR_SHAPE,
+                 "batch_norm: mean is [2], x [4, 3] has 3 channels");
+    expect_error(reel_batch_norm_eval(t, x, three, two, none, none, 1e-5), REEL_ERROR_SHAPE,
+                 "batch_norm: variance is [2], x [4, 3] has 3 channels");
+    expect_error(reel_batch_norm_eval(t, x, three, three, two, three, 1e-5), REEL_ERROR_SHAPE,
+                 "batch_norm: weight is [2], x [4, 3] has 3 channels");
+    expect_error(reel_batch_norm_eval(t, x, three, three, none, two, 1e-5), REEL_ERROR_SHAPE,
+                 "batch_norm: bias is [2], x [4, 3] has 3 channels");
+    cr_assert_not(reel_is_null(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(1, 3)), three, three, none, none, 0)));
+    cr_assert_not(reel_is_null(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(0, 3)), three, three, none, none, 0)));
+}
+
+Test(normalize, layer_norm_refuses)
+{
+    reel_var x = reel_ones(t, REEL_SHAPE(2, 3, 4)), four = reel_ones(t, REEL_SHAPE(4)), none = reel_null();
+    reel_var matrix = reel_ones(t, REEL_SHAPE(3, 4)), twelve = reel_ones(t, REEL_SHAPE(12));
+    expect_error(layer_norm(x, 0, none, none), REEL_ERROR_ARGUMENT, "layer_norm: 0 normalised axes, x has 3");
+    expect_error(layer_norm(x, 4, none, none), REEL_ERROR_ARGUMENT, "layer_norm: 4 normalised axes, x has 3");
+    expect_error(layer_norm(x, 2, twelve, none), REEL_ERROR_SHAPE,
+                 "layer_norm: weight is [12], the normalised axes are [3, 4]");
+    expect_error(layer_norm(x, 2, matrix, four), REEL_ERROR_SHAPE,
+                 "layer_norm: bias is [4], the normalised axes are [3, 4]");
+    expect_error(layer_norm(x, 1, none, matrix), REEL_ERROR_SHAPE,
+                 "layer_norm: bias is [3, 4], the normalised axes are [4]");
+    expect_error(layer_norm(reel_full_int64(t, REEL_SHAPE(3), 1), 1, none, none), REEL_ERROR_DTYPE, NULL);
+    expect_error(reel_layer_norm(t, x, 1, none, none, -1), REEL_ERROR_ARGUMENT, "layer_norm: eps -1 is negative");
+    int64_t much = INT64_C(1) << 40;
+    expect_error(layer_norm(reel_zeros(t, REEL_SHAPE(much, much, 0)), 1, none, none), REEL_ERROR_SHAPE, NULL);
+    cr_assert_not(reel_is_null(layer_norm(x, 2, matrix, matrix)));
+    cr_assert_not(reel_is_null(layer_norm(reel_zeros(t, REEL_SHAPE(0, 4)), 1, four, none)));
+}

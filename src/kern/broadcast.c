@@ -117,11 +117,5 @@ void reel_broadcast_walk(const struct reel_broadcast *plan, reel_tile_kernel *ke
         return;
     int64_t blocks = plan->cols > REEL_BLOCK ? plan->rows * reel_blocks(plan->cols)
                                              : (plan->rows - 1) / (REEL_BLOCK / plan->cols) + 1;
-    if (blocks == 1) { /* entering a parallel region costs 0.3 us, even one of a single thread */
-        walk_block(plan, kernel, arguments, 0);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t b = 0; b < blocks; b++)
-        walk_block(plan, kernel, arguments, b);
+    REEL_PARALLEL_FOR(block, next, blocks, 1, threads, walk_block(plan, kernel, arguments, block));
 }

@@ -81,27 +81,19 @@ static double join_lanes(double power, const double *sums)
     return total;
 }
 
-static double sum_block(double power, int64_t n, const reel_real *x, int64_t b)
+static double sum_block(double power, int64_t n, const reel_real *x)
 {
-    int64_t first = b * REEL_BLOCK, left = n - first;
     double lanes[LANES] = {0};
-    add_elements(power, 0, left < REEL_BLOCK ? left : REEL_BLOCK, x + first, lanes);
+    add_elements(power, 0, n, x, lanes);
     return join_lanes(power, lanes);
 }
 
 double reel_kern_power_sum(double power, int64_t n, const reel_real *x, double *sums, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-    if (blocks <= 1 || threads <= 1) { /* an `if` clause would still make a team of one thread: 0.4 us */
-        for (int64_t b = 0; b < blocks; b++)
-            sums[b] = sum_block(power, n, x, b);
-    } else {
-#pragma omp parallel for num_threads(threads)
-        for (int64_t b = 0; b < blocks; b++)
-            sums[b] = sum_block(power, n, x, b);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
+                      sums[first / REEL_BLOCK] = sum_block(power, last - first, x + first));
     double total = 0;
-    for (int64_t b = 0; b < blocks; b++)
+    for (int64_t b = 0; b < reel_blocks(n); b++)
         total = reel_kern_power_join(power, total, sums[b]);
     return total;
 }
@@ -138,16 +130,7 @@ static void scale_block(int64_t n, reel_real factor, reel_real *x)
 
 void reel_kern_scale(int64_t n, reel_real factor, reel_real *x, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-    if (blocks <= 1 || threads <= 1) {
-        scale_block(n, factor, x);
-        return;
-    }
-#pragma omp parallel for num_threads(threads)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * REEL_BLOCK, left = n - first;
-        scale_block(left < REEL_BLOCK ? left : REEL_BLOCK, factor, x + first);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, scale_block(last - first, factor, x + first));
 }
 
 REEL_CLONES
@@ -161,14 +144,5 @@ static void limit_block(int64_t n, reel_real limit, reel_real *x)
 
 void reel_kern_limit(int64_t n, reel_real limit, reel_real *x, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-    if (blocks <= 1 || threads <= 1) {
-        limit_block(n, limit, x);
-        return;
-    }
-#pragma omp parallel for num_threads(threads)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * REEL_BLOCK, left = n - first;
-        limit_block(left < REEL_BLOCK ? left : REEL_BLOCK, limit, x + first);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, limit_block(last - first, limit, x + first));
 }

@@ -21,12 +21,7 @@ void reel_kern_copy(int64_t n, const reel_real *from, reel_real *to, int threads
 
 void reel_kern_add_to(int64_t n, const reel_real *from, reel_real *to, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-#pragma omp parallel for num_threads(threads) if (blocks > 1 && threads > 1)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * REEL_BLOCK, left = n - first;
-        add_block(left < REEL_BLOCK ? left : REEL_BLOCK, from + first, to + first);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, add_block(last - first, from + first, to + first));
 }
 
 void reel_kern_copy_rows(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,

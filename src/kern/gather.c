@@ -62,12 +62,10 @@ void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t by
         return;
     int64_t step = rows_a_block((int64_t)(bytes / sizeof(reel_real)) + 1);
     int64_t blocks = (count + step - 1) / step;
-#pragma omp parallel for num_threads(threads) if (outer * blocks > 1 && threads > 1)
-    for (int64_t b = 0; b < outer * blocks; b++) {
-        int64_t o = b / blocks, first = b % blocks * step, end = first + step < count ? first + step : count;
-        gather_block(first, end, count, bytes, index, wide, (const char *)table + (size_t)(o * rows) * bytes,
-                     (char *)out + (size_t)(o * count) * bytes);
-    }
+    REEL_PARALLEL_FOR(b, next, outer * blocks, 1, threads,
+                      gather_block(b % blocks * step, b % blocks + 1 < blocks ? (b % blocks + 1) * step : count, count,
+                                   bytes, index, wide, (const char *)table + (size_t)(b / blocks * rows) * bytes,
+                                   (char *)out + (size_t)(b / blocks * count) * bytes));
 }
 
 REEL_CLONES static void take_row(int64_t cols, const reel_real *from, bool add, reel_real *to)
@@ -79,18 +77,20 @@ REEL_CLONES static void take_row(int64_t cols, const reel_real *from, bool add, 
             to[j] += from[j];
 }
 
+static void take_rows(int64_t first, int64_t last, int64_t cols, const void *index, bool wide, const reel_real *table,
+                      int64_t stride, bool add, reel_real *out)
+{
+    for (int64_t i = first; i < last; i++)
+        take_row(cols, table + reel_kern_index(index, wide, i) * stride, add, out + i * cols);
+}
+
 void reel_kern_gather_reals(int64_t count, int64_t cols, const void *index, bool wide, const reel_real *table,
                             int64_t stride, bool add, reel_real *out, int threads)
 {
     if (count == 0 || cols == 0)
         return;
-    int64_t step = rows_a_block(cols), blocks = (count + step - 1) / step;
-#pragma omp parallel for num_threads(threads) if (blocks > 1 && threads > 1)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t end = (b + 1) * step < count ? (b + 1) * step : count;
-        for (int64_t i = b * step; i < end; i++)
-            take_row(cols, table + reel_kern_index(index, wide, i) * stride, add, out + i * cols);
-    }
+    REEL_PARALLEL_FOR(first, last, count, rows_a_block(cols), threads,
+                      take_rows(first, last, cols, index, wide, table, stride, add, out));
 }
 
 REEL_CLONES static void scale_row(int64_t cols, reel_real weight, const reel_real *from, reel_real *to)
@@ -99,16 +99,18 @@ REEL_CLONES static void scale_row(int64_t cols, reel_real weight, const reel_rea
         to[j] = from[j] * weight;
 }
 
+static void scale_rows(int64_t first, int64_t last, int64_t cols, const reel_real *weight, const reel_real *from,
+                       int64_t stride, reel_real *out)
+{
+    for (int64_t i = first; i < last; i++)
+        scale_row(cols, weight[i], from + i * stride, out + i * cols);
+}
+
 void reel_kern_scale_rows(int64_t count, int64_t cols, const reel_real *weight, const reel_real *from, int64_t stride,
                           reel_real *out, int threads)
 {
     if (count == 0 || cols == 0)
         return;
-    int64_t step = rows_a_block(cols), blocks = (count + step - 1) / step;
-#pragma omp parallel for num_threads(threads) if (blocks > 1 && threads > 1)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t end = (b + 1) * step < count ? (b + 1) * step : count;
-        for (int64_t i = b * step; i < end; i++)
-            scale_row(cols, weight[i], from + i * stride, out + i * cols);
-    }
+    REEL_PARALLEL_FOR(first, last, count, rows_a_block(cols), threads,
+                      scale_rows(first, last, cols, weight, from, stride, out));
 }

@@ -11,15 +11,44 @@
 #define BLAS_GEMM cblas_sgemm
 #endif
 
-/* Products are cut into blocks of this many columns (or rows, where there are too few columns), each one call of a
- * single-threaded BLAS. Where to cut depends on sizes alone. Measured in bench/README.md. */
-enum { BLOCK = 128 };
+/* Products are cut into blocks, each one call of a single-threaded BLAS. How depends on the sizes and the processor,
+ * not on the number of threads, so that it has no say in the bits.
+ *
+ * For AVX-512 OpenBLAS has kernels that do not pack their operands. It uses them up to SMALL multiplications, and for a
+ * product of rows with rows up to SMALL_ROWS_BY_ROWS results. Blocks of that size run at 105 to 116 GFLOP/s in one
+ * thread, where a call for the whole runs at 73 to 104 (Zen 4, OpenBLAS 0.3.21, the layers of the conditional GAN).
+ *
+ * Elsewhere blocks are large, because packing one operand is repeated for each: blocks of 128 columns cost 1 to 8 %,
+ * of 200 to 256 columns half of that. Their number is even, for an even number of cores. */
+enum { SMALL = 1000 * 1000, SMALL_ROWS_BY_ROWS = 1200, MOST_COLUMNS = 256, MOST_ROWS = 512 };
 
-/* Below this many multiplications a product is not cut: waking a thread costs as much. */
-static const int64_t smallest_cut = 2 * 1000 * 1000;
+/* Multiplications below which a product stays on one thread, since waking another costs as much, and that a thread
+ * takes at a time. */
+static const double smallest_parallel = 2e6, task = 5e5;
 
 /* BLAS counts in int. */
 enum { LARGEST = 1 << 30 };
+
+struct product {
+    int64_t m, n, k;
+    struct reel_matrix a, b;
+    bool add;
+    reel_real *c;
+    int64_t c_stride;
+    int64_t block_m, block_n;    /* size of a block of c */
+    int64_t blocks, inner, take; /* how many, how many stand along the shorter side of c, and that make a task */
+    bool lock;
+};
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t pieces(int64_t size, int64_t piece)
+{
+    return (size + piece - 1) / piece;
+}
 
 static void clear(int64_t m, int64_t n, reel_real *c, int64_t stride)
 {
@@ -27,34 +56,108 @@ static void clear(int64_t m, int64_t n, reel_real *c, int64_t stride)
         memset(c + i * stride, 0, (size_t)n * sizeof *c);
 }
 
-/* m and n fit an int; a long k is summed piece by piece. */
-static void call_blas(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add,
-                      reel_real *c, int64_t c_stride)
+/* The most rows, or columns of a transpose, that one call can take when they are `stride` apart: a stride that does not
+ * fit an int is harmless with a single row. */
+static int64_t most_rows(int64_t stride)
 {
-    for (int64_t first = 0; first < k; first += LARGEST) {
-        int64_t piece = k - first < LARGEST ? k - first : LARGEST;
-        const reel_real *from_a = a.data + (a.transpose ? first * a.stride : first);
-        const reel_real *from_b = b.data + (b.transpose ? first : first * b.stride);
-        BLAS_GEMM(CblasRowMajor, a.transpose ? CblasTrans : CblasNoTrans, b.transpose ? CblasTrans : CblasNoTrans,
-                  (int)m, (int)n, (int)piece, 1, from_a, (int)a.stride, from_b, (int)b.stride, add || first > 0 ? 1 : 0,
-                  c, (int)c_stride);
-    }
+    return stride > LARGEST ? 1 : LARGEST;
 }
 
-static void multiply(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add,
-                     reel_real *c, int64_t c_stride)
+static int blas_stride(int64_t stride)
 {
-    if (reel_kern_blas_calls() != REEL_BLAS_ONE_AT_A_TIME) {
-        call_blas(m, n, k, a, b, add, c, c_stride);
-        return;
-    }
+    return (int)smaller(stride, LARGEST);
+}
+
+/* The block's rows and columns fit an int; a long k is summed piece by piece. */
+static void call_blas(const struct product *p, int64_t row, int64_t column)
+{
+    int64_t m = smaller(p->block_m, p->m - row), n = smaller(p->block_n, p->n - column);
+    int64_t a_step = p->a.transpose ? p->a.stride : 1, b_step = p->b.transpose ? 1 : p->b.stride;
+    int64_t block_k = smaller(most_rows(a_step), most_rows(b_step));
+    const reel_real *a = p->a.data + (p->a.transpose ? row : row * p->a.stride);
+    const reel_real *b = p->b.data + (p->b.transpose ? column * p->b.stride : column);
+    for (int64_t first = 0; first < p->k; first += block_k)
+        BLAS_GEMM(CblasRowMajor, p->a.transpose ? CblasTrans : CblasNoTrans, p->b.transpose ? CblasTrans : CblasNoTrans,
+                  (int)m, (int)n, (int)smaller(block_k, p->k - first), 1, a + first * a_step, blas_stride(p->a.stride),
+                  b + first * b_step, blas_stride(p->b.stride), p->add || first > 0 ? 1 : 0,
+                  p->c + row * p->c_stride + column, blas_stride(p->c_stride));
+}
+
+static void multiply_task(const void *arguments, int64_t i)
+{
+    const struct product *p = arguments;
+    for (int64_t block = i * p->take; block < smaller((i + 1) * p->take, p->blocks); block++) {
+        /* The long side of c is walked once, so that its operand is read from far away once. */
+        bool rows_last = p->m > p->n;
+        int64_t row = rows_last ? block / p->inner : block % p->inner;
+        int64_t column = rows_last ? block % p->inner : block / p->inner;
+        if (!p->lock) {
+            call_blas(p, row * p->block_m, column * p->block_n);
+        } else {
 #pragma omp critical(reel_blas)
-    call_blas(m, n, k, a, b, add, c, c_stride);
+            call_blas(p, row * p->block_m, column * p->block_n);
+        }
+    }
 }
 
-static int64_t smaller(int64_t a, int64_t b)
+static double work(int64_t m, int64_t n, int64_t k)
 {
-    return a < b ? a : b;
+    return (double)m * (double)n * (double)k;
+}
+
+/* size cut into the fewest nearly equal blocks of at most `most`, a multiple of `unit`; with even, an even number. */
+static int64_t equal_block(int64_t size, int64_t most, int64_t unit, bool even)
+{
+    int64_t count = even ? 2 * pieces(size, 2 * most) : pieces(size, most);
+    return pieces(pieces(size, count), unit) * unit;
+}
+
+static bool has_small_kernels(void)
+{
+    const char *core = openblas_get_corename();
+    return strcmp(core, "SkylakeX") == 0 || strcmp(core, "Cooperlake") == 0 || strcmp(core, "SapphireRapids") == 0;
+}
+
+static bool choose_small_blocks(struct product *p)
+{
+    bool rows_by_rows = !p->a.transpose && p->b.transpose;
+    /* Widths are whole vectors of the kernel, heights whole rows of it. */
+    int64_t unit = rows_by_rows ? 16 : 64, least_rows = rows_by_rows ? 16 : 8, most_m = 64;
+    int64_t results = smaller(SMALL / p->k, rows_by_rows ? SMALL_ROWS_BY_ROWS : SMALL);
+    if (results < unit * least_rows || (rows_by_rows && p->k < 128) || !has_small_kernels())
+        return false;
+    p->block_m = smaller(p->m, equal_block(p->m, smaller(most_m, results / unit / 4 * 4), 4, false));
+    p->block_n = results / p->block_m / unit * unit;
+    return true;
+}
+
+static void choose_large_blocks(struct product *p)
+{
+    enum { UNIT = 16 };
+    if (work(p->m, p->n, p->k) < smallest_parallel)
+        return;
+    bool columns = p->n >= MOST_COLUMNS / 2 || (p->n >= 2 * UNIT && p->m < MOST_ROWS / 2);
+    if (columns)
+        p->block_n = equal_block(p->n, MOST_COLUMNS, UNIT, true);
+    if (p->m >= (columns ? 2 * MOST_ROWS : MOST_ROWS / 2))
+        p->block_m = equal_block(p->m, MOST_ROWS, UNIT, true);
+}
+
+static void choose_blocks(struct product *p)
+{
+    bool whole_is_small =
+        work(p->m, p->n, p->k) <= SMALL && (p->a.transpose || !p->b.transpose || p->m * p->n <= SMALL_ROWS_BY_ROWS);
+    p->block_m = p->m;
+    p->block_n = p->n;
+    if (!whole_is_small && !choose_small_blocks(p))
+        choose_large_blocks(p);
+    p->block_m = smaller(p->block_m, smaller(most_rows(p->c_stride), most_rows(p->a.transpose ? 1 : p->a.stride)));
+    p->block_n = smaller(p->block_n, most_rows(p->b.transpose ? p->b.stride : 1));
+    int64_t down = pieces(p->m, p->block_m), across = pieces(p->n, p->block_n);
+    double take = task / work(p->block_m, p->block_n, p->k);
+    p->blocks = down * across;
+    p->inner = p->m > p->n ? across : down;
+    p->take = take > 1 ? (int64_t)take : 1;
 }
 
 void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add, reel_real *c,
@@ -67,17 +170,80 @@ void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struc
             clear(m, n, c, c_stride);
         return;
     }
-    bool cut = (double)m * (double)n * (double)k >= (double)smallest_cut || m > LARGEST || n > LARGEST;
-    int64_t block_n = cut && n >= 2 * BLOCK ? BLOCK : smaller(n, LARGEST);
-    int64_t block_m = cut && n < 2 * BLOCK && m >= 2 * BLOCK ? BLOCK : smaller(m, LARGEST);
-    int64_t across = (n + block_n - 1) / block_n, blocks = across * ((m + block_m - 1) / block_m);
-#pragma omp parallel for num_threads(threads) schedule(dynamic) if (blocks > 1 && threads > 1)
-    for (int64_t i = 0; i < blocks; i++) {
-        int64_t row = i / across * block_m, column = i % across * block_n;
-        struct reel_matrix from_a = a, from_b = b;
-        from_a.data += a.transpose ? row : row * a.stride;
-        from_b.data += b.transpose ? column * b.stride : column;
-        multiply(smaller(block_m, m - row), smaller(block_n, n - column), k, from_a, from_b, add,
-                 c + row * c_stride + column, c_stride);
+    struct product p = {.m = m, .n = n, .k = k, .a = a, .b = b, .add = add, .c = c, .c_stride = c_stride};
+    p.lock = reel_kern_blas_calls() == REEL_BLAS_ONE_AT_A_TIME;
+    choose_blocks(&p);
+    reel_kern_parallel(pieces(p.blocks, p.take), work(m, n, k) < smallest_parallel ? 1 : threads, multiply_task, &p);
+}
+
+/* ---- Batches ---- */
+
+struct batch_product {
+    const struct reel_gemm_batch *batch;
+    struct product first;
+    int64_t sharing; /* how many products are summed into each matrix of c */
+    int threads;     /* for each of them */
+};
+
+/* Whether the matrices of c differ along an axis. */
+static bool is_own(const struct reel_gemm_batch *batch, int axis)
+{
+    return batch->c_step[axis] != 0 || batch->dim[axis] == 1;
+}
+
+static int64_t count_products(const struct reel_gemm_batch *batch, bool own)
+{
+    int64_t count = 1;
+    for (int axis = 0; axis < batch->ndim; axis++)
+        if (is_own(batch, axis) == own)
+            count *= batch->dim[axis];
+    return count;
+}
+
+/* Moves p to the i-th position along the axes that are (own), or are not. */
+static void move_to(const struct reel_gemm_batch *batch, bool own, int64_t i, struct product *p)
+{
+    for (int axis = batch->ndim - 1; axis >= 0; axis--) {
+        if (is_own(batch, axis) != own)
+            continue;
+        int64_t at = i % batch->dim[axis];
+        i /= batch->dim[axis];
+        p->a.data += at * batch->a_step[axis];
+        p->b.data += at * batch->b_step[axis];
+        p->c += at * batch->c_step[axis];
     }
+}
+
+static void multiply_sharing(const void *arguments, int64_t i)
+{
+    const struct batch_product *b = arguments;
+    struct product p = b->first;
+    move_to(b->batch, true, i, &p);
+    for (int64_t j = 0; j < b->sharing; j++) {
+        struct product one = p;
+        move_to(b->batch, false, j, &one);
+        reel_kern_gemm(p.m, p.n, p.k, one.a, one.b, p.add || j > 0, one.c, p.c_stride, b->threads);
+    }
+    if (b->sharing == 0 && !p.add)
+        clear(p.m, p.n, p.c, p.c_stride);
+}
+
+void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, int64_t m, int64_t n, int64_t k, struct reel_matrix a,
+                          struct reel_matrix b, bool add, reel_real *c, int64_t c_stride, int threads)
+{
+    if (m == 0 || n == 0)
+        return;
+    int64_t matrices = count_products(batch, true);
+    struct batch_product p = {
+        .batch = batch,
+        .first = {.m = m, .n = n, .k = k, .a = a, .b = b, .add = add, .c = c, .c_stride = c_stride},
+        .sharing = k > 0 ? count_products(batch, false) : 0,
+        .threads = threads,
+    };
+    /* Either the matrices are small and are shared out among the threads, or each is cut by itself. */
+    double each = work(m, n, k);
+    bool parallel = each < smallest_parallel && each * (double)matrices * (double)p.sharing >= smallest_parallel;
+    if (parallel)
+        p.threads = 1;
+    reel_kern_parallel(matrices, parallel ? threads : 1, multiply_sharing, &p);
 }

@@ -16,4 +16,16 @@ struct reel_matrix {
 void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add, reel_real *c,
                     int64_t c_stride, int threads);
 
+/* A batch of products, counted along up to REEL_MAX_NDIM axes. A step is how many elements the next matrix along an
+ * axis is away; 0 where one matrix serves the whole axis. */
+struct reel_gemm_batch {
+    int ndim;
+    int64_t dim[REEL_MAX_NDIM], a_step[REEL_MAX_NDIM], b_step[REEL_MAX_NDIM], c_step[REEL_MAX_NDIM];
+};
+
+/* reel_kern_gemm for each product of the batch. Products that share a matrix of c are summed into it in order; if there
+ * are none, it is zeroed (add: left alone). */
+void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, int64_t m, int64_t n, int64_t k, struct reel_matrix a,
+                          struct reel_matrix b, bool add, reel_real *c, int64_t c_stride, int threads);
+
 #endif

@@ -107,17 +107,9 @@ static void map_block(reel_kern_map map, int64_t n, const reel_real *x, const re
 void reel_kern_loss_map(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
                         const reel_real *factor, int64_t factor_step, bool add, reel_real *out, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-    if (blocks <= 1) {
-        map_block(map, n, x, target, parameter, factor, factor_step, add, out);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * REEL_BLOCK, left = n - first;
-        map_block(map, left < REEL_BLOCK ? left : REEL_BLOCK, x + first, target + first, parameter,
-                  factor ? factor + first * factor_step : NULL, factor_step, add, out + first);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
+                      map_block(map, last - first, x + first, target + first, parameter,
+                                factor ? factor + first * factor_step : NULL, factor_step, add, out + first));
 }
 
 int64_t reel_kern_find_outside_unit(int64_t n, const reel_real *x)
@@ -191,14 +183,8 @@ static void class_losses(const struct reel_kern_classes *k, int64_t first, int64
 void reel_kern_class_losses(const struct reel_kern_classes *k, const reel_real *x, const reel_real *maxima,
                             const reel_real *log_sums, reel_real *losses, int threads)
 {
-    int64_t places = k->outer * k->inner, at_once = places_at_once(k);
-    if (places <= at_once) { /* a parallel region costs more than a small loss, even with one thread */
-        class_losses(k, 0, places, x, maxima, log_sums, losses);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t first = 0; first < places; first += at_once)
-        class_losses(k, first, first + at_once < places ? first + at_once : places, x, maxima, log_sums, losses);
+    REEL_PARALLEL_FOR(first, last, k->outer * k->inner, places_at_once(k), threads,
+                      class_losses(k, first, last, x, maxima, log_sums, losses));
 }
 
 void reel_kern_class_weights(const struct reel_kern_classes *k, reel_real *weights)
@@ -286,12 +272,6 @@ void reel_kern_class_gradient(const struct reel_kern_classes *k, const reel_real
     struct class_gradient job = {k, x, maxima, log_sums, factor, factor_step, divisor, (reel_real)k->smoothing, add};
     if (k->weight && k->smoothing > 0)
         job.even = job.even / (reel_real)k->classes * reel_kern_sum_run(k->classes, k->weight);
-    int64_t places = k->outer * k->inner, at_once = places_at_once(k);
-    if (places <= at_once) {
-        class_gradient(&job, 0, places, out);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t first = 0; first < places; first += at_once)
-        class_gradient(&job, first, first + at_once < places ? first + at_once : places, out);
+    REEL_PARALLEL_FOR(first, last, k->outer * k->inner, places_at_once(k), threads,
+                      class_gradient(&job, first, last, out));
 }

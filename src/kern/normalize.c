@@ -1,6 +1,7 @@
 #include "kern/normalize.h"
 
 #include "base/clones.h"
+#include "kern/parallel.h"
 
 #include <math.h>
 
@@ -9,6 +10,11 @@ enum { TILE = 64, BLOCK = 32 };
 
 /* Work below this many elements stays on the calling thread. */
 static const int64_t smallest_parallel = 32768;
+
+static int threads_for(int64_t elements, int threads)
+{
+    return elements >= smallest_parallel ? threads : 1;
+}
 
 /* ---- Batch norm ---- */
 
@@ -171,11 +177,8 @@ static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_rea
 void reel_kern_batch_norm(struct reel_norm_sizes s, const reel_real *x, const reel_real *weight, const reel_real *bias,
                           double eps, reel_real *mean, reel_real *variance, reel_real *rstd, reel_real *y, int threads)
 {
-    int64_t tiles = tile_count(s);
-    bool parallel = threads > 1 && tiles > 1 && s.batch * s.channels * s.length >= smallest_parallel;
-#pragma omp parallel for num_threads(threads) if (parallel)
-    for (int64_t i = 0; i < tiles; i++)
-        forward_tile(s, i, x, weight, bias, eps, mean, variance, rstd, y);
+    REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
+                      forward_tile(s, tile, x, weight, bias, eps, mean, variance, rstd, y));
 }
 
 static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *grad,
@@ -224,11 +227,8 @@ void reel_kern_batch_norm_backward(struct reel_norm_sizes s, const reel_real *x,
                                    reel_real *grad_weight, reel_real *grad_bias, bool add, reel_real *grad_x,
                                    int threads)
 {
-    int64_t tiles = tile_count(s);
-    bool parallel = threads > 1 && tiles > 1 && s.batch * s.channels * s.length >= smallest_parallel;
-#pragma omp parallel for num_threads(threads) if (parallel)
-    for (int64_t i = 0; i < tiles; i++)
-        backward_tile(s, i, x, grad, weight, mean, rstd, grad_weight, grad_bias, add, grad_x);
+    REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
+                      backward_tile(s, tile, x, grad, weight, mean, rstd, grad_weight, grad_bias, add, grad_x));
 }
 
 /* ---- Layer norm ---- */
@@ -276,8 +276,8 @@ static double row_variance(int64_t columns, const reel_real *x, reel_real mean)
 }
 
 REEL_CLONES
-static void layer_norm_row(int64_t columns, const reel_real *x, const reel_real *weight, const reel_real *bias,
-                           reel_real mean, reel_real rstd, reel_real *y)
+static void scale_row(int64_t columns, const reel_real *x, const reel_real *weight, const reel_real *bias,
+                      reel_real mean, reel_real rstd, reel_real *y)
 {
     if (weight)
         for (int64_t j = 0; j < columns; j++)
@@ -287,18 +287,20 @@ static void layer_norm_row(int64_t columns, const reel_real *x, const reel_real 
             y[j] = (x[j] - mean) * rstd;
 }
 
+static void layer_norm_row(int64_t columns, const reel_real *x, const reel_real *weight, const reel_real *bias,
+                           double eps, reel_real *mean, reel_real *rstd, reel_real *y)
+{
+    *mean = (reel_real)row_mean(columns, x);
+    *rstd = (reel_real)(1 / sqrt(row_variance(columns, x, *mean) + eps));
+    scale_row(columns, x, weight, bias, *mean, *rstd, y);
+}
+
 void reel_kern_layer_norm(int64_t rows, int64_t columns, const reel_real *x, const reel_real *weight,
                           const reel_real *bias, double eps, reel_real *mean, reel_real *rstd, reel_real *y,
                           int threads)
 {
-    bool parallel = threads > 1 && rows > 1 && rows * columns >= smallest_parallel;
-#pragma omp parallel for num_threads(threads) if (parallel)
-    for (int64_t i = 0; i < rows; i++) {
-        const reel_real *row = x + i * columns;
-        mean[i] = (reel_real)row_mean(columns, row);
-        rstd[i] = (reel_real)(1 / sqrt(row_variance(columns, row, mean[i]) + eps));
-        layer_norm_row(columns, row, weight, bias, mean[i], rstd[i], y + i * columns);
-    }
+    REEL_PARALLEL_FOR(i, next, rows, 1, threads_for(rows * columns, threads),
+                      layer_norm_row(columns, x + i * columns, weight, bias, eps, mean + i, rstd + i, y + i * columns));
 }
 
 REEL_CLONES
@@ -328,16 +330,14 @@ void reel_kern_layer_norm_backward(int64_t rows, int64_t columns, const reel_rea
                                    const reel_real *weight, const reel_real *mean, const reel_real *rstd, bool add,
                                    reel_real *grad_x, int threads)
 {
-    bool parallel = threads > 1 && rows > 1 && rows * columns >= smallest_parallel;
-#pragma omp parallel for num_threads(threads) if (parallel)
-    for (int64_t i = 0; i < rows; i++)
-        layer_norm_backward_row(columns, x + i * columns, grad + i * columns, weight, mean[i], rstd[i], add,
-                                grad_x + i * columns);
+    REEL_PARALLEL_FOR(i, next, rows, 1, threads_for(rows * columns, threads),
+                      layer_norm_backward_row(columns, x + i * columns, grad + i * columns, weight, mean[i], rstd[i],
+                                              add, grad_x + i * columns));
 }
 
 REEL_CLONES
-static void layer_norm_weight_tile(int64_t rows, int64_t columns, int width, const reel_real *x, const reel_real *grad,
-                                   const reel_real *mean, const reel_real *rstd, double *total)
+static void sum_weight_tile(int64_t rows, int64_t columns, int width, const reel_real *x, const reel_real *grad,
+                            const reel_real *mean, const reel_real *rstd, double *total)
 {
     for (int j = 0; j < width; j++)
         total[j] = 0;
@@ -352,19 +352,20 @@ static void layer_norm_weight_tile(int64_t rows, int64_t columns, int width, con
     }
 }
 
+static void layer_norm_weight_tile(int64_t rows, int64_t columns, int64_t first, int64_t last, const reel_real *x,
+                                   const reel_real *grad, const reel_real *mean, const reel_real *rstd, bool add,
+                                   reel_real *grad_weight)
+{
+    double total[TILE];
+    sum_weight_tile(rows, columns, (int)(last - first), x + first, grad + first, mean, rstd, total);
+    for (int64_t j = first; j < last; j++)
+        grad_weight[j] = (add ? grad_weight[j] : 0) + (reel_real)total[j - first];
+}
+
 void reel_kern_layer_norm_backward_weight(int64_t rows, int64_t columns, const reel_real *x, const reel_real *grad,
                                           const reel_real *mean, const reel_real *rstd, bool add,
                                           reel_real *grad_weight, int threads)
 {
-    int64_t tiles = (columns + TILE - 1) / TILE;
-    bool parallel = threads > 1 && tiles > 1 && rows * columns >= smallest_parallel;
-#pragma omp parallel for num_threads(threads) if (parallel)
-    for (int64_t t = 0; t < tiles; t++) {
-        int64_t first = t * TILE;
-        int width = columns - first < TILE ? (int)(columns - first) : TILE;
-        double total[TILE];
-        layer_norm_weight_tile(rows, columns, width, x + first, grad + first, mean, rstd, total);
-        for (int j = 0; j < width; j++)
-            grad_weight[first + j] = (add ? grad_weight[first + j] : 0) + (reel_real)total[j];
-    }
+    REEL_PARALLEL_FOR(first, last, columns, TILE, threads_for(rows * columns, threads),
+                      layer_norm_weight_tile(rows, columns, first, last, x, grad, mean, rstd, add, grad_weight));
 }

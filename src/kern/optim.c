@@ -218,16 +218,8 @@ static void update_from(const struct reel_update *u, int64_t first, int64_t n, r
 void reel_kern_update_dense(const struct reel_update *u, int64_t n, reel_real *param, const reel_real *grad,
                             reel_real *const *state, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-    if (blocks <= 1 || threads <= 1) { /* an `if` clause would still make a team of one thread: 0.4 us */
-        u->loop(u, n, param, grad, state);
-        return;
-    }
-#pragma omp parallel for num_threads(threads)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * REEL_BLOCK, left = n - first;
-        update_from(u, first, left < REEL_BLOCK ? left : REEL_BLOCK, param, grad + first, state);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
+                      update_from(u, first, last - first, param, grad + first, state));
 }
 
 static int64_t row_of(const struct reel_update_rows *rows, int64_t g)
@@ -312,14 +304,5 @@ static void lerp_block(int64_t n, reel_real weight, const reel_real *restrict fr
 
 void reel_kern_lerp(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int threads)
 {
-    int64_t blocks = reel_blocks(n);
-    if (blocks <= 1 || threads <= 1) {
-        lerp_block(n, weight, from, to);
-        return;
-    }
-#pragma omp parallel for num_threads(threads)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * REEL_BLOCK, left = n - first;
-        lerp_block(left < REEL_BLOCK ? left : REEL_BLOCK, weight, from + first, to + first);
-    }
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, lerp_block(last - first, weight, from + first, to + first));
 }

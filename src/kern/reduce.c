@@ -352,17 +352,8 @@ void reel_kern_reduce(const reel_shape *shape, unsigned reduced, const reel_real
         reduce_segments(&job, segments, out, numel > 2 * REEL_BLOCK ? threads : 1);
         return;
     }
-    int64_t at_once = REEL_BLOCK / (numel / plan.units) + 1;
-    if (at_once >= plan.units) { /* a parallel region costs more than most such reductions, even with one thread */
-        reduce_units(&job, 0, plan.units, out);
-        return;
-    }
-    int64_t pieces = (plan.units + at_once - 1) / at_once;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t piece = 0; piece < pieces; piece++) {
-        int64_t first = piece * at_once;
-        reduce_units(&job, first, first + at_once < plan.units ? first + at_once : plan.units, out);
-    }
+    REEL_PARALLEL_FOR(first, last, plan.units, REEL_BLOCK / (numel / plan.units) + 1, threads,
+                      reduce_units(&job, first, last, out));
 }
 
 static reel_real reduce_run_alone(int64_t n, const reel_real *x, enum reel_kern_combine combine)
@@ -459,14 +450,8 @@ void reel_kern_argmax(int64_t outer, int64_t n, int64_t inner, const reel_real *
 {
     if (inner == 0)
         return;
-    int64_t at_once = REEL_BLOCK / (n * inner) + 1;
-    if (outer <= at_once) {
-        argmax_outer(0, outer, n, inner, x, out);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t first = 0; first < outer; first += at_once)
-        argmax_outer(first, first + at_once < outer ? first + at_once : outer, n, inner, x, out);
+    REEL_PARALLEL_FOR(first, last, outer, REEL_BLOCK / (n * inner) + 1, threads,
+                      argmax_outer(first, last, n, inner, x, out));
 }
 
 /* ---- Spreading ---- */
@@ -527,16 +512,6 @@ void reel_kern_spread(const reel_shape *shape, unsigned reduced, const reel_real
         return;
     struct plan plan;
     make_plan(shape, reduced, &plan);
-    int64_t at_once = REEL_BLOCK / (numel / plan.units) + 1;
-    if (at_once >= plan.units) {
-        spread_units(&plan, 0, plan.units, values, (reel_real)divisor, out, add);
-        return;
-    }
-    int64_t pieces = (plan.units + at_once - 1) / at_once;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t piece = 0; piece < pieces; piece++) {
-        int64_t first = piece * at_once;
-        spread_units(&plan, first, first + at_once < plan.units ? first + at_once : plan.units, values,
-                     (reel_real)divisor, out, add);
-    }
+    REEL_PARALLEL_FOR(first, last, plan.units, REEL_BLOCK / (numel / plan.units) + 1, threads,
+                      spread_units(&plan, first, last, values, (reel_real)divisor, out, add));
 }

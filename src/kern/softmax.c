@@ -83,14 +83,8 @@ void reel_kern_softmax(const struct reel_kern_softmax *s, const reel_real *x, re
     reel_kern_softmax_sums(s, x, maxima, sums, threads);
     for (int64_t i = 0; s->log && i < s->outer * s->inner; i++)
         sums[i] = reel_math_log(sums[i]);
-    int64_t rows = row_count(s), at_once = rows_at_once(s);
-    if (rows <= at_once) { /* a parallel region costs more than a small softmax, even with one thread */
-        softmax_rows(s, 0, rows, x, maxima, sums, y);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t first = 0; first < rows; first += at_once)
-        softmax_rows(s, first, first + at_once < rows ? first + at_once : rows, x, maxima, sums, y);
+    REEL_PARALLEL_FOR(first, last, row_count(s), rows_at_once(s), threads,
+                      softmax_rows(s, first, last, x, maxima, sums, y));
 }
 
 void reel_kern_softmax_gradient(const struct reel_kern_softmax *s, const reel_real *y, const reel_real *g,
@@ -99,12 +93,6 @@ void reel_kern_softmax_gradient(const struct reel_kern_softmax *s, const reel_re
     const struct reel_kern_reduction sum = {
         .combine = REEL_KERN_SUM, .map = s->log ? NULL : reel_kern_map_product, .other = y, .divisor = 1};
     reduce_middle(s, g, &sum, room, threads);
-    int64_t rows = row_count(s), at_once = rows_at_once(s);
-    if (rows <= at_once) {
-        gradient_rows(s, 0, rows, y, g, room, add, out);
-        return;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t first = 0; first < rows; first += at_once)
-        gradient_rows(s, first, first + at_once < rows ? first + at_once : rows, y, g, room, add, out);
+    REEL_PARALLEL_FOR(first, last, row_count(s), rows_at_once(s), threads,
+                      gradient_rows(s, first, last, y, g, room, add, out));
 }

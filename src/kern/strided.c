@@ -168,27 +168,37 @@ static void transpose_tile(int rows, int cols, size_t element, const char *from,
         transpose_tile_word8(rows, cols, (const word8 *)(const void *)from, stride, (word8 *)(void *)to, to_stride);
 }
 
+/* The tiles from (row, col) on, along a span of columns, of the matrix at a position of the outer axes. */
+static void transpose_span(const struct layout *l, int rows_axis, struct walk outer, int64_t position, int64_t row,
+                           int64_t col, size_t element, const char *from, char *to)
+{
+    int64_t rows = l->dim[rows_axis], cols = l->dim[l->ndim - 1], stride = l->stride[l->ndim - 1], to_stride = 1;
+    for (int i = rows_axis + 1; i < l->ndim; i++)
+        to_stride *= l->dim[i];
+    walk_to(&outer, position);
+    for (int64_t end = col + SPAN < cols ? col + SPAN : cols; col < end; col += TILE)
+        transpose_tile(rows - row < TILE ? (int)(rows - row) : TILE, end - col < TILE ? (int)(end - col) : TILE,
+                       element, from + (size_t)(outer.from + row + col * stride) * element, stride,
+                       to + (size_t)(outer.to + row * to_stride + col) * element, to_stride);
+}
+
 /* Axis `rows_axis` of the result walks neighbours in `from`, its last axis does not. */
 static void copy_transposed(const struct layout *l, int rows_axis, size_t element, const char *from, char *to,
                             int threads)
 {
-    struct walk outer = outer_axes(l, rows_axis);
-    int64_t rows = l->dim[rows_axis], cols = l->dim[l->ndim - 1], stride = l->stride[l->ndim - 1];
-    int64_t to_stride = 1;
-    for (int i = rows_axis + 1; i < l->ndim; i++)
-        to_stride *= l->dim[i];
+    const struct walk outer = outer_axes(l, rows_axis);
+    int64_t rows = l->dim[rows_axis], cols = l->dim[l->ndim - 1], n = count(l);
     int64_t row_tiles = (rows + TILE - 1) / TILE, spans = (cols + SPAN - 1) / SPAN;
-    int64_t tasks = count(l) / (rows * cols) * row_tiles * spans;
-#pragma omp parallel for firstprivate(outer) num_threads(threads) if (reel_blocks(count(l)) > 1 && threads > 1)
-    for (int64_t task = 0; task < tasks; task++) {
-        int64_t row = task % row_tiles * TILE, col = task / row_tiles % spans * SPAN;
-        int64_t end = col + SPAN < cols ? col + SPAN : cols;
-        walk_to(&outer, task / row_tiles / spans);
-        for (; col < end; col += TILE)
-            transpose_tile(rows - row < TILE ? (int)(rows - row) : TILE, end - col < TILE ? (int)(end - col) : TILE,
-                           element, from + (size_t)(outer.from + row + col * stride) * element, stride,
-                           to + (size_t)(outer.to + row * to_stride + col) * element, to_stride);
-    }
+    REEL_PARALLEL_FOR(task, next, n / (rows * cols) * row_tiles * spans, 1, n > REEL_BLOCK ? threads : 1,
+                      transpose_span(l, rows_axis, outer, task / row_tiles / spans, task % row_tiles * TILE,
+                                     task / row_tiles % spans * SPAN, element, from, to));
+}
+
+static void copy_rows(struct walk outer, int64_t row, int64_t end, int64_t cols, size_t element, const char *from,
+                      int64_t stride, char *to)
+{
+    for (walk_to(&outer, row); row < end; row++, walk_next(&outer))
+        copy_row(cols, element, from + (size_t)outer.from * element, stride, to + (size_t)(row * cols) * element);
 }
 
 void reel_kern_copy_strided(int ndim, const int64_t *dim, const int64_t *stride, size_t element, const void *from,
@@ -205,16 +215,9 @@ void reel_kern_copy_strided(int ndim, const int64_t *dim, const int64_t *stride,
             return;
         }
 
-    struct walk outer = outer_axes(&l, -1);
-    int64_t rows = n / cols, rows_a_block = cols < REEL_BLOCK ? REEL_BLOCK / cols : 1;
-    int64_t blocks = (rows + rows_a_block - 1) / rows_a_block;
-#pragma omp parallel for firstprivate(outer) num_threads(threads) if (blocks > 1 && threads > 1)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t row = b * rows_a_block, end = row + rows_a_block < rows ? row + rows_a_block : rows;
-        for (walk_to(&outer, row); row < end; row++, walk_next(&outer))
-            copy_row(cols, element, (const char *)from + (size_t)outer.from * element, col_stride,
-                     (char *)to + (size_t)(row * cols) * element);
-    }
+    const struct walk outer = outer_axes(&l, -1);
+    REEL_PARALLEL_FOR(row, end, n / cols, cols < REEL_BLOCK ? REEL_BLOCK / cols : 1, threads,
+                      copy_rows(outer, row, end, cols, element, from, col_stride, to));
 }
 
 void reel_kern_copy_bytes(int64_t rows, size_t bytes, const void *from, size_t from_stride, void *to, size_t to_stride)

@@ -8,8 +8,6 @@
 #include <reel/reduce.h>
 #include <reel/view.h>
 
-#include <string.h>
-
 /* ---- matmul ---- */
 
 /* Operands have the same number of axes, at least 2; the last two are the matrix, those before are batches. */
@@ -58,61 +56,52 @@ static reel_status matmul_shape(reel_call *call)
     return REEL_OK;
 }
 
-/* Which of an operand's matrices goes with the i-th of the broadcast batches. */
-static int64_t batch_index(int64_t i, const reel_shape *broadcast, const reel_shape *operand)
-{
-    int64_t index = 0, scale = 1;
-    for (int axis = broadcast->ndim - 3; axis >= 0; axis--) {
-        if (operand->dim[axis] != 1)
-            index += i % broadcast->dim[axis] * scale;
-        i /= broadcast->dim[axis];
-        scale *= operand->dim[axis];
-    }
-    return index;
-}
-
-/* One of three stacks of matrices that belong together. */
+/* A stack of matrices: those of an operand, of the output, or of a gradient. */
 struct stack {
     const reel_shape *shape;
-    const reel_real *data;
-    bool transpose;
+    struct reel_matrix first;
 };
 
-static struct reel_matrix matrix_at(const struct stack *s, int64_t i, const reel_shape *broadcast)
+static struct stack stack_of(const reel_array *array, bool transpose)
 {
-    int64_t size = rows_of(s->shape) * columns_of(s->shape);
-    return (struct reel_matrix){s->data + batch_index(i, broadcast, s->shape) * size, columns_of(s->shape),
-                                s->transpose};
+    return (struct stack){&array->shape, {array->data, columns_of(&array->shape), transpose}};
 }
 
-/* For every batch of `broadcast`: the matrix of `to` (shape to_shape) that goes with it = or += a b. Where several
- * batches share a matrix of `to`, they are summed in order. */
+/* How far the next matrix of a stack is along each of its batch axes: 0 where it has one for all. */
+static void set_steps(const reel_shape *shape, int64_t stride, int64_t *step)
+{
+    if (reel_shape_numel(shape) == 0)
+        return; /* the other sizes may be anything, and there is nothing to step over */
+    int64_t size = rows_of(shape) * stride;
+    for (int axis = shape->ndim - 3; axis >= 0; axis--) {
+        step[axis] = shape->dim[axis] == 1 ? 0 : size;
+        size *= shape->dim[axis];
+    }
+}
+
+/* For every batch of `broadcast`: the matrix of `to` (of shape to_shape) that goes with it = or += a b. */
 static void multiply_batches(const reel_shape *broadcast, struct stack a, struct stack b, const reel_shape *to_shape,
                              bool add, reel_real *to, int threads)
 {
-    int64_t m = rows_of(to_shape), n = columns_of(to_shape);
-    int64_t k = a.transpose ? rows_of(a.shape) : columns_of(a.shape), batches = 1, own = 1;
-    for (int axis = 0; axis < broadcast->ndim - 2; axis++) {
-        batches *= broadcast->dim[axis];
-        own *= to_shape->dim[axis];
-    }
-    if (!add && (own != batches || k == 0)) {
-        if (own * m * n > 0)
-            memset(to, 0, (size_t)(own * m * n) * sizeof *to);
-        add = true;
-    }
-    for (int64_t i = 0; i < batches; i++)
-        reel_kern_gemm(m, n, k, matrix_at(&a, i, broadcast), matrix_at(&b, i, broadcast), add,
-                       to + batch_index(i, broadcast, to_shape) * m * n, n, threads);
+    if (reel_shape_numel(to_shape) == 0)
+        return;
+    struct reel_gemm_batch batch = {.ndim = broadcast->ndim - 2};
+    for (int axis = 0; axis < batch.ndim; axis++)
+        batch.dim[axis] = broadcast->dim[axis];
+    set_steps(a.shape, a.first.stride, batch.a_step);
+    set_steps(b.shape, b.first.stride, batch.b_step);
+    set_steps(to_shape, columns_of(to_shape), batch.c_step);
+    reel_kern_gemm_batch(&batch, rows_of(to_shape), columns_of(to_shape),
+                         a.first.transpose ? rows_of(a.shape) : columns_of(a.shape), a.first, b.first, add, to,
+                         columns_of(to_shape), threads);
 }
 
 static reel_status matmul_forward(reel_call *call)
 {
     const struct matmul_attributes *t = call->attributes;
-    const reel_array *out = call->out[0];
-    struct stack a = {&call->in[0]->shape, call->in[0]->data, t->transpose_a};
-    struct stack b = {&call->in[1]->shape, call->in[1]->data, t->transpose_b};
-    multiply_batches(&out->shape, a, b, &out->shape, false, out->data, reel_get_num_threads(call->context));
+    const reel_shape *out = &call->out[0]->shape;
+    multiply_batches(out, stack_of(call->in[0], t->transpose_a), stack_of(call->in[1], t->transpose_b), out, false,
+                     call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -131,33 +120,41 @@ static void matmul_vjp(const reel_call *call, const reel_var *grad_outputs, reel
                                         : matmul_with(call->tape, a, g, !t->transpose_a, false);
 }
 
+/* The gradient as a matrix of `columns` columns, the BLAS takes its stride; data NULL when memory ran out. */
+static struct reel_matrix gradient_matrix(const reel_call *call, const reel_gradient *gradient, int64_t columns)
+{
+    if (gradient->cols == columns)
+        return (struct reel_matrix){gradient->data, gradient->stride, false};
+    return (struct reel_matrix){reel_gradient_contiguous(call, gradient), columns, false};
+}
+
+static struct stack transposed(struct stack s)
+{
+    s.first.transpose = !s.first.transpose;
+    return s;
+}
+
 static reel_status matmul_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
 {
     const struct matmul_attributes *t = call->attributes;
-    const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]);
-    if (!grad)
+    const reel_shape *out = &call->out[0]->shape;
+    struct stack g = {out, gradient_matrix(call, &grad_outputs[0], columns_of(out))};
+    if (!g.first.data)
         return call->context->status;
-    const reel_shape *broadcast = &call->out[0]->shape;
-    struct stack g = {broadcast, grad, false};
-    for (int i = 0; i < 2; i++) {
-        if (!sinks[i])
-            continue;
-        bool add, own = i == 0 ? t->transpose_a : t->transpose_b, others = i == 0 ? t->transpose_b : t->transpose_a;
-        struct stack other = {&call->in[1 - i]->shape, call->in[1 - i]->data, others};
-        reel_real *target = reel_sink_target(sinks[i], &add);
-        if (!target)
+    struct stack a = stack_of(call->in[0], t->transpose_a), b = stack_of(call->in[1], t->transpose_b);
+    int threads = reel_get_num_threads(call->context);
+    for (int k = 0; k < 2; k++) {
+        bool add;
+        reel_real *target = sinks[k] ? reel_sink_target(sinks[k], &add) : NULL;
+        if (!target && sinks[k])
             return call->context->status;
-        struct stack first = g, second = other;
-        if ((i == 0) == own) {
-            first = other;
-            second = g;
-        }
-        if (own)
-            (i == 0 ? &second : &first)->transpose = true;
+        if (!target)
+            continue;
+        struct stack left = k == 0 ? g : transposed(a), right = k == 0 ? transposed(b) : g;
+        if (k == 0 ? t->transpose_a : t->transpose_b)
+            multiply_batches(out, transposed(right), transposed(left), &call->in[k]->shape, add, target, threads);
         else
-            (i == 0 ? &second : &first)->transpose = !others;
-        multiply_batches(broadcast, first, second, &call->in[i]->shape, add, target,
-                         reel_get_num_threads(call->context));
+            multiply_batches(out, left, right, &call->in[k]->shape, add, target, threads);
     }
     return REEL_OK;
 }
@@ -183,14 +180,27 @@ static const reel_sample matmul_samples[] = {
     GOOD("one matrix for a batch", &plain, REAL(1, 2, 3), REAL(3, 3, 2)),
     GOOD("a batch for one matrix, transposed", &b_transposed, REAL(3, 2, 3), REAL(1, 2, 3)),
     GOOD("batches that broadcast both ways", &plain, REAL(2, 1, 2, 3), REAL(1, 3, 3, 2)),
+    GOOD("both ways, transposed", &both_transposed, REAL(2, 1, 3, 2), REAL(1, 3, 2, 3)),
+    GOOD("six batch axes", &a_transposed, REAL(1, 2, 1, 2, 1, 2, 3, 1), REAL(2, 1, 1, 1, 1, 2, 3, 2)),
     GOOD("one row and one column", &plain, REAL(1, 3), REAL(3, 1)),
+    GOOD("an outer product", &plain, REAL(3, 1), REAL(1, 2)),
     GOOD("nothing to sum over", &plain, REAL(2, 0), REAL(0, 3)),
+    GOOD("nothing to sum over, in batches", &b_transposed, REAL(2, 2, 0), REAL(1, 3, 0)),
     GOOD("no rows", &plain, REAL(0, 2), REAL(2, 3)),
+    GOOD("no columns", &plain, REAL(2, 2), REAL(2, 0)),
     GOOD("no batches", &plain, REAL(0, 2, 3), REAL(0, 3, 2)),
+    GOOD("no batches, and one matrix for them", &plain, REAL(0, 2, 3), REAL(1, 3, 2)),
+    GOOD("more batches than an integer counts, of nothing", &plain, REAL(INT64_C(1) << 40, 1, 1, 0),
+         REAL(1, INT64_C(1) << 40, 0, 0)),
     REFUSED("inner sizes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(2, 3)),
     REFUSED("inner sizes, transposed", REEL_ERROR_SHAPE, &a_transposed, REAL(2, 3), REAL(3, 2)),
     REFUSED("batches", REEL_ERROR_SHAPE, &plain, REAL(2, 2, 3), REAL(3, 3, 2)),
+    REFUSED("another number of axes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(1, 3, 2)),
+    REFUSED("vectors", REEL_ERROR_SHAPE, &plain, REAL(3), REAL(3)),
+    REFUSED("more results than an integer counts", REEL_ERROR_SHAPE, &plain, REAL(INT64_C(1) << 40, 0),
+            REAL(0, INT64_C(1) << 40)),
     REFUSED("integers", REEL_ERROR_DTYPE, &plain, INDEX(3, 2, 3), REAL(3, 2)),
+    REFUSED("booleans", REEL_ERROR_DTYPE, &plain, REAL(2, 3), BOOL(3, 2)),
 };
 
 static const reel_op matmul_op = {
@@ -236,14 +246,26 @@ reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b)
         return reel_null();
     }
     bool row = shape_a.ndim == 1, column = shape_b.ndim == 1;
-    if (row)
+    if (row) {
         shape_a = reel_shape_make(2, (const int64_t[]){1, shape_a.dim[0]});
-    if (column)
+        a = reel_reshape(tape, a, shape_a);
+    }
+    if (column) {
         shape_b = reel_shape_make(2, (const int64_t[]){shape_b.dim[0], 1});
-    int ndim = shape_a.ndim > shape_b.ndim ? shape_a.ndim : shape_b.ndim;
-    a = row ? reel_reshape(tape, a, shape_a) : a;
-    b = column ? reel_reshape(tape, b, shape_b) : b;
-    reel_var c = matmul_with(tape, with_axes(tape, a, shape_a, ndim), with_axes(tape, b, shape_b, ndim), false, false);
+        b = reel_reshape(tape, b, shape_b);
+    }
+    reel_var c;
+    if (shape_a.ndim > 2 && shape_b.ndim == 2) {
+        /* One matrix for all batches: their rows are the rows of one matrix. */
+        c = matmul_with(tape, reel_flatten(tape, a, 0, -2), b, false, false);
+        shape_a.dim[shape_a.ndim - 1] = shape_b.dim[1];
+        c = reel_reshape(tape, c, shape_a);
+    } else {
+        int ndim = shape_a.ndim > shape_b.ndim ? shape_a.ndim : shape_b.ndim;
+        a = with_axes(tape, a, shape_a, ndim);
+        b = with_axes(tape, b, shape_b, ndim);
+        c = matmul_with(tape, a, b, false, false);
+    }
     if (column)
         c = reel_squeeze(tape, c, -1);
     if (row)
@@ -286,10 +308,13 @@ struct linear_sizes {
 
 static struct linear_sizes linear_sizes_of(const reel_call *call)
 {
-    const reel_shape *x = &call->in[0]->shape, *weight = &call->in[1]->shape;
-    struct linear_sizes s = {1, weight->dim[1], weight->dim[0]};
-    for (int i = 0; i < x->ndim - 1; i++)
-        s.rows *= x->dim[i];
+    const reel_shape *weight = &call->in[1]->shape;
+    struct linear_sizes s = {0, weight->dim[1], weight->dim[0]};
+    /* The sizes of leading axes may overflow when multiplied, where another size is 0. */
+    if (s.in > 0)
+        s.rows = call->in[0]->numel / s.in;
+    else if (s.out > 0)
+        s.rows = call->out[0]->numel / s.out;
     return s;
 }
 
@@ -320,17 +345,22 @@ static void linear_vjp(const reel_call *call, const reel_var *grad_outputs, reel
         grad_inputs[2] = reel_sum_to_size(t, g, call->in[2]->shape);
 }
 
+static reel_status add_bias_gradient(const reel_call *call, const reel_gradient *gradient, struct linear_sizes s,
+                                     reel_sink *sink)
+{
+    const reel_real *contiguous = reel_gradient_contiguous(call, gradient);
+    if (!contiguous)
+        return call->context->status;
+    return reel_sink_add_broadcast(sink, contiguous, &(reel_shape){2, {s.rows, s.out}});
+}
+
 static reel_status linear_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
 {
     struct linear_sizes s = linear_sizes_of(call);
     int threads = reel_get_num_threads(call->context);
-    struct reel_matrix g = {grad_outputs[0].data, grad_outputs[0].stride, false};
-    if (grad_outputs[0].cols != s.out || (call->n_inputs == 3 && sinks[2])) {
-        g.data = reel_gradient_contiguous(call, &grad_outputs[0]);
-        g.stride = s.out;
-        if (!g.data)
-            return call->context->status;
-    }
+    struct reel_matrix g = gradient_matrix(call, &grad_outputs[0], s.out);
+    if (!g.data)
+        return call->context->status;
     bool add;
     reel_real *target;
     if (sinks[0]) {
@@ -347,7 +377,7 @@ static reel_status linear_accumulate(const reel_call *call, const reel_gradient 
                        target, s.in, threads);
     }
     if (call->n_inputs == 3 && sinks[2])
-        return reel_sink_add_broadcast(sinks[2], g.data, &(reel_shape){2, {s.rows, s.out}});
+        return add_bias_gradient(call, &grad_outputs[0], s, sinks[2]);
     return REEL_OK;
 }
 
@@ -363,7 +393,10 @@ static const reel_sample linear_samples[] = {
     GOOD("one row without axis", NULL, REAL(4), REAL(2, 4)),
     GOOD("two leading axes", NULL, REAL(2, 3, 4), REAL(5, 4)),
     GOOD("an empty batch", NULL, REAL(0, 4), REAL(2, 4)),
+    GOOD("one input, one output", NULL, REAL(3, 1), REAL(1, 1)),
     GOOD("no inputs", NULL, REAL(3, 0), REAL(2, 0)),
+    GOOD("no outputs", NULL, REAL(3, 2), REAL(0, 2)),
+    GOOD("neither, in more rows than an integer counts", NULL, REAL(INT64_C(1) << 40, INT64_C(1) << 40, 0), REAL(0, 0)),
     REFUSED("columns", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 5)),
     REFUSED("weight is no matrix", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(4)),
     REFUSED("x is a scalar", REEL_ERROR_SHAPE, NULL, SCALAR, REAL(1, 1)),
@@ -389,7 +422,10 @@ static const reel_sample linear_bias_samples[] = {
     GOOD("one row without axis", NULL, REAL(4), REAL(2, 4), REAL(2)),
     GOOD("two leading axes", NULL, REAL(2, 3, 4), REAL(5, 4), REAL(5)),
     GOOD("an empty batch", NULL, REAL(0, 4), REAL(2, 4), REAL(2)),
+    GOOD("one input, one output", NULL, REAL(3, 1), REAL(1, 1), REAL(1)),
+    GOOD("large values", NULL, WITHIN(90, 100, 3, 2), WITHIN(90, 100, 2, 2), WITHIN(-100, 100, 2)),
     GOOD("no inputs", NULL, REAL(3, 0), REAL(2, 0), REAL(2)),
+    GOOD("no outputs", NULL, REAL(3, 2), REAL(0, 2), REAL(0)),
     REFUSED("columns", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 5), REAL(2)),
     REFUSED("bias of another size", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 4), REAL(3)),
     REFUSED("bias with two axes", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 4), REAL(1, 2)),

@@ -1,4 +1,5 @@
 /* Batch and layer normalisation. */
+#include "base/checked.h"
 #include "core/sink.h"
 #include "kern/copy.h"
 #include "kern/normalize.h"
@@ -279,21 +280,37 @@ static reel_shape channel_row(const reel_shape *x)
     return (reel_shape){x->ndim, {1, x->ndim > 1 ? x->dim[1] : 0, 1}};
 }
 
+/* Whether v, if it is given, is [channels]; a reshape alone would also take [1, channels]. */
+static bool has_channels(reel_tape *tape, reel_var v, const reel_shape *x, const char *what)
+{
+    if (reel_is_null(v))
+        return true;
+    reel_shape shape = reel_shape_of(tape, v);
+    if (shape.ndim == 1 && shape.dim[0] == x->dim[1])
+        return true;
+    char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
+    reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "batch_norm: %s is %s, x %s has %lld channels", what,
+              reel_shape_text(&shape, text), reel_shape_text(x, other), (long long)x->dim[1]);
+    return false;
+}
+
 reel_var reel_batch_norm(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, double eps, reel_var *mean,
                          reel_var *variance)
 {
     const struct eps_attributes a = {eps};
     const reel_var inputs[] = {x, weight, bias};
-    reel_var outputs[3];
+    reel_var outputs[3] = {reel_null(), reel_null(), reel_null()};
+    reel_shape shape = reel_shape_of(tape, x);
     bool affine = !reel_is_null(weight) && !reel_is_null(bias);
-    reel_apply(tape, affine ? &batch_norm_affine_op : &batch_norm_op, inputs, affine ? 3 : 1, &a, outputs);
+    if (affine || shape.ndim < 2 ||
+        (has_channels(tape, weight, &shape, "weight") && has_channels(tape, bias, &shape, "bias")))
+        reel_apply(tape, affine ? &batch_norm_affine_op : &batch_norm_op, inputs, affine ? 3 : 1, &a, outputs);
     if (mean)
         *mean = outputs[1];
     if (variance)
         *variance = outputs[2];
     if (affine || reel_is_null(outputs[0]))
         return outputs[0];
-    reel_shape shape = reel_shape_of(tape, x);
     return scale_and_shift(tape, outputs[0], weight, bias, channel_row(&shape));
 }
 
@@ -310,6 +327,9 @@ reel_var reel_batch_norm_eval(reel_tape *tape, reel_var x, reel_var mean, reel_v
                   reel_shape_text(&shape, text));
         return reel_null();
     }
+    if (!has_channels(tape, mean, &shape, "mean") || !has_channels(tape, variance, &shape, "variance") ||
+        !has_channels(tape, weight, &shape, "weight") || !has_channels(tape, bias, &shape, "bias"))
+        return reel_null();
     reel_shape row = channel_row(&shape);
     reel_var rstd = reel_rsqrt(tape, reel_add_scalar(tape, variance, eps));
     reel_var y = reel_mul(tape, reel_sub(tape, x, reel_reshape(tape, mean, row)), reel_reshape(tape, rstd, row));
@@ -470,8 +490,15 @@ reel_var reel_layer_norm(reel_tape *tape, reel_var x, int normalized_axes, reel_
         return reel_null();
     }
     reel_shape flat = {2, {1, 1}}, wanted = {.ndim = normalized_axes};
-    for (int i = 0; i < shape.ndim; i++)
-        flat.dim[i >= shape.ndim - normalized_axes] *= shape.dim[i];
+    for (int i = 0; i < shape.ndim; i++) {
+        int64_t *size = &flat.dim[i >= shape.ndim - normalized_axes];
+        if (!reel_multiply_int64(*size, shape.dim[i], size)) { /* possible where another size is 0 */
+            char text[REEL_SHAPE_TEXT];
+            reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "layer_norm: x is %s, too large to count its rows",
+                      reel_shape_text(&shape, text));
+            return reel_null();
+        }
+    }
     for (int i = 0; i < normalized_axes; i++)
         wanted.dim[i] = shape.dim[shape.ndim - normalized_axes + i];
     const struct eps_attributes a = {eps};

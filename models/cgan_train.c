@@ -28,7 +28,7 @@ struct settings {
 struct recipe_defaults {
     int64_t batch;
     double lr, beta1, beta2, batch_norm_eps, dropout;
-    double average;        /* decay of the moving average of the generator; 0: none */
+    double average;        /* largest decay of the moving average of the generator; 0: none */
     double penalty;        /* gamma of R1; 0: none */
     int64_t penalty_every; /* steps; the penalty counts as many times */
     double cool_down;      /* for this last part of the training a cosine lowers the learning rate ... */
@@ -42,11 +42,11 @@ static const struct recipe_defaults recipes[] = {
                         .beta2 = 0.99,
                         .batch_norm_eps = 1e-5,
                         .dropout = 0.0,
-                        .average = 0.999,
+                        .average = 0.9995,
                         .penalty = 1.0,
                         .penalty_every = 4,
-                        .cool_down = 0.6,
-                        .final_lr = 0.25},
+                        .cool_down = 0.7,
+                        .final_lr = 0.1},
     [RECIPE_REFERENCE] = {.batch = 64, .lr = 2e-4, .beta1 = 0.5, .beta2 = 0.999, .batch_norm_eps = 0.8, .dropout = 0.4},
 };
 
@@ -195,8 +195,12 @@ static bool run_step(struct training *tr, const int64_t *rows)
     reel_var wanted = reel_randint(t, 0, tr->classes, REEL_SHAPE(batch));
     struct step_vars v = tr->settings->recipe == RECIPE_REFERENCE ? reference_step(tr, x, y, z, wanted)
                                                                   : default_step(tr, x, y, z, wanted);
-    if (tr->average)
+    if (tr->average) {
+        /* Over the last eighth of the steps so far: a generator of long ago only blurs the pictures. */
+        double recent = (double)tr->step / 8 + 1, decay = 1 - 1 / recent;
+        reel_ema_set_decay(tr->average, decay < tr->recipe.average ? decay : tr->recipe.average);
         reel_ema_update(tr->average);
+    }
     struct metrics *m = &tr->metrics;
     m->g_loss += reel_item(t, v.g_loss);
     m->d_loss += reel_item(t, v.d_loss);

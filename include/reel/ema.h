@@ -26,6 +26,10 @@ typedef struct reel_ema reel_ema;
 REEL_API reel_ema *reel_ema_new(reel_params *params, double decay);
 REEL_API void reel_ema_free(reel_ema *ema);
 
+/* Another decay from the next update on, in [0, 1]: small at first and growing, say, so that the average does not drag
+ * the initial values along. */
+REEL_API reel_status reel_ema_set_decay(reel_ema *ema, double decay);
+
 /* average = decay * average + (1 - decay) * param; the first update copies (torch.optim.swa_utils.AveragedModel with
  * get_ema_multi_avg_fn). Call it after each optimizer step. It reads every element, so its cost is that of a dense step
  * also for tables with row-sparse gradients. Params added to the set since join as they are. On failure nothing

@@ -36,25 +36,25 @@ static void draw_group(uint64_t first, struct reel_dropout_key key, uint32_t *dr
 }
 
 REEL_CLONES
-static void drop(int64_t n, const reel_real *x, const uint32_t *draws, uint64_t keep_below, reel_real scale,
+static void drop(int64_t n, const reel_real *x, const uint32_t *draws, uint32_t last_kept, reel_real scale,
                  reel_real *y)
 {
     for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] * (draws[i] < keep_below ? scale : 0);
+        y[i] = x[i] * (draws[i] <= last_kept ? scale : 0);
 }
 
 REEL_CLONES
-static void drop_add(int64_t n, const reel_real *x, const uint32_t *draws, uint64_t keep_below, reel_real scale,
+static void drop_add(int64_t n, const reel_real *x, const uint32_t *draws, uint32_t last_kept, reel_real scale,
                      reel_real *y)
 {
     for (int64_t i = 0; i < n; i++)
-        y[i] += x[i] * (draws[i] < keep_below ? scale : 0);
+        y[i] += x[i] * (draws[i] <= last_kept ? scale : 0);
 }
 
 struct dropout {
     int64_t n;
     const reel_real *x;
-    uint64_t keep_below; /* of 2^32 */
+    uint32_t last_kept; /* the largest draw that keeps its element */
     reel_real scale;
     struct reel_dropout_key key;
     bool add;
@@ -68,7 +68,7 @@ static void drop_block(const void *arguments, int64_t block)
     for (int64_t i = first; i < end; i += GROUP) {
         uint32_t draws[GROUP];
         draw_group((uint64_t)(i / 4), d->key, draws);
-        (d->add ? drop_add : drop)(end - i < GROUP ? end - i : GROUP, d->x + i, draws, d->keep_below, d->scale,
+        (d->add ? drop_add : drop)(end - i < GROUP ? end - i : GROUP, d->x + i, draws, d->last_kept, d->scale,
                                    d->y + i);
     }
 }
@@ -76,10 +76,12 @@ static void drop_block(const void *arguments, int64_t block)
 void reel_kern_dropout(int64_t n, const reel_real *x, double p, struct reel_dropout_key key, bool add, reel_real *y,
                        int threads)
 {
+    double kept_draws = (1 - p) * 4294967296.0;
+    /* Without a draw that keeps, p is 1 within 2^-32, and the scale of 0 drops everything. */
     struct dropout d = {.n = n,
                         .x = x,
-                        .keep_below = (uint64_t)((1 - p) * 4294967296.0),
-                        .scale = p < 1 ? (reel_real)(1 / (1 - p)) : 0,
+                        .last_kept = kept_draws >= 1 ? (uint32_t)(kept_draws - 1) : 0,
+                        .scale = kept_draws >= 1 ? (reel_real)(1 / (1 - p)) : 0,
                         .key = key,
                         .add = add,
                         .y = y};

@@ -32,6 +32,13 @@ static reel_shape batches_of(const reel_shape *s)
     return batches;
 }
 
+static reel_status fail_inner(reel_context *context, const reel_shape *a, const reel_shape *b, int64_t k_a, int64_t k_b)
+{
+    char text_a[REEL_SHAPE_TEXT], text_b[REEL_SHAPE_TEXT];
+    return reel_fail(context, REEL_ERROR_SHAPE, "matmul: shapes %s and %s do not fit: inner sizes %lld and %lld",
+                     reel_shape_text(a, text_a), reel_shape_text(b, text_b), (long long)k_a, (long long)k_b);
+}
+
 static reel_status matmul_shape(reel_call *call)
 {
     const struct matmul_attributes *t = call->attributes;
@@ -44,9 +51,7 @@ static reel_status matmul_shape(reel_call *call)
                          reel_shape_text(a, text_a), reel_shape_text(b, text_b));
     int64_t k_a = t->transpose_a ? rows_of(a) : columns_of(a), k_b = t->transpose_b ? columns_of(b) : rows_of(b);
     if (k_a != k_b)
-        return reel_fail(call->context, REEL_ERROR_SHAPE,
-                         "matmul: shapes %s and %s do not fit: inner sizes %lld and %lld", reel_shape_text(a, text_a),
-                         reel_shape_text(b, text_b), (long long)k_a, (long long)k_b);
+        return fail_inner(call->context, a, b, k_a, k_b);
     reel_shape batches_a = batches_of(a), batches_b = batches_of(b), *out = &call->out[0]->shape;
     if (reel_broadcast_shapes(call->context, "matmul", &batches_a, &batches_b, out) != REEL_OK)
         return call->context->status;
@@ -246,6 +251,12 @@ reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b)
         return reel_null();
     }
     bool row = shape_a.ndim == 1, column = shape_b.ndim == 1;
+    /* Here, so that the message has the shapes that were given. */
+    int64_t k_a = columns_of(&shape_a), k_b = column ? shape_b.dim[0] : rows_of(&shape_b);
+    if (k_a != k_b) {
+        fail_inner(reel_tape_context(tape), &shape_a, &shape_b, k_a, k_b);
+        return reel_null();
+    }
     if (row) {
         shape_a = reel_shape_make(2, (const int64_t[]){1, shape_a.dim[0]});
         a = reel_reshape(tape, a, shape_a);

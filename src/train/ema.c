@@ -38,15 +38,21 @@ static reel_status take_new_params(reel_ema *ema)
     return REEL_OK;
 }
 
+static bool check_decay(reel_context *c, double decay)
+{
+    if (decay >= 0 && decay <= 1)
+        return true;
+    reel_fail(c, REEL_ERROR_ARGUMENT, "ema: decay is %g, it must be in [0, 1]", decay);
+    return false;
+}
+
 reel_ema *reel_ema_new(reel_params *params, double decay)
 {
     if (!params || params->context->status != REEL_OK)
         return NULL;
     reel_context *c = params->context;
-    if (!(decay >= 0 && decay <= 1)) {
-        reel_fail(c, REEL_ERROR_ARGUMENT, "ema: decay is %g, it must be in [0, 1]", decay);
+    if (!check_decay(c, decay))
         return NULL;
-    }
     reel_ema *ema = reel_allocate_zeroed(&c->memory, sizeof *ema);
     if (!ema) {
         reel_fail_memory(c, "ema", sizeof *ema);
@@ -60,6 +66,16 @@ reel_ema *reel_ema_new(reel_params *params, double decay)
         return NULL;
     }
     return ema;
+}
+
+reel_status reel_ema_set_decay(reel_ema *ema, double decay)
+{
+    if (!ema)
+        return REEL_ERROR_ARGUMENT;
+    reel_context *c = ema->params->context;
+    if (c->status == REEL_OK && check_decay(c, decay))
+        ema->decay = decay;
+    return c->status;
 }
 
 void reel_ema_free(reel_ema *ema)

@@ -52,7 +52,6 @@ static void drop_add(int64_t n, const reel_real *x, const uint32_t *draws, uint3
 }
 
 struct dropout {
-    int64_t n;
     const reel_real *x;
     uint32_t last_kept; /* the largest draw that keeps its element */
     reel_real scale;
@@ -61,10 +60,8 @@ struct dropout {
     reel_real *y;
 };
 
-static void drop_block(const void *arguments, int64_t block)
+static void drop_block(const struct dropout *d, int64_t first, int64_t end)
 {
-    const struct dropout *d = arguments;
-    int64_t first = block * REEL_BLOCK, end = first + REEL_BLOCK < d->n ? first + REEL_BLOCK : d->n;
     for (int64_t i = first; i < end; i += GROUP) {
         uint32_t draws[GROUP];
         draw_group((uint64_t)(i / 4), d->key, draws);
@@ -78,12 +75,11 @@ void reel_kern_dropout(int64_t n, const reel_real *x, double p, struct reel_drop
 {
     double kept_draws = (1 - p) * 4294967296.0;
     /* Without a draw that keeps, p is 1 within 2^-32, and the scale of 0 drops everything. */
-    struct dropout d = {.n = n,
-                        .x = x,
+    struct dropout d = {.x = x,
                         .last_kept = kept_draws >= 1 ? (uint32_t)(kept_draws - 1) : 0,
                         .scale = kept_draws >= 1 ? (reel_real)(1 / (1 - p)) : 0,
                         .key = key,
                         .add = add,
                         .y = y};
-    reel_kern_parallel(reel_blocks(n), threads, drop_block, &d);
+    REEL_PARALLEL_FOR(first, end, n, REEL_BLOCK, threads, drop_block(&d, first, end));
 }

@@ -83,9 +83,8 @@ static void call_blas(const struct product *p, int64_t row, int64_t column)
                   p->c + row * p->c_stride + column, blas_stride(p->c_stride));
 }
 
-static void multiply_task(const void *arguments, int64_t i)
+static void multiply_task(const struct product *p, int64_t i)
 {
-    const struct product *p = arguments;
     for (int64_t block = i * p->take; block < smaller((i + 1) * p->take, p->blocks); block++) {
         /* The long side of c is walked once, so that its operand is read from far away once. */
         bool rows_last = p->m > p->n;
@@ -173,7 +172,9 @@ void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struc
     struct product p = {.m = m, .n = n, .k = k, .a = a, .b = b, .add = add, .c = c, .c_stride = c_stride};
     p.lock = reel_kern_blas_calls() == REEL_BLAS_ONE_AT_A_TIME;
     choose_blocks(&p);
-    reel_kern_parallel(pieces(p.blocks, p.take), work(m, n, k) < smallest_parallel ? 1 : threads, multiply_task, &p);
+    if (work(m, n, k) < smallest_parallel)
+        threads = 1;
+    REEL_PARALLEL_FOR(i, end, pieces(p.blocks, p.take), 1, threads, multiply_task(&p, i));
 }
 
 /* ---- Batches ---- */
@@ -214,9 +215,8 @@ static void move_to(const struct reel_gemm_batch *batch, bool own, int64_t i, st
     }
 }
 
-static void multiply_sharing(const void *arguments, int64_t i)
+static void multiply_sharing(const struct batch_product *b, int64_t i)
 {
-    const struct batch_product *b = arguments;
     struct product p = b->first;
     move_to(b->batch, true, i, &p);
     for (int64_t j = 0; j < b->sharing; j++) {
@@ -245,5 +245,5 @@ void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, int64_t m, int64_
     bool parallel = each < smallest_parallel && each * (double)matrices * (double)p.sharing >= smallest_parallel;
     if (parallel)
         p.threads = 1;
-    reel_kern_parallel(matrices, parallel ? threads : 1, multiply_sharing, &p);
+    REEL_PARALLEL_FOR(i, end, matrices, 1, parallel ? threads : 1, multiply_sharing(&p, i));
 }

@@ -182,7 +182,8 @@ void reel_kern_batch_norm(struct reel_norm_sizes s, const reel_real *x, const re
 }
 
 static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *grad,
-                          const reel_real *weight, const reel_real *mean, const reel_real *rstd, reel_real *grad_weight,
+                          const reel_real *weight, const reel_real *mean, const reel_real *rstd,
+                          const reel_real *grad_mean, const reel_real *grad_variance, reel_real *grad_weight,
                           reel_real *grad_bias, bool add, reel_real *grad_x)
 {
     double count = (double)s.batch * (double)s.length, sums[TILE], products[TILE];
@@ -202,8 +203,10 @@ static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_re
         grad_weight[first + j] = (reel_real)(products[j] * r);
         grad_bias[first + j] = (reel_real)sums[j];
         a[j] = (reel_real)scale;
-        b[j] = (reel_real)(scale * r * r * products[j] / count);
-        c[j] = (reel_real)(scale * sums[j] / count);
+        double of_mean = grad_mean ? (double)grad_mean[first + j] : 0;
+        double of_variance = grad_variance ? (double)grad_variance[first + j] : 0;
+        b[j] = (reel_real)((scale * r * r * products[j] - 2 * of_variance) / count);
+        c[j] = (reel_real)((scale * sums[j] - of_mean) / count);
     }
     if (!grad_x)
         return;
@@ -224,11 +227,12 @@ static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_re
 
 void reel_kern_batch_norm_backward(struct reel_norm_sizes s, const reel_real *x, const reel_real *grad,
                                    const reel_real *weight, const reel_real *mean, const reel_real *rstd,
-                                   reel_real *grad_weight, reel_real *grad_bias, bool add, reel_real *grad_x,
-                                   int threads)
+                                   const reel_real *grad_mean, const reel_real *grad_variance, reel_real *grad_weight,
+                                   reel_real *grad_bias, bool add, reel_real *grad_x, int threads)
 {
     REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
-                      backward_tile(s, tile, x, grad, weight, mean, rstd, grad_weight, grad_bias, add, grad_x));
+                      backward_tile(s, tile, x, grad, weight, mean, rstd, grad_mean, grad_variance, grad_weight,
+                                    grad_bias, add, grad_x));
 }
 
 /* ---- Layer norm ---- */
@@ -287,42 +291,88 @@ static void scale_row(int64_t columns, const reel_real *x, const reel_real *weig
             y[j] = (x[j] - mean) * rstd;
 }
 
-static void layer_norm_row(int64_t columns, const reel_real *x, const reel_real *weight, const reel_real *bias,
-                           double eps, reel_real *mean, reel_real *rstd, reel_real *y)
+/* Rows that are worked on together. */
+static int64_t rows_at_a_time(int64_t columns)
 {
-    *mean = (reel_real)row_mean(columns, x);
-    *rstd = (reel_real)(1 / sqrt(row_variance(columns, x, *mean) + eps));
-    scale_row(columns, x, weight, bias, *mean, *rstd, y);
+    return columns < REEL_BLOCK ? REEL_BLOCK / columns : 1;
+}
+
+static void layer_norm_rows(int64_t first, int64_t last, int64_t columns, const reel_real *x, const reel_real *weight,
+                            const reel_real *bias, double eps, reel_real *mean, reel_real *rstd, reel_real *y)
+{
+    for (int64_t i = first; i < last; i++) {
+        const reel_real *row = x + i * columns;
+        mean[i] = (reel_real)row_mean(columns, row);
+        rstd[i] = (reel_real)(1 / sqrt(row_variance(columns, row, mean[i]) + eps));
+        scale_row(columns, row, weight, bias, mean[i], rstd[i], y + i * columns);
+    }
 }
 
 void reel_kern_layer_norm(int64_t rows, int64_t columns, const reel_real *x, const reel_real *weight,
                           const reel_real *bias, double eps, reel_real *mean, reel_real *rstd, reel_real *y,
                           int threads)
 {
-    REEL_PARALLEL_FOR(i, next, rows, 1, threads_for(rows * columns, threads),
-                      layer_norm_row(columns, x + i * columns, weight, bias, eps, mean + i, rstd + i, y + i * columns));
+    REEL_PARALLEL_FOR(first, last, rows, rows_at_a_time(columns), threads,
+                      layer_norm_rows(first, last, columns, x, weight, bias, eps, mean, rstd, y));
 }
 
+/* sums: of weight grad, and of weight grad (x - mean). */
 REEL_CLONES
-static void layer_norm_backward_row(int64_t columns, const reel_real *x, const reel_real *grad, const reel_real *weight,
-                                    reel_real mean, reel_real rstd, bool add, reel_real *out)
+static void sum_row_gradient(int64_t columns, const reel_real *x, const reel_real *grad, const reel_real *weight,
+                             reel_real mean, double sums[2])
 {
-    double sum = 0, product = 0;
-    for (int64_t first = 0; first < columns; first += BLOCK) {
-        int width = columns - first < BLOCK ? (int)(columns - first) : BLOCK;
+    sums[0] = sums[1] = 0;
+    for (int64_t first = 0; first < columns; first += BLOCK * BLOCK) {
+        int64_t end = first + BLOCK * BLOCK < columns ? first + BLOCK * BLOCK : columns;
         reel_real lanes[BLOCK] = {0}, products[BLOCK] = {0};
-        for (int j = 0; j < width; j++) {
-            lanes[j] = weight ? grad[first + j] * weight[first + j] : grad[first + j];
-            products[j] = lanes[j] * (x[first + j] - mean);
+        for (int64_t i = first; i < end; i += BLOCK) {
+            int width = end - i < BLOCK ? (int)(end - i) : BLOCK;
+            reel_real g[BLOCK];
+            if (weight)
+                for (int j = 0; j < width; j++)
+                    g[j] = grad[i + j] * weight[i + j];
+            else
+                for (int j = 0; j < width; j++)
+                    g[j] = grad[i + j];
+            for (int j = 0; j < width; j++) {
+                lanes[j] += g[j];
+                products[j] += g[j] * (x[i + j] - mean);
+            }
         }
-        sum += sum_lanes(lanes);
-        product += sum_lanes(products);
+        sums[0] += sum_lanes(lanes);
+        sums[1] += sum_lanes(products);
     }
-    double n = (double)columns, r = (double)rstd;
-    reel_real b = (reel_real)(r * r * r * product / n), c = (reel_real)(r * sum / n);
-    for (int64_t j = 0; j < columns; j++) {
-        reel_real g = weight ? grad[j] * weight[j] : grad[j], d = rstd * g - b * (x[j] - mean) - c;
-        out[j] = add ? out[j] + d : d;
+}
+
+/* out (+)= a weight grad - b (x - mean) - c. */
+REEL_CLONES
+static void combine_row(int64_t columns, const reel_real *x, const reel_real *grad, const reel_real *weight,
+                        reel_real mean, reel_real a, reel_real b, reel_real c, bool add, reel_real *out)
+{
+    if (weight && add)
+        for (int64_t j = 0; j < columns; j++)
+            out[j] += a * (grad[j] * weight[j]) - b * (x[j] - mean) - c;
+    else if (weight)
+        for (int64_t j = 0; j < columns; j++)
+            out[j] = a * (grad[j] * weight[j]) - b * (x[j] - mean) - c;
+    else if (add)
+        for (int64_t j = 0; j < columns; j++)
+            out[j] += a * grad[j] - b * (x[j] - mean) - c;
+    else
+        for (int64_t j = 0; j < columns; j++)
+            out[j] = a * grad[j] - b * (x[j] - mean) - c;
+}
+
+static void layer_norm_backward_rows(int64_t first, int64_t last, int64_t columns, const reel_real *x,
+                                     const reel_real *grad, const reel_real *weight, const reel_real *mean,
+                                     const reel_real *rstd, bool add, reel_real *grad_x)
+{
+    for (int64_t i = first; i < last; i++) {
+        const reel_real *row = x + i * columns, *g = grad + i * columns;
+        double sums[2], n = (double)columns, r = (double)rstd[i];
+        sum_row_gradient(columns, row, g, weight, mean[i], sums);
+        combine_row(columns, row, g, weight, mean[i], rstd[i], (reel_real)(r * r * r * sums[1] / n),
+                    (reel_real)(r * sums[0] / n), add, grad_x + i * columns);
     }
 }
 
@@ -330,9 +380,8 @@ void reel_kern_layer_norm_backward(int64_t rows, int64_t columns, const reel_rea
                                    const reel_real *weight, const reel_real *mean, const reel_real *rstd, bool add,
                                    reel_real *grad_x, int threads)
 {
-    REEL_PARALLEL_FOR(i, next, rows, 1, threads_for(rows * columns, threads),
-                      layer_norm_backward_row(columns, x + i * columns, grad + i * columns, weight, mean[i], rstd[i],
-                                              add, grad_x + i * columns));
+    REEL_PARALLEL_FOR(first, last, rows, rows_at_a_time(columns), threads,
+                      layer_norm_backward_rows(first, last, columns, x, grad, weight, mean, rstd, add, grad_x));
 }
 
 REEL_CLONES

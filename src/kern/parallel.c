@@ -38,17 +38,3 @@ void reel_kern_warm_up(int threads)
         reel_kern_gemm(SIZE, SIZE, SIZE, left, right, false, c, SIZE, 1);
     }
 }
-
-void reel_kern_parallel(int64_t count, int threads, void (*body)(const void *arguments, int64_t i),
-                        const void *arguments)
-{
-    /* No `if` clause: a region that is switched off by it still makes a team of one, which takes half a microsecond. */
-    if (count > 1 && threads > 1) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-        for (int64_t i = 0; i < count; i++)
-            body(arguments, i);
-    } else {
-        for (int64_t i = 0; i < count; i++)
-            body(arguments, i);
-    }
-}

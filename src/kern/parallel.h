@@ -34,10 +34,6 @@ static inline int64_t reel_blocks(int64_t n)
         statement;                                                                                                     \
     }
 
-/* Calls body(arguments, i) for each i in 0..count-1, in any order, on up to `threads` threads. */
-void reel_kern_parallel(int64_t count, int threads, void (*body)(const void *arguments, int64_t i),
-                        const void *arguments);
-
 /* How many threads OpenMP would use. */
 int reel_kern_default_threads(void);
 

@@ -18,9 +18,9 @@ struct reel_op_family {
     const struct reel_op_family reel_##family##_family = {family##_rows, sizeof family##_rows / sizeof *family##_rows}
 
 extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, reel_unary_family, reel_compare_family,
-    reel_view_family, reel_join_family, reel_gather_family, reel_reduce_family, reel_statistics_family,
-    reel_softmax_family, reel_matmul_family, reel_normalize_family, reel_dropout_family, reel_loss_family,
-    reel_cross_entropy_family;
+    reel_view_family, reel_join_family, reel_permute_family, reel_gather_family, reel_reduce_family,
+    reel_statistics_family, reel_softmax_family, reel_matmul_family, reel_normalize_family, reel_dropout_family,
+    reel_loss_family, reel_cross_entropy_family;
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
  * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1. */
@@ -85,6 +85,9 @@ reel_status reel_expect_real(reel_call *call, int k, const char *argument);
 
 /* *axis in -ndim..ndim-1 becomes 0..ndim-1; else REEL_ERROR_ARGUMENT naming axis and range. */
 reel_status reel_normalize_axis(reel_context *context, const char *op, int ndim, int *axis);
+
+/* The cost of an operation that only copies: every element of output 0 is read once and written once. */
+reel_cost reel_cost_of_copy(const reel_call *call);
 
 /* The shape that a and b broadcast to; REEL_ERROR_SHAPE naming both. */
 reel_status reel_broadcast_shapes(reel_context *context, const char *op, const reel_shape *a, const reel_shape *b,

@@ -6,6 +6,7 @@
 #include "ops/family.h"
 
 #include <reel/elementwise.h>
+#include <reel/join.h>
 #include <reel/normalize.h>
 #include <reel/reduce.h>
 #include <reel/unary.h>
@@ -150,31 +151,13 @@ static void batch_norm_vjp(const reel_call *call, const reel_var *grad_outputs, 
     double count = (double)s.batch * (double)s.length;
     if (!reel_is_null(grad_outputs[1])) {
         reel_var mean = reel_mul_scalar(t, reel_reshape(t, grad_outputs[1], row), 1 / count);
-        total = add_or(t, total, reel_add(t, mean, reel_mul_scalar(t, v.distance, 0)));
+        total = add_or(t, total, reel_expand(t, mean, call->in[0]->shape));
     }
     if (!reel_is_null(grad_outputs[2])) {
         reel_var variance = reel_mul_scalar(t, reel_reshape(t, grad_outputs[2], row), 2 / count);
         total = add_or(t, total, reel_mul(t, v.distance, variance));
     }
     grad_inputs[0] = total;
-}
-
-/* The gradients that come through the statistics themselves: g_mean / count + g_variance 2 (x - mean) / count. */
-static void add_statistics_gradient(const reel_call *call, const reel_real *grad_mean, const reel_real *grad_variance,
-                                    reel_real *target)
-{
-    struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
-    const reel_real *x = call->in[0]->data, *mean = call->out[1]->data;
-    reel_real count = (reel_real)s.batch * (reel_real)s.length;
-    for (int64_t i = 0; i < s.batch; i++)
-        for (int64_t c = 0; c < s.channels; c++)
-            for (int64_t l = 0; l < s.length; l++) {
-                int64_t at = (i * s.channels + c) * s.length + l;
-                if (grad_mean)
-                    target[at] += grad_mean[c] / count;
-                if (grad_variance)
-                    target[at] += grad_variance[c] * 2 * (x[at] - mean[c]) / count;
-            }
 }
 
 static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
@@ -188,6 +171,14 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
         if (!grads[i] && grad_outputs[i].data)
             return call->context->status;
     }
+    if (!grads[0]) { /* only the statistics were used */
+        size_t size = (size_t)call->in[0]->numel * sizeof(reel_real);
+        reel_real *zeros = reel_pass_temporary(pass, size);
+        if (!zeros)
+            return call->context->status;
+        memset(zeros, 0, size);
+        grads[0] = zeros;
+    }
     size_t bytes = (size_t)s.channels * sizeof(reel_real);
     reel_real *grad_weight = reel_pass_temporary(pass, bytes), *grad_bias = reel_pass_temporary(pass, bytes);
     bool add = false;
@@ -196,19 +187,12 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
         return call->context->status;
     if (call->in[0]->numel == 0)
         return REEL_OK;
-    if (grads[0]) {
-        reel_kern_batch_norm_backward(s, call->in[0]->data, grads[0], values_of(call, 1), call->out[1]->data,
-                                      call->saved, grad_weight, grad_bias, add, target,
-                                      reel_get_num_threads(call->context));
-        if (is_affine(call) &&
-            (add_to_sink(sinks[1], grad_weight) != REEL_OK || add_to_sink(sinks[2], grad_bias) != REEL_OK))
-            return call->context->status;
-    } else if (target && !add) {
-        memset(target, 0, (size_t)call->in[0]->numel * sizeof *target);
-    }
-    if (target && (grads[1] || grads[2]))
-        add_statistics_gradient(call, grads[1], grads[2], target);
-    return REEL_OK;
+    reel_kern_batch_norm_backward(s, call->in[0]->data, grads[0], values_of(call, 1), call->out[1]->data, call->saved,
+                                  grads[1], grads[2], grad_weight, grad_bias, add, target,
+                                  reel_get_num_threads(call->context));
+    if (is_affine(call) && add_to_sink(sinks[1], grad_weight) == REEL_OK)
+        add_to_sink(sinks[2], grad_bias);
+    return call->context->status;
 }
 
 static const struct eps_attributes usual = {1e-5}, large = {0.8}, negative = {-1};

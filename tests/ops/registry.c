@@ -515,7 +515,7 @@ static void expect_accumulate_as_vjp(const reel_op *op, const reel_sample *sampl
         for (int rule = 0; rule < 2; rule++) {
             char text[64];
             snprintf(text, sizeof text, "%s, %s", situation_names[s], rule == 0 ? "fused" : "in operations");
-            if (!gradients(rule == 0 ? op : &plain, sample, seed, s, all, -1, false, got))
+            if (!gradients(rule == 0 ? op : &plain, sample, seed, (enum situation)s, all, -1, false, got))
                 complain(op, sample, reel_error(c));
             else
                 expect_close(op, sample, text, n, got, want, s == TWICE ? 2 : 1,

@@ -116,7 +116,7 @@ static int64_t random_size(void)
 
 Test(gemm, many_sizes)
 {
-    for (int i = 0; i < 150; i++)
+    for (int i = 0; i < 80; i++)
         check((struct sizes){random_size(), random_size(), random_size()}, below(2) * below(9));
 }
 
@@ -247,55 +247,66 @@ Test(gemm, batches_of_nothing)
 
 /* ---- Calls at the same moment ---- */
 
-/* Large enough for several threads and many calls of the BLAS. Serial OpenBLAS, called by two threads at once, now and
- * then gave both the same memory to work in. */
-enum { M = 64, N = 512, K = 794, REPEATS = 300, CALLERS = 4 };
+/* Serial OpenBLAS, called by two threads at once, now and then gave both the same memory to pack operands into. Each
+ * product is several calls of the BLAS: a layer's, and a deep one, which is packed on every processor. */
+static const struct sizes layer = {64, 512, 794}, deep = {32, 64, 4100};
+
+enum { CALLERS = 4 };
 
 struct caller {
+    struct sizes s;
     const reel_real *a, *b, *want;
-    int threads, wrong;
+    int threads, repeats, wrong;
 };
 
 static void *multiply_often(void *argument)
 {
     struct caller *self = argument;
-    reel_real *c = malloc(M * N * sizeof *c);
-    struct reel_matrix a = {self->a, K, false}, b = {self->b, K, true};
-    for (int i = 0; i < REPEATS; i++) {
-        reel_kern_gemm(M, N, K, a, b, false, c, N, self->threads);
-        self->wrong += !same_bits(c, self->want, M * N);
+    struct sizes s = self->s;
+    reel_real *c = malloc((size_t)(s.m * s.n) * sizeof *c);
+    struct reel_matrix a = {self->a, s.k, false}, b = {self->b, s.k, true};
+    for (int i = 0; i < self->repeats; i++) {
+        reel_kern_gemm(s.m, s.n, s.k, a, b, false, c, s.n, self->threads);
+        self->wrong += !same_bits(c, self->want, s.m * s.n);
     }
     free(c);
     return NULL;
 }
 
-static void check_callers(int callers, int threads)
+static void check_callers(struct sizes s, int repeats, int callers, int threads)
 {
-    reel_real *a = filled(M * K), *b = filled(N * K), *want = filled(M * N);
-    reel_kern_gemm(M, N, K, (struct reel_matrix){a, K, false}, (struct reel_matrix){b, K, true}, false, want, N, 1);
+    reel_real *a = filled(s.m * s.k), *b = filled(s.n * s.k), *want = filled(s.m * s.n);
+    reel_kern_gemm(s.m, s.n, s.k, (struct reel_matrix){a, s.k, false}, (struct reel_matrix){b, s.k, true}, false, want,
+                   s.n, 1);
     struct caller all[CALLERS];
     pthread_t ids[CALLERS];
     for (int i = 0; i < callers; i++) {
-        all[i] = (struct caller){a, b, want, threads, 0};
+        all[i] = (struct caller){s, a, b, want, threads, repeats, 0};
         cr_assert_eq(pthread_create(&ids[i], NULL, multiply_often, &all[i]), 0);
     }
-    for (int i = 0; i < callers; i++) {
+    for (int i = 0; i < callers; i++)
         pthread_join(ids[i], NULL);
+    for (int i = 0; i < callers; i++)
         cr_assert_eq(all[i].wrong, 0, "%d callers of %d threads: %d of %d products are wrong", callers, threads,
-                     all[i].wrong, (int)REPEATS);
-    }
+                     all[i].wrong, repeats);
     free(a), free(b), free(want);
+}
+
+static void check_sizes(int callers, int threads)
+{
+    check_callers(layer, 150, callers, threads);
+    check_callers(deep, 600, callers, threads);
 }
 
 Test(gemm, threads_of_one_caller_do_not_disturb_each_other)
 {
-    check_callers(1, 2);
-    check_callers(1, 4);
+    check_sizes(1, 2);
+    check_sizes(1, 4);
 }
 
 Test(gemm, callers_do_not_disturb_each_other)
 {
-    check_callers(2, 1);
-    check_callers(4, 1);
-    check_callers(2, 2);
+    check_sizes(2, 1);
+    check_sizes(4, 1);
+    check_sizes(2, 2);
 }

@@ -66,7 +66,8 @@ REEL_API reel_status reel_vjp(reel_tape *tape, reel_var y, reel_var grad_output,
 
 /* Called when the gradient of a var is complete during a backward pass, before it flows on (Tensor.register_hook).
  * `grad` has the var's shape. The result replaces the gradient; the null var keeps it. Operations called inside are
- * recorded only when the pass creates a graph. The hook is forgotten at the reset; `user` must live until then. */
+ * recorded only when the pass creates a graph; it must not reset the tape. The hook is forgotten at the reset; `user`
+ * must live until then. */
 typedef reel_var (*reel_hook)(reel_tape *tape, reel_var grad, void *user);
 REEL_API reel_status reel_register_hook(reel_tape *tape, reel_var v, reel_hook hook, void *user);
 

@@ -15,7 +15,7 @@
  * not on the number of threads, so that it has no say in the bits.
  *
  * For AVX-512 OpenBLAS has kernels that do not pack their operands. It uses them up to SMALL multiplications, and for a
- * product of rows with rows up to SMALL_ROWS_BY_ROWS results. Blocks of that size run at 105 to 116 GFLOP/s in one
+ * product of rows with rows up to SMALL_ROWS_BY_ROWS results. Blocks of that size run at 97 to 117 GFLOP/s in one
  * thread, where a call for the whole runs at 73 to 104 (Zen 4, OpenBLAS 0.3.21, the layers of the conditional GAN).
  *
  * Elsewhere blocks are large, because packing one operand is repeated for each: blocks of 128 columns cost 1 to 8 %,

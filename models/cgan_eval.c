@@ -5,7 +5,6 @@
 #include "classifier.h"
 #include "statistics.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,6 @@ struct evaluation {
     int64_t pixels, classes;
     struct labelled train, test;
     struct classifier judge;
-    double judge_accuracy;
     float *test_features, *features;
     double *real_spread, *spread;
     char error[CGAN_ERROR_SIZE];

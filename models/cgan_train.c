@@ -62,11 +62,10 @@ struct training {
     struct dataset data;
     struct cgan_image image;
     int64_t pixels, classes;
-    float *pixel_table;  /* [count, pixels], in -1..1 */
-    float *x;            /* [batch, pixels] */
-    int64_t *y;          /* [batch] */
-    int64_t *order;      /* [count] */
-    float *grid_samples; /* [classes * GRID_COLUMNS, pixels] */
+    float *pixel_table; /* [count, pixels], in -1..1 */
+    float *x;           /* [batch, pixels] */
+    int64_t *y;         /* [batch] */
+    int64_t *order;     /* [count] */
     int64_t *grid_labels;
     float *grid_noise;
     reel_context *context;

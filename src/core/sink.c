@@ -84,7 +84,7 @@ reel_status reel_sink_add(struct reel_sink *sink, const reel_real *values)
     if (add)
         reel_kern_add_to(n, values, target, threads);
     else
-        reel_kern_copy(n, values, target, threads);
+        reel_kern_copy_rows(1, n, values, n, target, n);
     return REEL_OK;
 }
 

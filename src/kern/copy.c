@@ -12,13 +12,6 @@ static void add_block(int64_t n, const reel_real *restrict from, reel_real *rest
         to[i] += from[i];
 }
 
-void reel_kern_copy(int64_t n, const reel_real *from, reel_real *to, int threads)
-{
-    (void)threads; /* one core saturates the memory that a copy of this size touches */
-    if (n > 0)
-        memcpy(to, from, (size_t)n * sizeof *to);
-}
-
 void reel_kern_add_to(int64_t n, const reel_real *from, reel_real *to, int threads)
 {
     REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, add_block(last - first, from + first, to + first));

@@ -4,11 +4,10 @@
 
 #include <reel/types.h>
 
-/* to[i] = from[i] and to[i] += from[i], i < n. */
-void reel_kern_copy(int64_t n, const reel_real *from, reel_real *to, int threads);
+/* to[i] += from[i], i < n. */
 void reel_kern_add_to(int64_t n, const reel_real *from, reel_real *to, int threads);
 
-/* The same for [rows, cols] with rows `from_stride` and `to_stride` elements apart. */
+/* to = from and to += from for [rows, cols] with rows `from_stride` and `to_stride` elements apart. */
 void reel_kern_copy_rows(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,
                          int64_t to_stride);
 void reel_kern_add_rows_to(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,

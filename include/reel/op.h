@@ -87,6 +87,7 @@ struct reel_op {
                       */
     uint32_t differentiable; /* bit k: input k (real) has a derivative */
     uint32_t reads_inputs;   /* bit k: the rule reads the value of input k */
+    uint32_t reads_rows;     /* bit k: forward reads only rows of input k, which it names to reel_call_read_rows */
     reel_derivative derivative;
     size_t attributes_size;
 
@@ -142,6 +143,10 @@ REEL_API reel_status reel_sink_rows(reel_sink *sink, const int64_t *indices, con
 /* The gradient as contiguous elements: its own data, or a copy that lives until the rule returns. NULL when memory ran
  * out (recorded). */
 REEL_API const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient);
+
+/* For forward, before it reads rows of input k that `index` (int64 or int32, all of them inside) names: an optimizer may
+ * have put off their updates. */
+REEL_API reel_status reel_call_read_rows(const reel_call *call, int k, const reel_array *index);
 
 /* Memory for the rest of the step, 64-byte aligned, not zeroed. NULL when memory ran out (recorded). */
 REEL_API void *reel_call_allocate(const reel_call *call, size_t size);

@@ -65,7 +65,10 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     reel_var *vars = (reel_var *)(void *)(memory + l.vars);
     struct reel_node *nodes = (struct reel_node *)(void *)(memory + l.nodes);
     for (int i = 0; i < n_inputs; i++) {
-        in[i] = &tape->nodes[inputs[i].number]->array;
+        const struct reel_node *node = tape->nodes[inputs[i].number];
+        if (node->param && !(op->reads_rows >> (op->variadic ? 0 : i) & 1))
+            reel_param_before_read_all(node->param);
+        in[i] = &node->array;
         vars[i] = inputs[i];
     }
     memset(nodes, 0, (size_t)op->n_outputs * sizeof *nodes);
@@ -145,6 +148,19 @@ void *reel_call_allocate(const reel_call *call, size_t size)
     if (!memory)
         reel_fail_memory(call->context, call->op->name, size);
     return memory;
+}
+
+reel_status reel_call_read_rows(const reel_call *call, int k, const reel_array *index)
+{
+    const struct reel_node *node = call->tape->nodes[call->inputs[k].number];
+    if (!node->param)
+        return REEL_OK;
+    /* A view of a param may have rows of its own. */
+    if (!node->is_param) {
+        reel_param_before_read_all(node->param);
+        return REEL_OK;
+    }
+    return reel_param_before_read_rows(node->param, index->data, index->dtype == REEL_INT64, index->numel);
 }
 
 reel_var reel_param_var(reel_tape *tape, reel_param *param)

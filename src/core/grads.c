@@ -44,7 +44,7 @@ static void forget_pending(reel_param *param)
 
 bool reel_param_has_rows(const reel_param *param)
 {
-    return param->pending || param->kept_count > 0;
+    return param->pending || param->has_kept;
 }
 
 /* Merges the groups of one pass into the kept rows, from the back, so that no second copy is needed. */
@@ -83,6 +83,7 @@ static reel_status keep_groups(reel_param *param, const struct reel_row_groups *
         }
     }
     param->kept_count = total;
+    param->has_kept = true;
     return REEL_OK;
 }
 
@@ -136,6 +137,7 @@ reel_status reel_param_densify(reel_param *param)
     for (int64_t k = 0; k < param->kept_count; k++)
         memcpy(param->grad + param->kept_rows[k] * columns, param->kept_values + k * columns,
                (size_t)columns * sizeof *param->grad);
+    param->has_kept = false;
     param->kept_count = 0;
     param->has_grad = true;
     return REEL_OK;
@@ -165,6 +167,7 @@ void reel_params_drop_pending(reel_tape *tape)
 static void forget_grad(reel_param *param)
 {
     param->has_grad = false;
+    param->has_kept = false;
     param->kept_count = 0;
     forget_pending(param);
 }
@@ -191,6 +194,7 @@ const reel_real *reel_param_grad(reel_param *param)
     kept = param->kept_count;
     if (reel_param_densify(param) != REEL_OK)
         return NULL;
+    param->has_kept = true;
     param->kept_count = kept;
     param->has_grad = false;
     return param->grad;

@@ -161,17 +161,65 @@ const reel_shape *reel_param_shape(const reel_param *param)
     return param ? &param->shape : NULL;
 }
 
+void reel_param_watch(reel_param *param, struct reel_param_watcher *watcher)
+{
+    watcher->next = param->watchers;
+    param->watchers = watcher;
+}
+
+void reel_param_unwatch(reel_param *param, struct reel_param_watcher *watcher)
+{
+    struct reel_param_watcher **link = &param->watchers;
+    while (*link && *link != watcher)
+        link = &(*link)->next;
+    if (*link)
+        *link = watcher->next;
+}
+
+void reel_param_before_read_all(const reel_param *param)
+{
+    for (struct reel_param_watcher *w = param->watchers; w; w = w->next)
+        if (w->before_read)
+            w->before_read(w, NULL, false, 0);
+}
+
+reel_status reel_param_before_read_rows(reel_param *param, const void *index, bool wide, int64_t count)
+{
+    reel_status status = REEL_OK;
+    for (struct reel_param_watcher *w = param->watchers; w && status == REEL_OK; w = w->next)
+        if (w->before_read)
+            status = w->before_read(w, index, wide, count);
+    return status;
+}
+
+void reel_param_before_change(const reel_param *param, int64_t first, int64_t count, uint64_t version)
+{
+    for (struct reel_param_watcher *w = param->watchers; w; w = w->next)
+        if (w->before_change)
+            w->before_change(w, first, count, version);
+}
+
+void *reel_param_count_change(reel_param *param)
+{
+    param->version++;
+    return param->data;
+}
+
 const void *reel_param_data(const reel_param *param)
 {
-    return param ? param->data : NULL;
+    if (!param)
+        return NULL;
+    reel_param_before_read_all(param);
+    return param->data;
 }
 
 void *reel_param_write(reel_param *param)
 {
     if (!param)
         return NULL;
-    param->version++;
-    return param->data;
+    reel_param_before_read_all(param);
+    reel_param_before_change(param, 0, reel_param_rows(param), param->version);
+    return reel_param_count_change(param);
 }
 
 reel_status reel_param_set(reel_param *param, const void *data)
@@ -238,6 +286,6 @@ reel_status reel_params_copy(reel_params *to, const reel_params *from)
                              b ? "has another shape or type" : "is missing");
     }
     for (int64_t i = 0; i < from->count; i++)
-        reel_param_set(reel_params_find(to, from->params[i]->name), from->params[i]->data);
+        reel_param_set(reel_params_find(to, from->params[i]->name), reel_param_data(from->params[i]));
     return REEL_OK;
 }

@@ -23,6 +23,18 @@ struct reel_row_pass {
     struct reel_row_pass *next;
 };
 
+/* Somebody who puts off work on a param's rows, and does it when told that it can wait no longer. Members may be NULL.
+ */
+struct reel_param_watcher {
+    /* The rows that `index` names (int64 if wide, else int32; all inside the table) are about to be read: their
+     * elements must be what they would be if nothing had been put off. index NULL: every row; that cannot fail. */
+    reel_status (*before_read)(struct reel_param_watcher *watcher, const void *index, bool wide, int64_t count);
+    /* Rows first..first + count - 1 are about to change; they are what they were at `version`. Threads may call it at
+     * once for different rows. */
+    void (*before_change)(struct reel_param_watcher *watcher, int64_t first, int64_t count, uint64_t version);
+    struct reel_param_watcher *next;
+};
+
 struct reel_param {
     reel_params *set;
     char *name;
@@ -31,9 +43,11 @@ struct reel_param {
     reel_shape shape;
     int64_t numel;
     void *data;
-    uint32_t version; /* counts changes of the data */
+    uint64_t version; /* counts changes of the data */
+    struct reel_param_watcher *watchers;
 
-    uint32_t leaf_generation, leaf_number, leaf_version; /* the var that stands for it, if still good */
+    uint32_t leaf_generation, leaf_number; /* the var that stands for it, if still good */
+    uint64_t leaf_version;
 
     bool sparse;
     bool has_grad; /* grad holds the gradient */
@@ -41,6 +55,7 @@ struct reel_param {
     struct reel_sink *claim; /* during a backward: the sink that sums into grad */
 
     /* A row-sparse gradient: what was summed and kept, then passes that are pending on a tape. */
+    bool has_kept; /* kept_count rows are a gradient, even if they are none */
     int64_t kept_count, kept_rows_capacity, kept_values_capacity;
     int64_t *kept_rows;     /* ascending */
     reel_real *kept_values; /* [kept_count, columns] */
@@ -73,6 +88,18 @@ void reel_params_rewind(reel_params *params, struct reel_params_mark mark);
 /* Rows and columns of a param seen as a table: axis 0, and the rest. */
 int64_t reel_param_rows(const reel_param *param);
 int64_t reel_param_columns(const reel_param *param);
+
+void reel_param_watch(reel_param *param, struct reel_param_watcher *watcher);
+void reel_param_unwatch(reel_param *param, struct reel_param_watcher *watcher);
+
+/* Before elements are read: all of them, or those of the rows that an index (see before_read) names. */
+void reel_param_before_read_all(const reel_param *param);
+reel_status reel_param_before_read_rows(reel_param *param, const void *index, bool wide, int64_t count);
+
+/* Before rows that are current change, and with each change of rows: counts it, and gives the elements.
+ * reel_param_write does all of this for the whole param. */
+void reel_param_before_change(const reel_param *param, int64_t first, int64_t count, uint64_t version);
+void *reel_param_count_change(reel_param *param);
 
 /* The param's grad array, allocated at first need; NULL with the error recorded. */
 reel_real *reel_param_grad_buffer(reel_param *param);

@@ -286,6 +286,7 @@ reel_status reel_print(FILE *file, reel_tape *tape, reel_var v)
     if (!file)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "print: the file is NULL");
     struct writer w = {.file = file};
+    reel_node_elements(node);
     write_array(&w, &node->array);
     write_text(&w, "\n");
     return w.failed ? reel_fail(tape->context, REEL_ERROR_IO, "print: the file does not take the text") : REEL_OK;
@@ -297,7 +298,9 @@ size_t reel_format(reel_tape *tape, reel_var v, char *text, size_t size)
     if (size > 0)
         *text = '\0';
     struct reel_node *node = reel_tape_node(tape, v, "format");
-    if (node)
+    if (node) {
+        reel_node_elements(node);
         write_array(&w, &node->array);
+    }
     return w.length;
 }

@@ -152,10 +152,17 @@ reel_var reel_tape_wrap(reel_tape *tape, const void *data, reel_dtype dtype, con
     return v;
 }
 
+const void *reel_node_elements(const struct reel_node *node)
+{
+    if (node->param)
+        reel_param_before_read_all(node->param);
+    return node->array.data;
+}
+
 const void *reel_data(reel_tape *tape, reel_var v)
 {
     struct reel_node *node = reel_tape_node(tape, v, "data");
-    return node ? node->array.data : NULL;
+    return node ? reel_node_elements(node) : NULL;
 }
 
 static const void *data_of_type(reel_tape *tape, reel_var v, reel_dtype dtype, const char *who)
@@ -168,7 +175,7 @@ static const void *data_of_type(reel_tape *tape, reel_var v, reel_dtype dtype, c
                   reel_dtype_name(node->array.dtype));
         return NULL;
     }
-    return node->array.data;
+    return reel_node_elements(node);
 }
 
 const reel_real *reel_data_real(reel_tape *tape, reel_var v)
@@ -222,15 +229,16 @@ double reel_item(reel_tape *tape, reel_var v)
                   (long long)node->array.numel);
         return NAN;
     }
+    const void *element = reel_node_elements(node);
     switch (node->array.dtype) {
     case REEL_REAL:
-        return *(const reel_real *)node->array.data;
+        return *(const reel_real *)element;
     case REEL_INT64:
-        return (double)*(const int64_t *)node->array.data;
+        return (double)*(const int64_t *)element;
     case REEL_INT32:
-        return *(const int32_t *)node->array.data;
+        return *(const int32_t *)element;
     case REEL_BOOL:
-        return *(const bool *)node->array.data;
+        return *(const bool *)element;
     }
     return NAN;
 }

@@ -19,7 +19,7 @@ struct reel_node {
     reel_array array;
     const reel_call *call; /* what computed it; NULL for leaves and constants */
     int output;            /* which output of the call it is */
-    uint32_t version;      /* of the param when it was recorded */
+    uint64_t version;      /* of the param when it was recorded */
     reel_param *param;     /* the param whose memory the data is; set for aliases too */
     bool is_param;         /* the param itself: where its gradient is summed */
     struct reel_node_hook *hooks;
@@ -40,6 +40,9 @@ struct reel_tape {
 /* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
  * already has an error. */
 struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who);
+
+/* The elements of a node, for someone who is going to look at them. */
+const void *reel_node_elements(const struct reel_node *node);
 
 /* A new node of a known shape without data, and its var. NULL when memory ran out or the error is set. */
 struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,

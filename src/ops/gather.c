@@ -371,7 +371,8 @@ static reel_status embedding_forward(reel_call *call)
     const reel_array *weight = call->in[0], *index = call->in[1];
     const struct embedding_attributes *a = call->attributes;
     int64_t rows = weight->shape.dim[0];
-    if (check_index(call, index, rows, "embedding", a->name) != REEL_OK)
+    if (check_index(call, index, rows, "embedding", a->name) != REEL_OK ||
+        reel_call_read_rows(call, 0, index) != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel > 0)
         reel_kern_gather_rows(1, index->numel, rows, (size_t)(weight->numel / rows) * sizeof(reel_real), index->data,
@@ -479,6 +480,7 @@ static const reel_op embedding_op = {
     .n_outputs = 1,
     .differentiable = 1,
     .reads_inputs = 2,
+    .reads_rows = 1,
     .attributes_size = sizeof(struct embedding_attributes),
     .shape = embedding_shape,
     .forward = embedding_forward,
@@ -510,6 +512,7 @@ static const reel_op embedding_padding_op = {
     .n_outputs = 1,
     .differentiable = 1,
     .reads_inputs = 2,
+    .reads_rows = 1,
     .derivative = REEL_DERIVATIVE_REFERENCE,
     .attributes_size = sizeof(struct embedding_attributes),
     .shape = embedding_shape,

@@ -366,7 +366,7 @@ reel_status reel_save_safetensors_with(const reel_params *params, const char *pa
         return reel_fail_memory(c, "saving a param set", (size_t)count * sizeof *arrays);
     for (int i = 0; i < count; i++) {
         const reel_param *param = params->params[i];
-        arrays[i] = (reel_named_array){param->name, param->dtype, param->shape, param->data};
+        arrays[i] = (reel_named_array){param->name, param->dtype, param->shape, reel_param_data(param)};
     }
     struct contents contents = {.arrays = arrays, .n = count, .metadata = metadata, .n_metadata = n};
     write_contents(c, path, &contents);

@@ -178,7 +178,7 @@ Test(params, sets_are_copied_by_name)
     cr_expect_eq(reel_params_copy(other, params), REEL_ERROR_ARGUMENT);
     expect_error(REEL_ERROR_ARGUMENT, "one set has 2 params, the other 1");
     reel_param *op = reel_param_new(other, "p", REEL_PARAM_FROZEN, REEL_REAL, REEL_SHAPE(2, 3));
-    uint32_t version = op->version;
+    uint64_t version = op->version;
     cr_expect_eq(reel_params_copy(other, params), REEL_OK);
     cr_expect_arr_eq(reel_param_data(op), values, sizeof values);
     cr_expect_eq(*(const int64_t *)reel_param_data(on), 42);

@@ -93,7 +93,7 @@ Test(embedding, max_norm_scales_rows_as_in_pytorch)
         reel_module *m = reel_embedding_new(q, "e", 6, 4, &o);
         const int64_t indices[] = {5, 1, 1, 3};
         const reel_param *weight = reel_params_find(q, "e.weight");
-        uint32_t version = weight->version;
+        uint64_t version = weight->version;
         reel_var y = reel_forward(t, m, reel_tensor_of(t, REEL_INT64, indices, REEL_SHAPE(4)));
         OK(c);
         const reel_real *got = weight->data;
@@ -113,7 +113,7 @@ Test(embedding, max_norm_changes_nothing_that_is_short)
     o.max_norm = 100;
     reel_module *m = reel_embedding_new(p, "e", 6, 4, &o);
     reel_param *weight = reel_params_find(p, "e.weight");
-    uint32_t version = weight->version;
+    uint64_t version = weight->version;
     uint64_t operations = reel_tape_stats(t).operations;
     reel_forward(t, m, reel_arange_int64(t, 0, 6, 1));
     OK(c);
@@ -139,7 +139,7 @@ Test(embedding, out_of_memory_leaves_the_table)
     o.max_norm = 0.5;
     reel_module *m = reel_embedding_new(q, "e", 6, 4, &o);
     reel_param *weight = reel_params_find(q, "e.weight");
-    uint32_t version = weight->version;
+    uint64_t version = weight->version;
     static int64_t indices[20000];
     for (int i = 0; i < 20000; i++)
         indices[i] = i % 5;

@@ -46,7 +46,7 @@ static void average(double decay, const reel_real *golden)
         advance(&r, step);
     }
     memcpy(last, values(r.a), sizeof last);
-    uint32_t version = r.a->version;
+    uint64_t version = r.a->version;
     cr_assert_eq(reel_ema_swap(ema), REEL_OK);
     cr_assert_eq(r.a->version, version + 1);
     for (int i = 0; i < GOLDEN_A; i++)

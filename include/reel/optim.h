@@ -1,15 +1,11 @@
-/* Optimizers: SGD, Adam, AdamW, RMSprop and Adagrad, with parameter groups.
+/* Optimizers: SGD, Adam, AdamW, RMSprop, Adagrad and row-wise Adagrad, with parameter groups.
  *
  * The formulas, their order and their defaults are those of torch.optim. An optimizer moves the params of one set that
  * have a gradient; the others stay as they are and their step count stands still, as in PyTorch. Its state is allocated
  * in the first step that needs it.
  *
- * Row-sparse gradients (reel_param_set_sparse) move only the rows that they touch, with every optimizer and every
- * option: momentum, moments, amsgrad and weight decay of a row change only when the row has a gradient, by the formulas
- * of a dense gradient, with the step count of the whole param (torch.optim.SparseAdam, but with Adam's place for eps).
- * No work and no memory depends on the number of rows: state is allocated as pages of zeros that nobody touches. Where
- * a zero gradient would change nothing (plain SGD, Adagrad without weight decay), and where every row is touched, the
- * numbers are those of dense gradients, bit for bit. */
+ * Every optimizer takes dense and row-sparse gradients (reel_param_set_sparse), with every option; what the second kind
+ * means for rows without a gradient is a choice (reel_sparse_update). */
 #ifndef REEL_OPTIM_H
 #define REEL_OPTIM_H
 
@@ -22,6 +18,26 @@ extern "C" {
 
 typedef struct reel_optim reel_optim;
 
+/* What a row-sparse gradient does to the rows that it does not touch.
+ *
+ * REEL_LAZY: nothing. Momentum, moments, amsgrad and weight decay of a row change only when the row has a gradient, by
+ * the formulas of a dense gradient, with the step count of the whole param (torch.optim.SparseAdam, but with Adam's
+ * place for eps). No work and no memory of a step depends on the number of rows: state is allocated as pages of zeros
+ * that nobody touches.
+ *
+ * REEL_EXACT: what a dense gradient with zeros there would do, bit for bit, later. Each row remembers up to which step
+ * it was moved (4 bytes a row). Before it is looked up, or gets a gradient, the steps that it missed are replayed, with
+ * the learning rates that held then. A row that was idle for k steps costs k updates of the row (some 60 ns each for 64
+ * elements of Adam), or a few if it has come to rest, as rows have that never had a gradient: so an exact step costs at
+ * most what a dense one costs, shared out over the lookups. Whoever looks at the whole param (reel_param_data,
+ * reel_data, an operation other than a lookup, saving, copying, an average that is read, reel_optim_move,
+ * reel_optim_free) waits until every row has caught up, and so does the step after 65,536 changes of the learning rate.
+ * Only one optimizer of a param can be exact (REEL_ERROR_STATE at the second one's step).
+ *
+ * Where a zero gradient changes nothing (SGD without momentum and weight decay, Adagrad without weight decay) the two
+ * are the same. */
+typedef enum reel_sparse_update { REEL_LAZY, REEL_EXACT } reel_sparse_update;
+
 /* An optimizer for a set: the functions reel_..._new below. Group 0 holds every param of the set. Params that are added
  * to the set later join it at the next step, so that none is left out silently; frozen params are skipped while they
  * are frozen. options NULL: the defaults. Returns NULL when params is NULL, the context has an error, memory ran out,
@@ -32,8 +48,9 @@ typedef struct reel_optim reel_optim;
 typedef struct reel_sgd_options {
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize;
+    reel_sparse_update sparse_update;
 } reel_sgd_options;
-REEL_API reel_sgd_options reel_sgd_defaults(void); /* lr 1e-3, the rest 0 and false */
+REEL_API reel_sgd_options reel_sgd_defaults(void); /* lr 1e-3, REEL_LAZY, the rest 0 and false */
 REEL_API reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *options);
 
 /* torch.optim.Adam, whose weight_decay is added to the gradient, and torch.optim.AdamW, whose weight_decay shrinks the
@@ -41,8 +58,10 @@ REEL_API reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *o
 typedef struct reel_adam_options {
     double lr, beta1, beta2, eps, weight_decay;
     bool amsgrad, maximize;
+    reel_sparse_update sparse_update;
 } reel_adam_options;
-REEL_API reel_adam_options reel_adam_defaults(void);  /* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, weight_decay 0 */
+/* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, weight_decay 0, REEL_LAZY */
+REEL_API reel_adam_options reel_adam_defaults(void);
 REEL_API reel_adam_options reel_adamw_defaults(void); /* the same with weight_decay 0.01 */
 REEL_API reel_optim *reel_adam_new(reel_params *params, const reel_adam_options *options);
 REEL_API reel_optim *reel_adamw_new(reel_params *params, const reel_adam_options *options);
@@ -51,19 +70,26 @@ REEL_API reel_optim *reel_adamw_new(reel_params *params, const reel_adam_options
 typedef struct reel_rmsprop_options {
     double lr, alpha, eps, weight_decay, momentum;
     bool centered, maximize;
+    reel_sparse_update sparse_update;
 } reel_rmsprop_options;
-REEL_API reel_rmsprop_options reel_rmsprop_defaults(void); /* lr 1e-2, alpha 0.99, eps 1e-8, the rest 0 and false */
+REEL_API reel_rmsprop_options reel_rmsprop_defaults(void); /* lr 1e-2, alpha 0.99, eps 1e-8, the rest 0 */
 REEL_API reel_optim *reel_rmsprop_new(reel_params *params, const reel_rmsprop_options *options);
 
 /* torch.optim.Adagrad. All numbers >= 0. */
 typedef struct reel_adagrad_options {
     double lr, lr_decay, weight_decay, initial_accumulator_value, eps;
     bool maximize;
+    reel_sparse_update sparse_update;
 } reel_adagrad_options;
 REEL_API reel_adagrad_options reel_adagrad_defaults(void); /* lr 1e-2, eps 1e-10, the rest 0 and false */
 REEL_API reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_options *options);
 
-/* Frees the optimizer and its state, not the params. NULL is accepted. */
+/* Adagrad with one number of state for each row (axis 0) instead of each element: the sum over the steps of the mean
+ * square of the row's gradient, g = gradient + weight_decay * param; param -= lr / (sqrt(sum) + eps) * g
+ * (EXACT_ROWWISE_ADAGRAD of FBGEMM's table-batched embeddings). Options as for Adagrad. */
+REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_adagrad_options *options);
+
+/* Frees the optimizer and its state, not the params, whose rows catch up first. NULL is accepted. */
 REEL_API void reel_optim_free(reel_optim *optim);
 
 /* One update of every param that has a gradient. Gradients stay: call reel_zero_grad before the next backward pass (or
@@ -89,6 +115,7 @@ REEL_API int reel_adam_add_group(reel_optim *optim, const char *names, const ree
 REEL_API int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adam_options *options);
 REEL_API int reel_rmsprop_add_group(reel_optim *optim, const char *names, const reel_rmsprop_options *options);
 REEL_API int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options);
+REEL_API int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options);
 
 /* Moves the params that `names` matches into a group. REEL_ERROR_ARGUMENT when nothing matches or there is no such
  * group. */

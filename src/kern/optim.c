@@ -204,6 +204,57 @@ void reel_kern_update_adagrad(const struct reel_update *u, int64_t n, reel_real 
     (u->decay ? adagrad_decay : adagrad_plain)(u, n, p, grad, state[0]);
 }
 
+/* ---- Row-wise Adagrad ---- */
+
+/* Summed in lanes, whose number is part of the result. */
+INLINED reel_real mean_square(const struct reel_update *u, int64_t n, const reel_real *restrict p,
+                              const reel_real *restrict grad, bool decay)
+{
+    enum { LANES = 16 };
+    reel_real lanes[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) {
+            reel_real g = gradient(u, decay, grad[i + j], p[i + j]);
+            lanes[j] += g * g;
+        }
+    for (int j = 0; i < n; i++, j++) {
+        reel_real g = gradient(u, decay, grad[i], p[i]);
+        lanes[j] += g * g;
+    }
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int j = 0; j < width; j++)
+            lanes[j] += lanes[j + width];
+    return lanes[0] / (reel_real)n;
+}
+
+INLINED void rowwise_adagrad(const struct reel_update *u, int64_t n, reel_real *restrict p,
+                             const reel_real *restrict grad, reel_real *restrict sum, bool decay)
+{
+    if (n == 0)
+        return;
+    reel_real s = (*sum == 0 ? u->of.adagrad.initial : *sum) + mean_square(u, n, p, grad, decay);
+    reel_real factor = u->of.adagrad.minus_lr / (ROOT(s) + u->of.adagrad.eps);
+    *sum = s;
+    for (int64_t i = 0; i < n; i++)
+        p[i] += factor * gradient(u, decay, grad[i], p[i]);
+}
+
+#define ROWWISE_ADAGRAD(name, decay)                                                                                   \
+    REEL_CLONES                                                                                                        \
+    static void name(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *sum)      \
+    {                                                                                                                  \
+        rowwise_adagrad(u, n, p, grad, sum, decay);                                                                    \
+    }
+ROWWISE_ADAGRAD(rowwise_adagrad_plain, false)
+ROWWISE_ADAGRAD(rowwise_adagrad_decay, true)
+
+void reel_kern_update_rowwise_adagrad(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad,
+                                      reel_real *const *state)
+{
+    (u->decay ? rowwise_adagrad_decay : rowwise_adagrad_plain)(u, n, p, grad, state[0]);
+}
+
 /* ---- Whole params, and rows ---- */
 
 static void update_from(const struct reel_update *u, int64_t first, int64_t n, reel_real *param, const reel_real *grad,
@@ -215,10 +266,36 @@ static void update_from(const struct reel_update *u, int64_t first, int64_t n, r
     u->loop(u, n, param + first, grad, there);
 }
 
-void reel_kern_update_dense(const struct reel_update *u, int64_t n, reel_real *param, const reel_real *grad,
-                            reel_real *const *state, int threads)
+void reel_kern_update_row(const struct reel_update *u, int64_t columns, int64_t row, reel_real *param,
+                          const reel_real *grad, reel_real *const *state)
 {
-    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
+    if (!u->row_state) {
+        update_from(u, row * columns, columns, param, grad, state);
+        return;
+    }
+    reel_real *there[REEL_UPDATE_STATES];
+    for (int k = 0; k < REEL_UPDATE_STATES; k++)
+        there[k] = state[k] ? state[k] + row : NULL;
+    u->loop(u, columns, param + row * columns, grad, there);
+}
+
+static void update_rows_between(const struct reel_update *u, int64_t first, int64_t last, int64_t columns,
+                                reel_real *param, const reel_real *grad, reel_real *const *state)
+{
+    for (int64_t row = first; row < last; row++)
+        reel_kern_update_row(u, columns, row, param, grad + row * columns, state);
+}
+
+void reel_kern_update_dense(const struct reel_update *u, int64_t rows, int64_t columns, reel_real *param,
+                            const reel_real *grad, reel_real *const *state, int threads)
+{
+    if (u->row_state) {
+        int64_t step = columns < REEL_BLOCK ? REEL_BLOCK / (columns + 1) : 1;
+        REEL_PARALLEL_FOR(first, last, rows, step, threads,
+                          update_rows_between(u, first, last, columns, param, grad, state));
+        return;
+    }
+    REEL_PARALLEL_FOR(first, last, rows * columns, REEL_BLOCK, threads,
                       update_from(u, first, last - first, param, grad + first, state));
 }
 
@@ -228,24 +305,30 @@ static int64_t row_of(const struct reel_update_rows *rows, int64_t g)
 }
 
 /* The rows of a large table are far apart: the next one is on its way while this one is computed. */
-static void prefetch_row(const struct reel_update_rows *rows, int64_t g, const reel_real *param,
-                         reel_real *const *state)
+static void prefetch_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g,
+                         const reel_real *param, reel_real *const *state)
 {
     enum { LINE = 64 / sizeof(reel_real), LINES = 8 };
     int64_t row = row_of(rows, g), from = row * rows->columns;
     int64_t n = rows->columns < LINES * LINE ? rows->columns : LINES * LINE;
+    for (int k = 0; update->row_state && k < REEL_UPDATE_STATES; k++)
+        if (state[k])
+            __builtin_prefetch(state[k] + row, 1);
     for (int64_t i = 0; i < n; i += LINE) {
         __builtin_prefetch(param + from + i, 1);
-        for (int k = 0; k < REEL_UPDATE_STATES; k++)
+        for (int k = 0; !update->row_state && k < REEL_UPDATE_STATES; k++)
             if (state[k])
                 __builtin_prefetch(state[k] + from + i, 1);
     }
 }
 
-static void update_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g, reel_real *sum,
+static void update_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g, int thread,
                        reel_real *param, reel_real *const *state)
 {
     int64_t row = row_of(rows, g);
+    reel_real *sum = rows->sums ? rows->sums + thread * rows->columns : NULL;
+    if (rows->before)
+        rows->before(rows->user, row, thread);
     const reel_real *grad = rows->occurrences ? sum : rows->values + g * rows->columns;
     if (rows->occurrences) {
         const struct reel_occurrence *first = rows->occurrences + rows->starts[g];
@@ -259,7 +342,7 @@ static void update_row(const struct reel_update *update, const struct reel_updat
         rows->seen[row] = 1;
         update = rows->first;
     }
-    update_from(update, row * rows->columns, rows->columns, param, grad, state);
+    reel_kern_update_row(update, rows->columns, row, param, grad, state);
 }
 
 /* A block of groups may hold anything from one occurrence a group to most of the batch, so threads take blocks as they
@@ -267,12 +350,12 @@ static void update_row(const struct reel_update *update, const struct reel_updat
 enum { GROUPS = 16, AHEAD = 4 };
 
 static void update_groups(const struct reel_update *update, const struct reel_update_rows *rows, int64_t first,
-                          int64_t end, reel_real *sum, reel_real *param, reel_real *const *state)
+                          int64_t end, int thread, reel_real *param, reel_real *const *state)
 {
     for (int64_t g = first; g < end; g++) {
         if (g + AHEAD < rows->count)
-            prefetch_row(rows, g + AHEAD, param, state);
-        update_row(update, rows, g, sum, param, state);
+            prefetch_row(update, rows, g + AHEAD, param, state);
+        update_row(update, rows, g, thread, param, state);
     }
 }
 
@@ -282,14 +365,13 @@ void reel_kern_update_rows(const struct reel_update *update, const struct reel_u
     int64_t blocks = (rows->count + GROUPS - 1) / GROUPS;
     int64_t work = (rows->occurrences ? rows->starts[rows->count] : rows->count) * rows->columns;
     if (blocks <= 1 || threads <= 1 || work <= REEL_BLOCK) {
-        update_groups(update, rows, 0, rows->count, rows->sums, param, state);
+        update_groups(update, rows, 0, rows->count, 0, param, state);
         return;
     }
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 4)
     for (int64_t b = 0; b < blocks; b++) {
         int64_t end = (b + 1) * GROUPS < rows->count ? (b + 1) * GROUPS : rows->count;
-        reel_real *sum = rows->sums ? rows->sums + omp_get_thread_num() * rows->columns : NULL;
-        update_groups(update, rows, b * GROUPS, end, sum, param, state);
+        update_groups(update, rows, b * GROUPS, end, omp_get_thread_num(), param, state);
     }
 }
 

@@ -10,12 +10,14 @@ enum { REEL_UPDATE_STATES = 3 };
 
 struct reel_update;
 
-/* Moves n elements of a param. state[k] is NULL where the algorithm has no such array. */
+/* Moves n elements of a param, which are one row if the state is per row. state[k] is NULL where the algorithm has no
+ * such array. */
 typedef void (*reel_update_loop)(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
                                  reel_real *const *state);
 
 struct reel_update {
     reel_update_loop loop;
+    bool row_state;               /* state has one element for each row of the param */
     bool decay;                   /* weight_decay is added to the gradient */
     reel_real sign, weight_decay; /* sign: -1 to maximize */
     union {
@@ -34,7 +36,8 @@ struct reel_update {
         } rmsprop; /* state: mean square, mean, momentum buffer */
         struct {
             reel_real minus_lr, initial, eps;
-        } adagrad; /* state: the sum of squares; 0 stands for `initial`, so that nothing has to be filled */
+        } adagrad; /* state: the sum of squares, or of a row's mean square; 0 stands for `initial`, so that nothing has
+                      to be filled */
     } of;
 };
 
@@ -46,10 +49,16 @@ void reel_kern_update_rmsprop(const struct reel_update *update, int64_t n, reel_
                               reel_real *const *state);
 void reel_kern_update_adagrad(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
                               reel_real *const *state);
+void reel_kern_update_rowwise_adagrad(const struct reel_update *update, int64_t n, reel_real *param,
+                                      const reel_real *grad, reel_real *const *state);
 
 /* A whole param. */
-void reel_kern_update_dense(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
-                            reel_real *const *state, int threads);
+void reel_kern_update_dense(const struct reel_update *update, int64_t rows, int64_t columns, reel_real *param,
+                            const reel_real *grad, reel_real *const *state, int threads);
+
+/* One row of it, with its gradient. */
+void reel_kern_update_row(const struct reel_update *update, int64_t columns, int64_t row, reel_real *param,
+                          const reel_real *grad, reel_real *const *state);
 
 /* Gradients of different rows: either grouped occurrences, whose sum is made on the way, or rows with their values. */
 struct reel_update_rows {
@@ -63,6 +72,9 @@ struct reel_update_rows {
      */
     const struct reel_update *first;
     uint8_t *seen;
+    /* Called before a row is updated, by the thread (0..threads - 1) that does it; may be NULL. */
+    void (*before)(void *user, int64_t row, int thread);
+    void *user;
 };
 void reel_kern_update_rows(const struct reel_update *update, const struct reel_update_rows *rows, reel_real *param,
                            reel_real *const *state, int threads);

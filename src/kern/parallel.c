@@ -5,6 +5,18 @@
 #include <cblas.h>
 #include <omp.h>
 
+void reel_kern_for_each(int64_t count, int threads, void (*body)(void *user, int64_t i, int thread), void *user)
+{
+    if (count <= 1 || threads <= 1) {
+        for (int64_t i = 0; i < count; i++)
+            body(user, i, 0);
+        return;
+    }
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t i = 0; i < count; i++)
+        body(user, i, omp_get_thread_num());
+}
+
 int reel_kern_default_threads(void)
 {
     return omp_get_max_threads();

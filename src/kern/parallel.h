@@ -34,6 +34,10 @@ static inline int64_t reel_blocks(int64_t n)
         statement;                                                                                                     \
     }
 
+/* Calls body(user, i, thread) for i = 0..count - 1 in any order, on up to `threads` threads, whose numbers are 0 to
+ * threads - 1. For work that is uneven; the bits of the results must not depend on who does what. */
+void reel_kern_for_each(int64_t count, int threads, void (*body)(void *user, int64_t i, int thread), void *user);
+
 /* How many threads OpenMP would use. */
 int reel_kern_default_threads(void);
 

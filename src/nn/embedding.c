@@ -119,7 +119,7 @@ static reel_var renormalize(reel_tape *tape, struct embedding *m, reel_var x, re
         reel_real *table = m->weight->data;
         for (int64_t i = 0; i < count; i++)
             memcpy(before + i * columns, table + rows[i] * columns, row_size);
-        uint32_t version = m->weight->version;
+        uint64_t version = m->weight->version;
         scale_rows(m, rows, count);
         y = look_up(tape, m, x);
         if (c->status != REEL_OK) {

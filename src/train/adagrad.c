@@ -1,3 +1,4 @@
+/* Adagrad, and the form that keeps one number for each row. */
 #include "train/optim.h"
 
 static reel_status check(reel_context *c, const char *who, const union reel_optim_options *options)
@@ -17,7 +18,13 @@ static unsigned states(const union reel_optim_options *options)
     return 1;
 }
 
-static void prepare(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update)
+static bool defers(const union reel_optim_options *options)
+{
+    return options->adagrad.sparse_update == REEL_EXACT && options->adagrad.weight_decay != 0;
+}
+
+static void prepare_elements(const union reel_optim_options *options, double lr, int64_t step,
+                             struct reel_update *update)
 {
     const reel_adagrad_options *o = &options->adagrad;
     *update = (struct reel_update){
@@ -31,7 +38,28 @@ static void prepare(const union reel_optim_options *options, double lr, int64_t 
     };
 }
 
-static const struct reel_optim_algorithm adagrad = {"adagrad", check, states, prepare, NULL};
+static void prepare_rows(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update)
+{
+    prepare_elements(options, lr, step, update);
+    update->loop = reel_kern_update_rowwise_adagrad;
+    update->row_state = true;
+}
+
+static const struct reel_optim_algorithm adagrad = {
+    .name = "adagrad",
+    .check = check,
+    .states = states,
+    .defers = defers,
+    .prepare = prepare_elements,
+};
+static const struct reel_optim_algorithm rowwise_adagrad = {
+    .name = "rowwise_adagrad",
+    .check = check,
+    .states = states,
+    .defers = defers,
+    .prepare = prepare_rows,
+    .row_state = true,
+};
 
 reel_adagrad_options reel_adagrad_defaults(void)
 {
@@ -49,8 +77,20 @@ reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_options *op
     return reel_optim_new(params, &adagrad, &o, o.adagrad.lr);
 }
 
+reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_adagrad_options *options)
+{
+    union reel_optim_options o = given(options);
+    return reel_optim_new(params, &rowwise_adagrad, &o, o.adagrad.lr);
+}
+
 int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options)
 {
     union reel_optim_options o = given(options);
     return reel_optim_add_group(optim, &adagrad, names, &o, o.adagrad.lr);
+}
+
+int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options)
+{
+    union reel_optim_options o = given(options);
+    return reel_optim_add_group(optim, &rowwise_adagrad, names, &o, o.adagrad.lr);
 }

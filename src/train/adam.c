@@ -21,6 +21,11 @@ static unsigned states(const union reel_optim_options *options)
     return options->adam.amsgrad ? 7 : 3;
 }
 
+static bool defers(const union reel_optim_options *options)
+{
+    return options->adam.sparse_update == REEL_EXACT;
+}
+
 static void prepare_common(const reel_adam_options *o, double lr, int64_t step, struct reel_update *update)
 {
     double correction1 = 1 - pow(o->beta1, (double)step), correction2 = 1 - pow(o->beta2, (double)step);
@@ -51,8 +56,53 @@ static void prepare_adamw(const union reel_optim_options *options, double lr, in
     update->of.adam.shrink = (reel_real)(1 - lr * options->adam.weight_decay);
 }
 
-static const struct reel_optim_algorithm adam = {"adam", check, states, prepare_adam, NULL};
-static const struct reel_optim_algorithm adamw = {"adamw", check, states, prepare_adamw, NULL};
+/* A step moves a param furthest with the largest step size and the smallest denominator, both of which shrink with the
+ * number of steps; what weight decay takes away goes with the learning rate alone. */
+static int extremes(void (*prepare)(const union reel_optim_options *, double, int64_t, struct reel_update *),
+                    const union reel_optim_options *options, double smallest_lr, double largest_lr, int64_t first,
+                    int64_t last, struct reel_update *updates)
+{
+    struct reel_update most, least;
+    prepare(options, largest_lr, first, &most);
+    prepare(options, smallest_lr, last, &least);
+    reel_real root_first = most.of.adam.root_correction2;
+    most.of.adam.root_correction2 = least.of.adam.root_correction2;
+    least.of.adam.root_correction2 = root_first;
+    updates[0] = updates[2] = most;
+    updates[1] = updates[3] = least;
+    updates[2].of.adam.shrink = least.of.adam.shrink;
+    updates[3].of.adam.shrink = most.of.adam.shrink;
+    return most.of.adam.shrink == least.of.adam.shrink ? 2 : 4;
+}
+
+static int extremes_adam(const union reel_optim_options *options, double smallest_lr, double largest_lr, int64_t first,
+                         int64_t last, struct reel_update *updates)
+{
+    return extremes(prepare_adam, options, smallest_lr, largest_lr, first, last, updates);
+}
+
+static int extremes_adamw(const union reel_optim_options *options, double smallest_lr, double largest_lr, int64_t first,
+                          int64_t last, struct reel_update *updates)
+{
+    return extremes(prepare_adamw, options, smallest_lr, largest_lr, first, last, updates);
+}
+
+static const struct reel_optim_algorithm adam = {
+    .name = "adam",
+    .check = check,
+    .states = states,
+    .defers = defers,
+    .prepare = prepare_adam,
+    .extremes = extremes_adam,
+};
+static const struct reel_optim_algorithm adamw = {
+    .name = "adamw",
+    .check = check,
+    .states = states,
+    .defers = defers,
+    .prepare = prepare_adamw,
+    .extremes = extremes_adamw,
+};
 
 reel_adam_options reel_adam_defaults(void)
 {

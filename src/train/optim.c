@@ -1,6 +1,7 @@
 #include "train/optim.h"
 
 #include "base/checked.h"
+#include "train/deferred.h"
 
 #include <math.h>
 
@@ -9,6 +10,17 @@ reel_status reel_optim_expect_positive(reel_context *context, const char *who, c
     if (value >= 0)
         return REEL_OK;
     return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: %s is %g, it must be at least 0", who, option, value);
+}
+
+int reel_optim_extremes(const struct reel_optim_algorithm *algorithm, const union reel_optim_options *options,
+                        double smallest_lr, double largest_lr, int64_t first, int64_t last,
+                        struct reel_update updates[REEL_EXTREMES])
+{
+    if (algorithm->extremes)
+        return algorithm->extremes(options, smallest_lr, largest_lr, first, last, updates);
+    algorithm->prepare(options, largest_lr, first, &updates[0]);
+    algorithm->prepare(options, smallest_lr, last, &updates[1]);
+    return 2;
 }
 
 /* ---- Params and groups ---- */
@@ -66,6 +78,7 @@ void reel_optim_free(reel_optim *optim)
         return;
     struct reel_memory *memory = &optim->context->memory;
     for (int64_t i = 0; i < optim->n_entries; i++) {
+        reel_deferred_free(optim->entries[i].deferred);
         for (int k = 0; k < REEL_UPDATE_STATES; k++)
             reel_free(memory, optim->entries[i].state[k]);
         reel_free(memory, optim->entries[i].seen);
@@ -103,6 +116,9 @@ static reel_status move(reel_optim *optim, const char *who, int64_t group, const
     int64_t moved = 0;
     for (int64_t i = 0; i < optim->n_entries; i++)
         if (name_matches(optim->entries[i].param->name, names)) {
+            /* What was put off has the options of the old group. */
+            reel_deferred_free(optim->entries[i].deferred);
+            optim->entries[i].deferred = NULL;
             optim->entries[i].group = group;
             moved++;
         }
@@ -177,6 +193,12 @@ static bool first_differs(const reel_optim *optim, const struct reel_optim_entry
     return optim->algorithm->first_differs && optim->algorithm->first_differs(&optim->groups[entry->group].options);
 }
 
+/* Whether the entry tells rows that were updated from others. */
+static bool counts_first(const reel_optim *optim, const struct reel_optim_entry *entry)
+{
+    return entry->seen && !entry->all_seen && !entry->deferred && first_differs(optim, entry);
+}
+
 static void *allocate_state(reel_optim *optim, const struct reel_optim_entry *entry, int64_t count, size_t size)
 {
     size_t bytes;
@@ -187,6 +209,21 @@ static void *allocate_state(reel_optim *optim, const struct reel_optim_entry *en
         reel_fail(optim->context, REEL_ERROR_OUT_OF_MEMORY, "out of memory: %s needs %zu bytes for its state of \"%s\"",
                   optim->algorithm->name, bytes, entry->param->name);
     return state;
+}
+
+/* Allocates what updates of rows need besides the state. */
+static reel_status prepare_rows(reel_optim *optim, struct reel_optim_entry *entry)
+{
+    const union reel_optim_options *options = &optim->groups[entry->group].options;
+    if (optim->algorithm->defers(options)) {
+        if (!entry->deferred &&
+            !(entry->deferred = reel_deferred_new(entry->param, optim->algorithm, options, entry->state, entry->step)))
+            return optim->context->status;
+        return reel_deferred_reserve(entry->deferred);
+    }
+    if (!entry->seen && !entry->all_seen && first_differs(optim, entry))
+        entry->seen = allocate_state(optim, entry, reel_param_rows(entry->param), sizeof *entry->seen);
+    return optim->context->status;
 }
 
 /* Finds the entry's gradient and allocates whatever its update needs. */
@@ -201,7 +238,7 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
         entry->gradient = REEL_GRADIENT_DENSE;
     } else if (reel_param_has_rows(param)) {
         /* One pass is summed while it is used; more have to be added up, and their sum is worth keeping. */
-        if (param->pending && !param->pending->next && param->kept_count == 0) {
+        if (param->pending && !param->pending->next && !param->has_kept) {
             entry->gradient = REEL_GRADIENT_GROUPED;
             if (reel_row_groups_make(optim->context, param->pending->rows, &entry->groups) != REEL_OK)
                 return optim->context->status;
@@ -210,18 +247,16 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
             if (reel_param_keep_rows(param) != REEL_OK)
                 return optim->context->status;
         }
-        if (!entry->seen && !entry->all_seen && first_differs(optim, entry) &&
-            !(entry->seen = allocate_state(optim, entry, reel_param_rows(param), sizeof *entry->seen)))
-            return optim->context->status;
     } else {
         return REEL_OK;
     }
     unsigned states = optim->algorithm->states(options);
+    int64_t count = optim->algorithm->row_state ? reel_param_rows(param) : param->numel;
     for (int k = 0; k < REEL_UPDATE_STATES; k++)
         if ((states >> k & 1) && !entry->state[k] &&
-            !(entry->state[k] = allocate_state(optim, entry, param->numel, sizeof(reel_real))))
+            !(entry->state[k] = allocate_state(optim, entry, count, sizeof(reel_real))))
             return optim->context->status;
-    return REEL_OK;
+    return entry->gradient == REEL_GRADIENT_DENSE ? REEL_OK : prepare_rows(optim, entry);
 }
 
 /* Room to sum the occurrences of a row, for each thread; *sums stays NULL where nothing has to be summed. */
@@ -241,6 +276,21 @@ static reel_status allocate_sums(reel_optim *optim, reel_real **sums)
     return *sums ? REEL_OK : reel_fail_memory(optim->context, optim->algorithm->name, bytes);
 }
 
+/* What has to happen before a row of a watched param is updated. */
+struct watched {
+    reel_param *param;
+    struct reel_deferred *deferred;
+    uint64_t version;
+};
+
+static void before_row(void *user, int64_t row, int thread)
+{
+    struct watched *w = user;
+    if (w->deferred)
+        reel_deferred_touch(w->deferred, row, thread);
+    reel_param_before_change(w->param, row, 1, w->version);
+}
+
 static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update,
                         reel_real *sums)
 {
@@ -258,12 +308,24 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         rows.rows = param->kept_rows;
         rows.values = param->kept_values;
     }
-    if (entry->seen && !entry->all_seen && first_differs(optim, entry)) {
+    struct watched watched = {param, entry->deferred, param->version};
+    if (entry->deferred) {
+        reel_deferred_begin(entry->deferred, group->lr);
+        entry->all_seen = true;
+    } else {
+        /* Another optimizer may have put off updates. */
+        reel_param_before_read_all(param);
+    }
+    if (param->watchers) {
+        rows.before = before_row;
+        rows.user = &watched;
+    }
+    if (counts_first(optim, entry)) {
         optim->algorithm->prepare(&group->options, group->lr, 1, &first);
         rows.first = &first;
         rows.seen = entry->seen;
     }
-    reel_kern_update_rows(update, &rows, reel_param_write(param), entry->state, optim->context->num_threads);
+    reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
 }
 
 static void update_all(reel_optim *optim, reel_real *sums)
@@ -278,15 +340,18 @@ static void update_all(reel_optim *optim, reel_real *sums)
         entry->step++;
         bool dense = entry->gradient == REEL_GRADIENT_DENSE;
         /* Rows tell for themselves whether it is their first update. */
-        int64_t counted = !dense && entry->step == 1 && entry->seen ? 2 : entry->step;
+        int64_t counted = !dense && entry->step == 1 && counts_first(optim, entry) ? 2 : entry->step;
         if (entry->group != group || counted != step) {
             group = entry->group;
             step = counted;
             optim->algorithm->prepare(&optim->groups[group].options, optim->groups[group].lr, step, &update);
         }
         if (dense) {
-            reel_kern_update_dense(&update, entry->param->numel, reel_param_write(entry->param), entry->param->grad,
-                                   entry->state, optim->context->num_threads);
+            reel_param *param = entry->param;
+            reel_kern_update_dense(&update, reel_param_rows(param), reel_param_columns(param), reel_param_write(param),
+                                   param->grad, entry->state, optim->context->num_threads);
+            if (entry->deferred)
+                reel_deferred_all_moved(entry->deferred);
             entry->all_seen = true;
         } else {
             update_rows(optim, entry, &update, sums);

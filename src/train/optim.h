@@ -21,11 +21,26 @@ struct reel_optim_algorithm {
     reel_status (*check)(reel_context *context, const char *who, const union reel_optim_options *options);
     /* Bit k: the algorithm keeps state[k] with these options. */
     unsigned (*states)(const union reel_optim_options *options);
+    /* Whether the options ask for exact updates of rows (reel_sparse_update), and a zero gradient would change
+     * something.
+     */
+    bool (*defers)(const union reel_optim_options *options);
     /* The loop and constants of a param's `step`-th update, counted from 1. */
     void (*prepare)(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update);
     /* Whether an element's first update is not what zeros as its state would give. NULL: never. */
     bool (*first_differs)(const union reel_optim_options *options);
+    /* reel_optim_extremes where the constants depend on the step in other ways than on the learning rate; or NULL. */
+    int (*extremes)(const union reel_optim_options *options, double smallest_lr, double largest_lr, int64_t first,
+                    int64_t last, struct reel_update *updates);
+    bool row_state; /* the state has one element for each row */
 };
+
+/* Updates between which those of the steps from `first` (at least 2) to `last` lie, with any learning rates from
+ * smallest_lr to largest_lr: an element that none of them changes is changed by no such step. Returns how many. */
+enum { REEL_EXTREMES = 4 };
+int reel_optim_extremes(const struct reel_optim_algorithm *algorithm, const union reel_optim_options *options,
+                        double smallest_lr, double largest_lr, int64_t first, int64_t last,
+                        struct reel_update updates[REEL_EXTREMES]);
 
 struct reel_optim_group {
     union reel_optim_options options;
@@ -39,8 +54,9 @@ struct reel_optim_entry {
     int64_t group;
     int64_t step; /* updates so far */
     reel_real *state[REEL_UPDATE_STATES];
-    uint8_t *seen; /* which rows were updated; only where first updates differ */
-    bool all_seen; /* a dense gradient updated every row */
+    uint8_t *seen;                  /* which rows were updated; only where first updates differ */
+    bool all_seen;                  /* every row was updated, by a dense gradient or exactly */
+    struct reel_deferred *deferred; /* with exact updates of rows, once there was a row-sparse gradient */
 
     /* What the step at hand works on. */
     enum { REEL_GRADIENT_NONE, REEL_GRADIENT_DENSE, REEL_GRADIENT_GROUPED, REEL_GRADIENT_KEPT } gradient;

@@ -16,6 +16,12 @@ static unsigned states(const union reel_optim_options *options)
     return 1u | (options->rmsprop.centered ? 2u : 0u) | (options->rmsprop.momentum > 0 ? 4u : 0u);
 }
 
+/* The mean square decays without a gradient, too. */
+static bool defers(const union reel_optim_options *options)
+{
+    return options->rmsprop.sparse_update == REEL_EXACT;
+}
+
 static void prepare(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update)
 {
     const reel_rmsprop_options *o = &options->rmsprop;
@@ -35,7 +41,8 @@ static void prepare(const union reel_optim_options *options, double lr, int64_t 
     };
 }
 
-static const struct reel_optim_algorithm rmsprop = {"rmsprop", check, states, prepare, NULL};
+static const struct reel_optim_algorithm rmsprop = {
+    .name = "rmsprop", .check = check, .states = states, .defers = defers, .prepare = prepare};
 
 reel_rmsprop_options reel_rmsprop_defaults(void)
 {

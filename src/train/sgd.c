@@ -19,6 +19,12 @@ static unsigned states(const union reel_optim_options *options)
     return options->sgd.momentum != 0;
 }
 
+static bool defers(const union reel_optim_options *options)
+{
+    const reel_sgd_options *o = &options->sgd;
+    return o->sparse_update == REEL_EXACT && (o->momentum != 0 || o->weight_decay != 0);
+}
+
 /* The first gradient becomes the momentum buffer undampened. */
 static bool first_differs(const union reel_optim_options *options)
 {
@@ -41,7 +47,14 @@ static void prepare(const union reel_optim_options *options, double lr, int64_t 
     };
 }
 
-static const struct reel_optim_algorithm sgd = {"sgd", check, states, prepare, first_differs};
+static const struct reel_optim_algorithm sgd = {
+    .name = "sgd",
+    .check = check,
+    .states = states,
+    .defers = defers,
+    .prepare = prepare,
+    .first_differs = first_differs,
+};
 
 reel_sgd_options reel_sgd_defaults(void)
 {

@@ -274,7 +274,7 @@ Test(optim, params_without_gradient_and_frozen_ones_stay)
     reel_param *a = param_with(params, "a", REEL_SHAPE(3), ones), *b = param_with(params, "b", REEL_SHAPE(3), ones);
     reel_optim *optim = reel_adamw_new(params, NULL);
     reel_param_set_grad(a, ones);
-    uint32_t a_version = a->version, b_version = b->version;
+    uint64_t a_version = a->version, b_version = b->version;
     reel_optim_step(optim);
     OK(c);
     cr_assert(a->version == a_version + 1 && b->version == b_version);

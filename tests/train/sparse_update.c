@@ -1,0 +1,475 @@
+/* Row-sparse gradients under every optimizer: exact updates are those of dense gradients, bit for bit, and lazy ones
+ * leave alone what they do not touch. */
+#include "helpers.h"
+
+#include "train/deferred.h"
+
+#include <reel/reel.h>
+
+#include <time.h>
+
+enum { ROWS = 37, COLUMNS = 5, BATCH = 6 };
+
+enum kind { SGD, ADAM, ADAMW, RMSPROP, ADAGRAD, ROWWISE_ADAGRAD };
+
+static const struct subject {
+    const char *what;
+    enum kind kind;
+    reel_sgd_options sgd;
+    reel_adam_options adam;
+    reel_rmsprop_options rmsprop;
+    reel_adagrad_options adagrad;
+} subjects[] = {
+    {"sgd", SGD, .sgd = {.lr = 0.05}},
+    {"sgd, decay", SGD, .sgd = {.lr = 0.05, .weight_decay = 0.1}},
+    {"sgd, momentum", SGD, .sgd = {.lr = 0.05, .momentum = 0.9}},
+    {"sgd, dampening", SGD, .sgd = {.lr = 0.05, .momentum = 0.9, .dampening = 0.3}},
+    {"sgd, nesterov, decay", SGD, .sgd = {.lr = 0.02, .momentum = 0.8, .weight_decay = 0.1, .nesterov = true}},
+    {"sgd, all, maximize", SGD,
+     .sgd = {.lr = 0.01, .momentum = 0.5, .dampening = 0.1, .weight_decay = 0.1, .maximize = true}},
+    {"adam", ADAM, .adam = {.lr = 0.02, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8}},
+    {"adam, beta1 0", ADAM, .adam = {.lr = 0.02, .beta2 = 0.9, .eps = 1e-8}},
+    {"adam, betas that forget at once", ADAM, .adam = {.lr = 0.02, .beta1 = 0.1, .beta2 = 0.2, .eps = 1e-8}},
+    {"adam, decay, amsgrad", ADAM,
+     .adam = {.lr = 0.02, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1, .amsgrad = true}},
+    {"adam, amsgrad, maximize", ADAM,
+     .adam = {.lr = 0.01, .beta1 = 0.5, .beta2 = 0.999, .eps = 1e-8, .amsgrad = true, .maximize = true}},
+    {"adamw", ADAMW, .adam = {.lr = 0.02, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.05}},
+    {"adamw, amsgrad, maximize", ADAMW,
+     .adam =
+         {.lr = 0.01, .beta1 = 0.2, .beta2 = 0.3, .eps = 1e-8, .weight_decay = 0.3, .amsgrad = true, .maximize = true}},
+    {"rmsprop", RMSPROP, .rmsprop = {.lr = 0.01, .alpha = 0.9, .eps = 1e-8}},
+    {"rmsprop, centered", RMSPROP, .rmsprop = {.lr = 0.01, .alpha = 0.9, .eps = 1e-3, .centered = true}},
+    {"rmsprop, momentum, decay", RMSPROP,
+     .rmsprop = {.lr = 0.01, .alpha = 0.5, .eps = 1e-8, .weight_decay = 0.1, .momentum = 0.9}},
+    {"rmsprop, all", RMSPROP,
+     .rmsprop = {.lr = 0.002,
+                 .alpha = 0.9,
+                 .eps = 1e-2,
+                 .weight_decay = 0.1,
+                 .momentum = 0.5,
+                 .centered = true,
+                 .maximize = true}},
+    {"adagrad", ADAGRAD, .adagrad = {.lr = 0.05, .eps = 1e-10}},
+    {"adagrad, all", ADAGRAD,
+     .adagrad = {.lr = 0.05,
+                 .lr_decay = 0.01,
+                 .weight_decay = 0.1,
+                 .initial_accumulator_value = 0.5,
+                 .eps = 1e-10,
+                 .maximize = true}},
+    {"rowwise_adagrad", ROWWISE_ADAGRAD, .adagrad = {.lr = 0.05, .eps = 1e-10}},
+    {"rowwise_adagrad, all", ROWWISE_ADAGRAD,
+     .adagrad = {.lr = 0.05,
+                 .lr_decay = 0.01,
+                 .weight_decay = 0.1,
+                 .initial_accumulator_value = 0.5,
+                 .eps = 1e-10,
+                 .maximize = true}},
+};
+
+static reel_optim *make(reel_params *params, const struct subject *s, reel_sparse_update mode)
+{
+    struct subject o = *s;
+    switch (s->kind) {
+    case SGD:
+        o.sgd.sparse_update = mode;
+        return reel_sgd_new(params, &o.sgd);
+    case ADAM:
+        o.adam.sparse_update = mode;
+        return reel_adam_new(params, &o.adam);
+    case ADAMW:
+        o.adam.sparse_update = mode;
+        return reel_adamw_new(params, &o.adam);
+    case RMSPROP:
+        o.rmsprop.sparse_update = mode;
+        return reel_rmsprop_new(params, &o.rmsprop);
+    case ADAGRAD:
+        o.adagrad.sparse_update = mode;
+        return reel_adagrad_new(params, &o.adagrad);
+    case ROWWISE_ADAGRAD:
+        o.adagrad.sparse_update = mode;
+        return reel_rowwise_adagrad_new(params, &o.adagrad);
+    }
+    return NULL;
+}
+
+/* A table under training. */
+struct side {
+    reel_context *c;
+    reel_tape *t;
+    reel_params *params;
+    reel_param *table;
+    reel_optim *optim;
+};
+
+static struct side side_new(const struct subject *s, bool sparse, reel_sparse_update mode, int threads)
+{
+    struct side side;
+    reel_context_options o = reel_context_defaults();
+    o.num_threads = threads;
+    side.c = reel_context_new(&o);
+    side.t = reel_tape_new(side.c);
+    side.params = reel_params_new(side.c);
+    reel_real values[ROWS * COLUMNS];
+    fill(values, ROWS * COLUMNS, 1);
+    side.table = param_with(side.params, "table", REEL_SHAPE(ROWS, COLUMNS), values);
+    reel_param_set_sparse(side.table, sparse);
+    side.optim = make(side.params, s, mode);
+    OK(side.c);
+    return side;
+}
+
+static void side_free(struct side *s)
+{
+    reel_optim_free(s->optim);
+    reel_tape_free(s->t);
+    reel_params_free(s->params);
+    reel_context_free(s->c);
+}
+
+/* What happens in a step, from a seed. */
+enum gradients { ROWS_ONLY, TIED, DENSE };
+
+struct plan {
+    int64_t index[BATCH];
+    int count;
+    bool skip, dense, keep;
+    double lr;
+};
+
+static uint32_t draw(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 33);
+}
+
+static struct plan plan_step(uint64_t *state, enum gradients gradients, double lr)
+{
+    struct plan p = {.lr = lr};
+    p.count = (int)(draw(state) % (BATCH + 1));
+    /* Most lookups stay in a few rows, so that others are idle for long; the last rows are never looked up. */
+    int64_t among = draw(state) % 8 == 0 ? ROWS - 3 : 9;
+    for (int i = 0; i < p.count; i++)
+        p.index[i] = draw(state) % among;
+    p.skip = draw(state) % 16 == 0;
+    p.dense = gradients == DENSE || (gradients == TIED && draw(state) % 4 == 0);
+    p.keep = draw(state) % 8 == 0;
+    if (draw(state) % 4 == 0)
+        p.lr = lr * (0.5 + (draw(state) % 1000) / 1000.0);
+    return p;
+}
+
+/* loss = sum of squares of the rows, and of the table's columns' sums when the step has a dense part. */
+static void step(struct side *s, const struct plan *p, reel_real *looked_up)
+{
+    reel_tape *t = s->t;
+    if (!p->keep)
+        reel_zero_grad(s->params);
+    reel_var table = reel_param_var(t, s->table);
+    reel_var index = reel_borrow_of(t, REEL_INT64, p->index, REEL_SHAPE(p->count));
+    reel_var rows = reel_embedding(t, table, index, NULL);
+    if (p->count > 0)
+        memcpy(looked_up, reel_data_real(t, rows), (size_t)(p->count * COLUMNS) * sizeof(reel_real));
+    reel_var loss = reel_sum_all(t, reel_square(t, rows));
+    if (p->dense) {
+        int axis = 0;
+        loss = reel_add(t, loss, reel_sum_all(t, reel_square(t, reel_mean(t, table, &axis, 1, false))));
+    }
+    if (!p->skip) {
+        cr_assert_eq(reel_backward(t, loss, s->params), REEL_OK, "%s", reel_error(s->c));
+        reel_optim_set_lr(s->optim, 0, p->lr);
+        cr_assert_eq(reel_optim_step(s->optim), REEL_OK, "%s", reel_error(s->c));
+    }
+    cr_assert_eq(reel_tape_reset(t), REEL_OK, "%s", reel_error(s->c));
+}
+
+static void expect_same(const char *what, int at, const reel_real *a, const reel_real *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        cr_assert(memcmp(&a[i], &b[i], sizeof *a) == 0, "%s, step %d: element %lld is %.17g, dense %.17g", what, at,
+                  (long long)i, (double)a[i], (double)b[i]);
+}
+
+Test(sparse_update, exact_gives_the_bits_of_dense_gradients)
+{
+    enum { STEPS = 1000 };
+    for (size_t k = 0; k < COUNT(subjects); k++)
+        for (int gradients = ROWS_ONLY; gradients <= DENSE; gradients++) {
+            struct side dense = side_new(&subjects[k], false, REEL_LAZY, 1);
+            struct side exact = side_new(&subjects[k], true, REEL_EXACT, 1 + (int)k % 3);
+            uint64_t state = 17 * k + (uint64_t)gradients;
+            for (int i = 0; i < STEPS; i++) {
+                double lr = reel_optim_get_lr(dense.optim, 0);
+                struct plan p = plan_step(&state, (enum gradients)gradients, lr > 0.1 || lr < 1e-3 ? 0.02 : lr);
+                reel_real of_dense[BATCH * COLUMNS], of_exact[BATCH * COLUMNS];
+                step(&dense, &p, of_dense);
+                step(&exact, &p, of_exact);
+                expect_same(subjects[k].what, i, of_exact, of_dense, p.count * COLUMNS);
+                if (i % 250 == 100)
+                    expect_same(subjects[k].what, i, reel_param_data(exact.table), reel_param_data(dense.table),
+                                ROWS * COLUMNS);
+            }
+            expect_same(subjects[k].what, STEPS, reel_param_data(exact.table), reel_param_data(dense.table),
+                        ROWS * COLUMNS);
+            for (int i = 0; i < ROWS * COLUMNS; i++)
+                cr_assert(isfinite((double)((const reel_real *)reel_param_data(dense.table))[i]), "%s",
+                          subjects[k].what);
+            side_free(&dense);
+            side_free(&exact);
+        }
+}
+
+Test(sparse_update, lazy_refuses_nothing_and_leaves_other_rows_alone)
+{
+    for (size_t k = 0; k < COUNT(subjects); k++)
+        for (int gradients = ROWS_ONLY; gradients <= DENSE; gradients++) {
+            struct side lazy = side_new(&subjects[k], true, REEL_LAZY, 2);
+            uint64_t state = 29 * k;
+            for (int i = 0; i < 100; i++) {
+                struct plan p = plan_step(&state, (enum gradients)gradients, 0.02);
+                reel_real before[ROWS * COLUMNS], looked_up[BATCH * COLUMNS];
+                p.keep = false;
+                memcpy(before, reel_param_data(lazy.table), sizeof before);
+                step(&lazy, &p, looked_up);
+                const reel_real *after = reel_param_data(lazy.table);
+                for (int64_t row = 0; row < ROWS; row++) {
+                    bool touched = p.dense && !p.skip, moved = false;
+                    for (int j = 0; j < p.count && !p.skip; j++)
+                        touched |= p.index[j] == row;
+                    for (int j = 0; j < COLUMNS; j++)
+                        moved |= after[row * COLUMNS + j] != before[row * COLUMNS + j];
+                    cr_assert_eq(moved, touched, "%s, step %d, row %lld", subjects[k].what, i, (long long)row);
+                }
+            }
+            side_free(&lazy);
+        }
+}
+
+/* Every step its own rate: 65,536 of them fill the history, and the table catches up by itself. */
+Test(sparse_update, more_rates_than_the_history_holds)
+{
+    struct side dense = side_new(&subjects[6], false, REEL_LAZY, 1);
+    struct side exact = side_new(&subjects[6], true, REEL_EXACT, 1);
+    for (int i = 0; i < REEL_HISTORY_RUNS + 1000; i++) {
+        struct plan p = {.count = 1, .index = {i % 5 == 0 ? i / 5 % 7 : 0}, .lr = 0.01 + 1e-8 * i};
+        reel_real of_dense[BATCH * COLUMNS], of_exact[BATCH * COLUMNS];
+        step(&dense, &p, of_dense);
+        step(&exact, &p, of_exact);
+        expect_same("adam", i, of_exact, of_dense, COLUMNS);
+        const struct reel_deferred *deferred = (const struct reel_deferred *)exact.table->watchers;
+        cr_assert_leq(deferred->rates.count, REEL_HISTORY_RUNS);
+    }
+    expect_same("adam", -1, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+    side_free(&dense);
+    side_free(&exact);
+}
+
+/* Whoever looks at the table sees it as if nothing had been put off. */
+Test(sparse_update, every_way_to_look_waits_for_the_rows)
+{
+    const struct subject *adam = &subjects[6];
+    for (int way = 0; way < 8; way++) {
+        struct side dense = side_new(adam, false, REEL_LAZY, 1), exact = side_new(adam, true, REEL_EXACT, 2);
+        reel_real looked_up[BATCH * COLUMNS], copy[ROWS * COLUMNS];
+        for (int i = 0; i < 20; i++) {
+            struct plan p = {.count = 2, .index = {i < 10 ? i : 0, 3}, .lr = 0.02};
+            step(&dense, &p, looked_up);
+            step(&exact, &p, looked_up);
+        }
+        reel_tape *t = exact.t;
+        reel_var table = reel_param_var(t, exact.table);
+        switch (way) {
+        case 0:
+            memcpy(copy, reel_data(t, table), sizeof copy);
+            break;
+        case 1:
+            memcpy(copy, reel_data_real(t, reel_detach(t, table)), sizeof copy);
+            break;
+        case 2:
+            memcpy(copy, reel_data(t, reel_mul_scalar(t, table, 1)), sizeof copy);
+            break;
+        case 3: /* a view with rows of its own */
+            table = reel_reshape(t, table, REEL_SHAPE(ROWS * COLUMNS, 1));
+            table = reel_embedding(t, table, reel_arange_int64(t, 0, ROWS * COLUMNS, 1), NULL);
+            memcpy(copy, reel_data(t, table), sizeof copy);
+            break;
+        case 4: {
+            reel_params *other = reel_params_new(exact.c);
+            reel_param *to = reel_param_new(other, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+            reel_params_copy(other, exact.params);
+            memcpy(copy, reel_param_data(to), sizeof copy);
+            reel_tape_reset(t);
+            reel_params_free(other);
+            break;
+        }
+        case 5:
+            memcpy(copy, reel_param_write(exact.table), sizeof copy);
+            break;
+        case 6: /* the optimizer goes, the table stays */
+            reel_optim_free(exact.optim);
+            exact.optim = NULL;
+            memcpy(copy, exact.table->data, sizeof copy);
+            break;
+        case 7: /* other options */
+            cr_assert_eq(reel_adam_add_group(exact.optim, "table", NULL), 1);
+            memcpy(copy, exact.table->data, sizeof copy);
+            break;
+        }
+        OK(exact.c);
+        expect_same("a look", way, copy, reel_param_data(dense.table), ROWS * COLUMNS);
+        side_free(&dense);
+        side_free(&exact);
+    }
+}
+
+Test(sparse_update, printing_waits_too)
+{
+    struct side dense = side_new(&subjects[6], false, REEL_LAZY, 1),
+                exact = side_new(&subjects[6], true, REEL_EXACT, 1);
+    reel_real looked_up[BATCH * COLUMNS];
+    for (int i = 0; i < 20; i++) {
+        struct plan p = {.count = 2, .index = {i < 10 ? i : 0, 3}, .lr = 0.02};
+        step(&dense, &p, looked_up);
+        step(&exact, &p, looked_up);
+    }
+    static char of_dense[8192], of_exact[8192];
+    size_t a = reel_format(dense.t, reel_param_var(dense.t, dense.table), of_dense, sizeof of_dense);
+    size_t b = reel_format(exact.t, reel_param_var(exact.t, exact.table), of_exact, sizeof of_exact);
+    cr_assert(a == b && a < sizeof of_dense);
+    cr_assert_str_eq(of_exact, of_dense);
+    side_free(&dense);
+    side_free(&exact);
+}
+
+/* Idle rows that have come to rest, or never had a gradient, are not replayed step by step. */
+Test(sparse_update, rows_at_rest_stay_right)
+{
+    struct subject fast = {"adam", ADAM, .adam = {.lr = 1e-3, .beta1 = 0.1, .beta2 = 0.1, .eps = 1e-8}};
+    struct side dense = side_new(&fast, false, REEL_LAZY, 1), exact = side_new(&fast, true, REEL_EXACT, 1);
+    reel_real looked_up[BATCH * COLUMNS];
+    for (int i = 0; i < 20000; i++) {
+        struct plan p = {.count = 1, .index = {i == 0 ? 5 : 0}, .lr = i < 10000 ? 1e-3 : 2e-3};
+        step(&dense, &p, looked_up);
+        step(&exact, &p, looked_up);
+    }
+    expect_same("adam", -1, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+    side_free(&dense);
+    side_free(&exact);
+}
+
+static double seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* 2,000 rows replayed in full would take some ten times as long as the steps, which are about one row. */
+Test(sparse_update, rows_at_rest_cost_nothing)
+{
+    enum { MANY = 100000, LARGE = 2000 };
+    struct subject fast = {"adam", ADAM, .adam = {.lr = 1e-3, .beta1 = 0.1, .beta2 = 0.1, .eps = 1e-8}};
+    struct side s = side_new(&fast, true, REEL_EXACT, 1);
+    static const reel_real zeros[LARGE * COLUMNS];
+    reel_param *large = param_with(s.params, "large", REEL_SHAPE(LARGE, COLUMNS), zeros);
+    reel_param_set_sparse(large, true);
+    double start = seconds();
+    for (int i = 0; i < MANY; i++) {
+        const int64_t index[] = {i < LARGE / 2 ? i : 0};
+        reel_var rows = reel_embedding(s.t, reel_param_var(s.t, large),
+                                       reel_borrow_of(s.t, REEL_INT64, index, REEL_SHAPE(1)), NULL);
+        reel_zero_grad(s.params);
+        reel_backward(s.t, reel_sum_all(s.t, rows), s.params);
+        cr_assert_eq(reel_optim_step(s.optim), REEL_OK, "%s", reel_error(s.c));
+        reel_tape_reset(s.t);
+    }
+    double middle = seconds();
+    reel_param_data(large);
+    cr_assert_lt(seconds() - middle, middle - start);
+    side_free(&s);
+}
+
+Test(sparse_update, only_one_optimizer_of_a_param_is_exact)
+{
+    struct side s = side_new(&subjects[6], true, REEL_EXACT, 1);
+    reel_optim *other = make(s.params, &subjects[2], REEL_EXACT);
+    reel_real looked_up[BATCH * COLUMNS], before[ROWS * COLUMNS];
+    struct plan p = {.count = 2, .index = {1, 2}, .lr = 0.02};
+    step(&s, &p, looked_up);
+    reel_var rows = reel_embedding(s.t, reel_param_var(s.t, s.table), reel_arange_int64(s.t, 0, 3, 1), NULL);
+    reel_zero_grad(s.params);
+    reel_backward(s.t, reel_sum_all(s.t, rows), s.params);
+    memcpy(before, reel_param_data(s.table), sizeof before);
+    cr_assert_eq(reel_optim_step(other), REEL_ERROR_STATE);
+    cr_assert_not_null(strstr(reel_error(s.c), "\"table\""));
+    reel_clear_error(s.c);
+    cr_assert_eq(memcmp(before, reel_param_data(s.table), sizeof before), 0);
+    reel_optim_free(other);
+    side_free(&s);
+}
+
+/* A second optimizer that is not exact moves rows as they would be. */
+Test(sparse_update, another_optimizer_finds_the_rows_current)
+{
+    struct side dense = side_new(&subjects[6], false, REEL_LAZY, 1),
+                exact = side_new(&subjects[6], true, REEL_EXACT, 1);
+    reel_optim *with_dense = make(dense.params, &subjects[0], REEL_LAZY);
+    reel_optim *with_exact = make(exact.params, &subjects[0], REEL_LAZY);
+    uint64_t state = 5;
+    for (int i = 0; i < 100; i++) {
+        struct plan p = plan_step(&state, ROWS_ONLY, 0.02);
+        reel_real looked_up[BATCH * COLUMNS];
+        step(&dense, &p, looked_up);
+        step(&exact, &p, looked_up);
+        if (i % 3 == 0) {
+            cr_assert_eq(reel_optim_step(with_dense), REEL_OK);
+            cr_assert_eq(reel_optim_step(with_exact), REEL_OK);
+        }
+    }
+    expect_same("two optimizers", -1, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+    reel_optim_free(with_dense);
+    reel_optim_free(with_exact);
+    side_free(&dense);
+    side_free(&exact);
+}
+
+/* ---- history ---- */
+
+Test(sparse_update, history_codes_runs)
+{
+    enum { STEPS = 3000 };
+    reel_context *c = reel_context_new(NULL);
+    struct reel_history h = {0};
+    reel_history_clear(&h, 11);
+    double values[STEPS];
+    uint64_t versions[STEPS], state = 3, version = 40;
+    uint64_t stride = 1;
+    double value = 0.5, smallest = INFINITY, largest = -INFINITY;
+    for (int i = 0; i < STEPS; i++) {
+        if (draw(&state) % 32 == 0)
+            value = draw(&state) % 7;
+        if (draw(&state) % 32 == 0)
+            stride = draw(&state) % 3;
+        version += stride;
+        values[i] = value;
+        versions[i] = version;
+        smallest = value < smallest ? value : smallest;
+        largest = value > largest ? value : largest;
+        cr_assert(reel_history_reserve(&h, &c->memory));
+        reel_history_append(&h, value, version);
+    }
+    cr_assert_lt(h.count, STEPS / 8);
+    cr_assert(h.smallest == smallest && h.largest == largest);
+    for (int i = 0; i < STEPS; i++) {
+        const struct reel_history_run *run = &h.runs[reel_history_find(&h, 11 + i)];
+        cr_assert_eq(run->value, values[i]);
+        cr_assert_eq(reel_history_version(run, 11 + i), versions[i]);
+    }
+    for (uint64_t v = 0; v < version + 10; v++) {
+        int64_t until = 0;
+        while (until < STEPS && versions[until] <= v)
+            until++;
+        cr_assert_eq(reel_history_count_until(&h, v), until, "version %llu", (unsigned long long)v);
+    }
+    reel_history_free(&h, &c->memory);
+    reel_context_free(c);
+}

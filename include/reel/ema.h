@@ -13,7 +13,7 @@ typedef struct reel_ema reel_ema;
 
 /* An average of the params of a set, trained and frozen; of its buffers the latest values are kept. decay in [0, 1]. It
  * begins as a copy. NULL when params is NULL, the context has an error, decay is outside its range
- * (REEL_ERROR_ARGUMENT) or memory ran out. Owned by the caller; free it before the context.
+ * (REEL_ERROR_ARGUMENT) or memory ran out. Owned by the caller; free it before the set.
  *
  *     reel_ema *ema = reel_ema_new(params, 0.998);
  *     ...
@@ -31,9 +31,11 @@ REEL_API void reel_ema_free(reel_ema *ema);
 REEL_API reel_status reel_ema_set_decay(reel_ema *ema, double decay);
 
 /* average = decay * average + (1 - decay) * param; the first update copies (torch.optim.swa_utils.AveragedModel with
- * get_ema_multi_avg_fn). Call it after each optimizer step. It reads every element, so its cost is that of a dense step
- * also for tables with row-sparse gradients. Params added to the set since join as they are. On failure nothing
- * changed: out of memory, or REEL_ERROR_STATE while swapped. */
+ * get_ema_multi_avg_fn). Call it after each optimizer step. The averages of params with sparse gradients
+ * (reel_param_set_sparse, before they join) follow by row: a row's updates are put off until the row changes, so that a
+ * call costs no work that depends on the number of rows, and reading the averages brings them all up; the bits are the
+ * same. Params added to the set since join as they are. On failure nothing changed: out of memory, or REEL_ERROR_STATE
+ * while swapped. */
 REEL_API reel_status reel_ema_update(reel_ema *ema);
 
 /* Exchanges params and buffers with their averages; a second call brings them back. Counts as a change of every param.

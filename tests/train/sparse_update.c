@@ -473,3 +473,85 @@ Test(sparse_update, history_codes_runs)
     reel_history_free(&h, &c->memory);
     reel_context_free(c);
 }
+
+/* ---- Averages ---- */
+
+static const reel_real *averages(reel_ema *ema, reel_params *into)
+{
+    cr_assert_eq(reel_ema_copy_to(ema, into), REEL_OK);
+    return reel_param_data(reel_params_at(into, 0));
+}
+
+/* An average that joined while the table was dense, and one that follows rows. */
+static void average_both(const struct subject *subject, reel_sparse_update mode, int updates, bool many_decays)
+{
+    struct side s = side_new(subject, false, mode, 2);
+    reel_ema *whole = reel_ema_new(s.params, 0.9);
+    reel_param_set_sparse(s.table, true);
+    reel_ema *by_row = reel_ema_new(s.params, 0.9);
+    reel_params *a = reel_params_new(s.c), *b = reel_params_new(s.c);
+    reel_param_new(a, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+    reel_param_new(b, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+    OK(s.c);
+    uint64_t state = 11;
+    for (int i = 0; i < 600; i++) {
+        struct plan p = plan_step(&state, i % 100 == 99 ? DENSE : ROWS_ONLY, 0.02);
+        reel_real looked_up[BATCH * COLUMNS];
+        step(&s, &p, looked_up);
+        int now = updates < 0 ? (int)(draw(&state) % 3) : updates;
+        double decay = many_decays && draw(&state) % 8 == 0 ? (draw(&state) % 101) / 100.0 : 0.97;
+        reel_ema_set_decay(whole, decay);
+        reel_ema_set_decay(by_row, decay);
+        for (int k = 0; k < now; k++) {
+            cr_assert_eq(reel_ema_update(by_row), REEL_OK);
+            cr_assert_eq(reel_ema_update(whole), REEL_OK);
+        }
+        if (i % 150 == 149)
+            expect_same(subject->what, i, averages(by_row, b), averages(whole, a), ROWS * COLUMNS);
+    }
+    expect_same(subject->what, -1, averages(by_row, b), averages(whole, a), ROWS * COLUMNS);
+    reel_ema_free(whole);
+    reel_ema_free(by_row);
+    reel_params_free(a);
+    reel_params_free(b);
+    side_free(&s);
+}
+
+Test(sparse_update, an_average_that_follows_rows_has_the_bits_of_one_that_reads_all)
+{
+    for (size_t k = 0; k < COUNT(subjects); k += 3)
+        for (int mode = REEL_LAZY; mode <= REEL_EXACT; mode++)
+            for (int updates = -1; updates <= 1; updates++)
+                average_both(&subjects[k], (reel_sparse_update)mode, updates, k % 2 == 0);
+}
+
+/* The same for exact updates that are followed only by row, so that nothing makes the rows catch up in between. */
+Test(sparse_update, an_average_follows_exact_updates_that_are_put_off)
+{
+    for (size_t k = 0; k < COUNT(subjects); k++) {
+        struct side dense = side_new(&subjects[k], false, REEL_LAZY, 1);
+        struct side exact = side_new(&subjects[k], true, REEL_EXACT, 3);
+        reel_ema *of_dense = reel_ema_new(dense.params, 0.95), *of_exact = reel_ema_new(exact.params, 0.95);
+        uint64_t state = 7 + k;
+        for (int i = 0; i < 300; i++) {
+            struct plan p = plan_step(&state, ROWS_ONLY, 0.02);
+            reel_real looked_up[BATCH * COLUMNS];
+            step(&dense, &p, looked_up);
+            step(&exact, &p, looked_up);
+            if (i % 50 > 10) {
+                cr_assert_eq(reel_ema_update(of_dense), REEL_OK);
+                cr_assert_eq(reel_ema_update(of_exact), REEL_OK);
+            }
+        }
+        cr_assert_eq(reel_ema_swap(of_dense), REEL_OK);
+        cr_assert_eq(reel_ema_swap(of_exact), REEL_OK);
+        expect_same(subjects[k].what, -1, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+        cr_assert_eq(reel_ema_swap(of_dense), REEL_OK);
+        cr_assert_eq(reel_ema_swap(of_exact), REEL_OK);
+        expect_same(subjects[k].what, -2, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+        reel_ema_free(of_dense);
+        reel_ema_free(of_exact);
+        side_free(&dense);
+        side_free(&exact);
+    }
+}

@@ -92,8 +92,7 @@ REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_ad
 /* Frees the optimizer and its state, not the params, whose rows catch up first. NULL is accepted. */
 REEL_API void reel_optim_free(reel_optim *optim);
 
-/* One update of every param that has a gradient. Gradients stay: call reel_zero_grad before the next backward pass (or
- * right after this, which also spares a tape's reset from saving row-sparse gradients that were used already).
+/* One update of every param that has a gradient. Gradients stay: call reel_zero_grad before the next backward pass.
  * REEL_ERROR_STATE when a backward pass over the set failed since reel_zero_grad. On failure nothing has changed: not
  * the params, not the state, not the step counts. */
 REEL_API reel_status reel_optim_step(reel_optim *optim);

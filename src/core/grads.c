@@ -26,6 +26,19 @@ void reel_rows_release(reel_context *context, struct reel_rows *rows)
         reel_scratch_release(&context->scratch, rows->block);
 }
 
+/* Takes the param out of its tape's list. */
+static void leave_tape(reel_param *param)
+{
+    if (!param->pending_tape)
+        return;
+    reel_param **link = &param->pending_tape->pending;
+    while (*link != param)
+        link = &(*link)->next_pending;
+    *link = param->next_pending;
+    param->next_pending = NULL;
+    param->pending_tape = NULL;
+}
+
 static void forget_pending(reel_param *param)
 {
     if (!param->pending)
@@ -34,12 +47,7 @@ static void forget_pending(reel_param *param)
         reel_rows_release(param->set->context, pass->rows);
     param->pending = NULL;
     param->pending_end = &param->pending;
-    reel_param **link = &param->pending_tape->pending;
-    while (*link != param)
-        link = &(*link)->next_pending;
-    *link = param->next_pending;
-    param->next_pending = NULL;
-    param->pending_tape = NULL;
+    leave_tape(param);
 }
 
 bool reel_param_has_rows(const reel_param *param)
@@ -120,6 +128,7 @@ reel_status reel_param_add_pass(reel_param *param, struct reel_tape *tape, struc
         param->next_pending = tape->pending;
         tape->pending = param;
     }
+    pass->used = false;
     pass->next = NULL;
     *param->pending_end = pass;
     param->pending_end = &pass->next;
@@ -143,10 +152,54 @@ reel_status reel_param_densify(reel_param *param)
     return REEL_OK;
 }
 
+/* Whether all that is pending is one pass that was used, whose gradient rows are in scratch. */
+static bool can_park(const reel_param *param)
+{
+    const struct reel_row_pass *pass = param->pending;
+    const struct reel_rows *r = pass->rows;
+    while (r && r->block)
+        r = r->next;
+    return !pass->next && pass->used && !param->has_kept && !r;
+}
+
+/* Saves the pass for the case that somebody still wants it, without the work of summing it, which zero_grad mostly
+ * makes needless. The gradient rows stay where they are, held in scratch. */
+static reel_status park(reel_param *param)
+{
+    struct reel_row_pass *pass = param->pending;
+    int64_t lists = 0, indices = 0;
+    for (const struct reel_rows *r = pass->rows; r; r = r->next) {
+        lists++;
+        indices += r->count;
+    }
+    struct reel_memory *memory = &param->set->context->memory;
+    if (!reel_grow(memory, (void **)&param->parked_rows, 0, &param->parked_rows_capacity, lists,
+                   sizeof *param->parked_rows) ||
+        !reel_grow(memory, (void **)&param->parked_indices, 0, &param->parked_indices_capacity, indices,
+                   sizeof *param->parked_indices))
+        return reel_fail(param->set->context, REEL_ERROR_OUT_OF_MEMORY,
+                         "out of memory: the row gradient of \"%s\" has %lld indices", param->name, (long long)indices);
+    struct reel_rows *to = param->parked_rows;
+    int64_t *index = param->parked_indices;
+    for (const struct reel_rows *r = pass->rows; r; r = r->next, to++) {
+        *to = *r;
+        to->indices = index;
+        to->next = r->next ? to + 1 : NULL;
+        memcpy(index, r->indices, (size_t)r->count * sizeof *index);
+        index += r->count;
+    }
+    param->parked = (struct reel_row_pass){param->parked_rows, true, NULL};
+    param->pending = &param->parked;
+    param->pending_end = &param->parked.next;
+    leave_tape(param);
+    return REEL_OK;
+}
+
 reel_status reel_params_keep_pending(reel_tape *tape)
 {
     while (tape->pending) {
-        reel_status status = reel_param_keep_rows(tape->pending);
+        reel_param *param = tape->pending;
+        reel_status status = can_park(param) ? park(param) : reel_param_keep_rows(param);
         if (status != REEL_OK)
             return status;
     }

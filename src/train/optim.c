@@ -325,6 +325,8 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         rows.first = &first;
         rows.seen = entry->seen;
     }
+    if (param->pending)
+        param->pending->used = true;
     reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
 }
 

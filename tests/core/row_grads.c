@@ -140,6 +140,29 @@ Test(row_grads, of_several_passes_and_steps_add_up)
     cr_expect_null(reel_param_grad(sparse));
 }
 
+/* A step uses a gradient, but does not end it: it outlives the tape, and more can be added. */
+Test(row_grads, that_were_used_outlive_the_tape)
+{
+    reel_optim *sgd = reel_sgd_new(params, NULL);
+    for (int more = 0; more < 3; more++) {
+        reel_zero_grad(params);
+        back(loss_of(look_up(sparse, 0, 400)));
+        back(loss_of(look_up(dense, 0, 400)));
+        cr_assert_eq(reel_optim_step(sgd), REEL_OK);
+        cr_assert_eq(reel_tape_reset(t), REEL_OK);
+        if (more == 1) {
+            cr_assert_eq(reel_optim_step(sgd), REEL_OK);
+            cr_assert_eq(reel_tape_reset(t), REEL_OK);
+        }
+        if (more == 2) {
+            back(loss_of(look_up(sparse, 100, 400)));
+            back(loss_of(look_up(dense, 100, 400)));
+        }
+        expect_same_bits(true);
+    }
+    reel_optim_free(sgd);
+}
+
 Test(row_grads, looking_at_them_changes_nothing)
 {
     back(loss_of(look_up(sparse, 0, 300)));

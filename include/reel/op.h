@@ -136,9 +136,11 @@ REEL_API reel_real *reel_sink_target(reel_sink *sink, bool *add);
  * must match. `block` must be that of the gradient that data belongs to. */
 REEL_API reel_status reel_sink_share(reel_sink *sink, const reel_gradient *gradient);
 
-/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, cols]) gets gradient's row i. Indices of
- * -1 are skipped. indices must live as long as the tape's step (an input of the call, or reel_call_allocate). */
-REEL_API reel_status reel_sink_rows(reel_sink *sink, const int64_t *indices, const reel_gradient *gradient);
+/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, cols]) gets row source[i] of the gradient,
+ * or row i when source is NULL. Indices of -1 are skipped. Both arrays must live as long as the tape's step (an input
+ * of the call, or reel_call_allocate). */
+REEL_API reel_status reel_sink_rows(reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
+                                    const reel_gradient *gradient);
 
 /* The gradient as contiguous elements: its own data, or a copy that lives until the rule returns. NULL when memory ran
  * out (recorded). */

@@ -11,6 +11,7 @@
  * gradient rows are held in scratch by `block`. */
 struct reel_rows {
     const int64_t *indices; /* -1: skipped */
+    const int64_t *source;  /* which gradient row each occurrence takes; NULL: occurrence i takes row i */
     int64_t count, stride;
     const reel_real *data;
     void *block;

@@ -23,7 +23,8 @@ reel_status reel_row_groups_make(reel_context *context, const struct reel_rows *
     for (const struct reel_rows *r = rows; r; r = r->next)
         for (int64_t i = 0; i < r->count; i++)
             if (r->indices[i] >= 0)
-                occurrences[n++] = (struct reel_occurrence){r->indices[i], r->data + i * r->stride};
+                occurrences[n++] =
+                    (struct reel_occurrence){r->indices[i], r->data + (r->source ? r->source[i] : i) * r->stride};
     groups->occurrences = reel_kern_sort_occurrences(occurrences, other, n);
     groups->count = reel_kern_group_occurrences(groups->occurrences, n, groups->starts);
     return REEL_OK;

@@ -124,13 +124,19 @@ reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradien
     return REEL_OK;
 }
 
-reel_status reel_sink_rows(struct reel_sink *sink, const int64_t *indices, const reel_gradient *gradient)
+reel_status reel_sink_rows(struct reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
+                           const reel_gradient *gradient)
 {
     reel_tape *tape = sink->pass->tape;
     struct reel_rows *rows = reel_arena_allocate(&tape->arena, sizeof *rows);
     if (!rows)
         return reel_fail_memory(tape->context, "a row gradient", sizeof *rows);
-    *rows = (struct reel_rows){indices, gradient->rows, gradient->stride, gradient->data, gradient->block, NULL};
+    *rows = (struct reel_rows){.indices = indices,
+                               .source = source,
+                               .count = count,
+                               .stride = gradient->stride,
+                               .data = gradient->data,
+                               .block = gradient->block};
     reel_scratch_hold(gradient->block);
     if (!sink->lists)
         sink->lists_end = &sink->lists;

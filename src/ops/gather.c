@@ -445,7 +445,7 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
     for (int64_t i = 0; a->padding >= 0 && i < index->numel; i++)
         if (copied[i] == a->padding)
             copied[i] = -1;
-    return reel_sink_rows(sinks[0], indices, &given);
+    return reel_sink_rows(sinks[0], index->numel, indices, NULL, &given);
 }
 
 static const struct embedding_attributes plain = {NULL, -1, false};

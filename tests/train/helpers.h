@@ -34,7 +34,7 @@ static inline void add_pass(reel_tape *tape, reel_param *param, const int64_t *i
     cr_assert(pass && rows && kept && data);
     memcpy(kept, indices, (size_t)count * sizeof *kept);
     memcpy(data, values, (size_t)(count * columns) * sizeof *data);
-    *rows = (struct reel_rows){kept, count, columns, data, data, NULL};
+    *rows = (struct reel_rows){.indices = kept, .count = count, .stride = columns, .data = data, .block = data};
     pass->rows = rows;
     cr_assert_eq(reel_param_add_pass(param, tape, pass), REEL_OK);
 }

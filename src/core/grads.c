@@ -56,7 +56,7 @@ bool reel_param_has_rows(const reel_param *param)
 }
 
 /* Merges the groups of one pass into the kept rows, from the back, so that no second copy is needed. */
-static reel_status keep_groups(reel_param *param, const struct reel_row_groups *groups)
+static reel_status keep_groups(reel_param *param, struct reel_row_groups *groups)
 {
     struct reel_memory *memory = &param->set->context->memory;
     int64_t columns = reel_param_columns(param), kept = param->kept_count, common = 0, elements;
@@ -73,11 +73,13 @@ static reel_status keep_groups(reel_param *param, const struct reel_row_groups *
                    sizeof(reel_real)))
         return reel_fail(param->set->context, REEL_ERROR_OUT_OF_MEMORY,
                          "out of memory: the row gradient of \"%s\" has %lld rows", param->name, (long long)total);
+    if (reel_row_groups_sum_long(param->set->context, groups, columns) != REEL_OK)
+        return param->set->context->status;
     int64_t k = kept - 1, g = groups->count - 1;
     for (int64_t to = total - 1; g >= 0; to--) {
-        const struct reel_occurrence *first = groups->occurrences + groups->starts[g];
-        bool take_kept = k >= 0 && param->kept_rows[k] >= first->row;
-        bool take_group = k < 0 || param->kept_rows[k] <= first->row;
+        int64_t row = groups->occurrences[groups->starts[g]].row;
+        bool take_kept = k >= 0 && param->kept_rows[k] >= row;
+        bool take_group = k < 0 || param->kept_rows[k] <= row;
         reel_real *values = param->kept_values + to * columns;
         if (take_kept) {
             param->kept_rows[to] = param->kept_rows[k];
@@ -85,8 +87,8 @@ static reel_status keep_groups(reel_param *param, const struct reel_row_groups *
             k--;
         }
         if (take_group) {
-            param->kept_rows[to] = first->row;
-            reel_kern_sum_occurrences(first, groups->starts[g + 1] - groups->starts[g], columns, take_kept, values);
+            param->kept_rows[to] = row;
+            reel_kern_sum_group(groups, g, columns, take_kept, values);
             g--;
         }
     }
@@ -170,7 +172,7 @@ static reel_status park(reel_param *param)
     int64_t lists = 0, indices = 0;
     for (const struct reel_rows *r = pass->rows; r; r = r->next) {
         lists++;
-        indices += r->count;
+        indices += r->source ? 2 * r->count : r->count;
     }
     struct reel_memory *memory = &param->set->context->memory;
     if (!reel_grow(memory, (void **)&param->parked_rows, 0, &param->parked_rows_capacity, lists,
@@ -187,6 +189,11 @@ static reel_status park(reel_param *param)
         to->next = r->next ? to + 1 : NULL;
         memcpy(index, r->indices, (size_t)r->count * sizeof *index);
         index += r->count;
+        if (r->source) {
+            to->source = index;
+            memcpy(index, r->source, (size_t)r->count * sizeof *index);
+            index += r->count;
+        }
     }
     param->parked = (struct reel_row_pass){param->parked_rows, true, NULL};
     param->pending = &param->parked;

@@ -25,26 +25,51 @@ reel_status reel_row_groups_make(reel_context *context, const struct reel_rows *
             if (r->indices[i] >= 0)
                 occurrences[n++] =
                     (struct reel_occurrence){r->indices[i], r->data + (r->source ? r->source[i] : i) * r->stride};
-    groups->occurrences = reel_kern_sort_occurrences(occurrences, other, n);
+    void *places = groups->blocks[3] =
+        reel_scratch_allocate(&context->scratch, reel_kern_sort_room(n, context->num_threads));
+    if (!places)
+        return reel_fail_memory(context, "grouping gradient rows", reel_kern_sort_room(n, context->num_threads));
+    groups->occurrences = reel_kern_sort_occurrences(occurrences, other, n, places, context->num_threads);
     groups->count = reel_kern_group_occurrences(groups->occurrences, n, groups->starts);
     return REEL_OK;
 }
 
 void reel_row_groups_release(reel_context *context, struct reel_row_groups *groups)
 {
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof groups->blocks / sizeof *groups->blocks; i++)
         reel_scratch_release(&context->scratch, groups->blocks[i]);
     *groups = (struct reel_row_groups){0};
 }
 
-void reel_row_groups_scatter(const struct reel_row_groups *groups, int64_t rows, int64_t columns, bool add,
-                             reel_real *table)
+reel_status reel_row_groups_sum_long(reel_context *context, struct reel_row_groups *groups, int64_t columns)
 {
+    if (context->num_threads <= 1 || groups->count == 0)
+        return REEL_OK;
+    size_t bytes = ((size_t)groups->count + 1) * sizeof *groups->partial_starts;
+    int64_t elements;
+    groups->partial_starts = groups->blocks[4] = reel_scratch_allocate(&context->scratch, bytes);
+    if (!groups->partial_starts)
+        return reel_fail_memory(context, "summing gradient rows", bytes);
+    int64_t partials = reel_kern_count_partials(groups);
+    if (partials > 0) {
+        bytes = SIZE_MAX;
+        if (reel_multiply_int64(partials, columns, &elements) &&
+            reel_multiply_size(elements, sizeof *groups->partials, &bytes))
+            groups->partials = groups->blocks[5] = reel_scratch_allocate(&context->scratch, bytes);
+        if (!groups->partials)
+            return reel_fail_memory(context, "summing gradient rows", bytes);
+        reel_kern_sum_partials(groups, columns, context->num_threads);
+    }
+    return REEL_OK;
+}
+
+reel_status reel_row_groups_scatter(reel_context *context, struct reel_row_groups *groups, int64_t rows,
+                                    int64_t columns, bool add, reel_real *table)
+{
+    if (reel_row_groups_sum_long(context, groups, columns) != REEL_OK)
+        return context->status;
     if (!add && rows > 0)
         memset(table, 0, (size_t)rows * (size_t)columns * sizeof *table);
-    for (int64_t g = 0; g < groups->count; g++) {
-        const struct reel_occurrence *first = groups->occurrences + groups->starts[g];
-        reel_kern_sum_occurrences(first, groups->starts[g + 1] - groups->starts[g], columns, add,
-                                  table + first->row * columns);
-    }
+    reel_kern_scatter_groups(groups, columns, add, table, context->num_threads);
+    return REEL_OK;
 }

@@ -158,7 +158,7 @@ reel_status reel_sink_densify(struct reel_sink *sink)
         const reel_shape *shape = &sink->node->array.shape;
         int64_t rows = shape->ndim > 0 ? shape->dim[0] : 1;
         if (rows > 0)
-            reel_row_groups_scatter(&groups, rows, sink->node->array.numel / rows, add, target);
+            reel_row_groups_scatter(c, &groups, rows, sink->node->array.numel / rows, add, target);
         reel_rows_release(c, sink->lists);
         sink->lists = NULL;
     }

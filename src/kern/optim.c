@@ -301,7 +301,7 @@ void reel_kern_update_dense(const struct reel_update *u, int64_t rows, int64_t c
 
 static int64_t row_of(const struct reel_update_rows *rows, int64_t g)
 {
-    return rows->occurrences ? rows->occurrences[rows->starts[g]].row : rows->rows[g];
+    return rows->groups ? rows->groups->occurrences[rows->groups->starts[g]].row : rows->rows[g];
 }
 
 /* The rows of a large table are far apart: the next one is on its way while this one is computed. */
@@ -329,14 +329,13 @@ static void update_row(const struct reel_update *update, const struct reel_updat
     reel_real *sum = rows->sums ? rows->sums + thread * rows->columns : NULL;
     if (rows->before)
         rows->before(rows->user, row, thread);
-    const reel_real *grad = rows->occurrences ? sum : rows->values + g * rows->columns;
-    if (rows->occurrences) {
-        const struct reel_occurrence *first = rows->occurrences + rows->starts[g];
-        int64_t count = rows->starts[g + 1] - rows->starts[g];
-        if (count == 1)
-            grad = first->values;
+    const reel_real *grad = rows->groups ? sum : rows->values + g * rows->columns;
+    if (rows->groups) {
+        const int64_t *start = rows->groups->starts + g;
+        if (start[1] - start[0] == 1)
+            grad = rows->groups->occurrences[start[0]].values;
         else
-            reel_kern_sum_occurrences(first, count, rows->columns, false, sum);
+            reel_kern_sum_group(rows->groups, g, rows->columns, false, sum);
     }
     if (rows->first && !rows->seen[row]) {
         rows->seen[row] = 1;
@@ -363,7 +362,7 @@ void reel_kern_update_rows(const struct reel_update *update, const struct reel_u
                            reel_real *const *state, int threads)
 {
     int64_t blocks = (rows->count + GROUPS - 1) / GROUPS;
-    int64_t work = (rows->occurrences ? rows->starts[rows->count] : rows->count) * rows->columns;
+    int64_t work = (rows->groups ? rows->groups->starts[rows->count] : rows->count) * rows->columns;
     if (blocks <= 1 || threads <= 1 || work <= REEL_BLOCK) {
         update_groups(update, rows, 0, rows->count, 0, param, state);
         return;

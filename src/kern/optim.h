@@ -63,11 +63,10 @@ void reel_kern_update_row(const struct reel_update *update, int64_t columns, int
 /* Gradients of different rows: either grouped occurrences, whose sum is made on the way, or rows with their values. */
 struct reel_update_rows {
     int64_t count, columns;
-    const struct reel_occurrence *occurrences; /* group g: occurrences[starts[g]..starts[g + 1]) */
-    const int64_t *starts;
-    const int64_t *rows; /* when occurrences is NULL */
+    const struct reel_row_groups *groups;
+    const int64_t *rows; /* when groups is NULL */
     const reel_real *values;
-    reel_real *sums; /* with occurrences: room for columns elements per thread */
+    reel_real *sums; /* with groups: room for columns elements per thread */
     /* A row that has never been updated gets `first` instead; NULL: no such difference. seen is per row of the table.
      */
     const struct reel_update *first;

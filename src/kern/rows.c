@@ -1,29 +1,73 @@
 #include "kern/rows.h"
 
 #include "base/clones.h"
+#include "kern/parallel.h"
 
 #include <string.h>
 
-enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS, BLOCK = 256, TILE = 64 };
+enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS, SMALLEST_PART = 8192, BLOCK = 256, TILE = 64, GROUPS = 16 };
+
+/* Each thread takes one part of the occurrences, in order, and those of the same digit go next to each other in the
+ * order of the parts: a stable sort has one result, so the parts may depend on the number of threads. */
+struct sort_pass {
+    const struct reel_occurrence *from;
+    struct reel_occurrence *to;
+    int64_t count, part; /* occurrences; how many of them are a part */
+    int64_t (*places)[BUCKETS];
+    int shift;
+};
+
+static int64_t parts_of(int64_t count, int threads)
+{
+    int64_t parts = count / SMALLEST_PART;
+    return parts < 1 ? 1 : parts < threads ? parts : threads;
+}
+
+size_t reel_kern_sort_room(int64_t count, int threads)
+{
+    return (size_t)parts_of(count, threads) * sizeof(int64_t[BUCKETS]);
+}
+
+static void count_part(void *user, int64_t part, int thread)
+{
+    const struct sort_pass *p = user;
+    int64_t *place = p->places[part], first = part * p->part;
+    int64_t end = p->count - first < p->part ? p->count : first + p->part;
+    (void)thread;
+    memset(place, 0, sizeof(int64_t[BUCKETS]));
+    for (int64_t i = first; i < end; i++)
+        place[(p->from[i].row >> p->shift) & (BUCKETS - 1)]++;
+}
+
+static void move_part(void *user, int64_t part, int thread)
+{
+    const struct sort_pass *p = user;
+    int64_t *place = p->places[part], first = part * p->part;
+    int64_t end = p->count - first < p->part ? p->count : first + p->part;
+    (void)thread;
+    for (int64_t i = first; i < end; i++)
+        p->to[place[(p->from[i].row >> p->shift) & (BUCKETS - 1)]++] = p->from[i];
+}
 
 struct reel_occurrence *reel_kern_sort_occurrences(struct reel_occurrence *occurrences, struct reel_occurrence *other,
-                                                   int64_t count)
+                                                   int64_t count, void *places, int threads)
 {
-    int64_t largest = 0;
+    int64_t largest = 0, parts = parts_of(count, threads);
     for (int64_t i = 0; i < count; i++)
         largest = occurrences[i].row > largest ? occurrences[i].row : largest;
-    for (int shift = 0; shift < 63 && (largest >> shift) > 0; shift += RADIX_BITS) {
-        int64_t place[BUCKETS] = {0};
-        for (int64_t i = 0; i < count; i++)
-            place[(occurrences[i].row >> shift) & (BUCKETS - 1)]++;
+    struct sort_pass p = {.count = count, .part = (count + parts - 1) / parts, .places = places};
+    for (p.shift = 0; p.shift < 63 && (largest >> p.shift) > 0; p.shift += RADIX_BITS) {
+        p.from = occurrences;
+        p.to = other;
+        reel_kern_for_each(parts, threads, count_part, &p);
         int64_t next = 0;
-        for (int b = 0; b < BUCKETS; b++) {
-            int64_t size = place[b];
-            place[b] = next;
-            next += size;
-        }
-        for (int64_t i = 0; i < count; i++)
-            other[place[(occurrences[i].row >> shift) & (BUCKETS - 1)]++] = occurrences[i];
+        for (int b = 0; b < BUCKETS; b++)
+            for (int64_t part = 0; part < parts; part++) {
+                int64_t size = p.places[part][b];
+                p.places[part][b] = next;
+                next += size;
+            }
+        reel_kern_for_each(parts, threads, move_part, &p);
         struct reel_occurrence *swap = occurrences;
         occurrences = other;
         other = swap;
@@ -70,4 +114,91 @@ void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_
         for (int j = 0; j < width; j++)
             out[offset + j] = add ? out[offset + j] + total[j] : total[j];
     }
+}
+
+/* ---- Groups ---- */
+
+REEL_CLONES
+static void sum_rows_in_order(int64_t count, int64_t columns, const reel_real *restrict rows, bool add,
+                              reel_real *restrict out)
+{
+    for (int64_t first = 0; first < columns; first += TILE) {
+        int64_t width = columns - first < TILE ? columns - first : TILE;
+        reel_real total[TILE];
+        for (int64_t j = 0; j < width; j++)
+            total[j] = rows[first + j];
+        for (int64_t i = 1; i < count; i++)
+            for (int64_t j = 0; j < width; j++)
+                total[j] += rows[i * columns + first + j];
+        for (int64_t j = 0; j < width; j++)
+            out[first + j] = add ? out[first + j] + total[j] : total[j];
+    }
+}
+
+void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, int64_t columns, bool add, reel_real *out)
+{
+    const int64_t *partial = groups->partial_starts ? groups->partial_starts + group : NULL;
+    if (partial && partial[1] > partial[0])
+        sum_rows_in_order(partial[1] - partial[0], columns, groups->partials + partial[0] * columns, add, out);
+    else
+        reel_kern_sum_occurrences(groups->occurrences + groups->starts[group],
+                                  groups->starts[group + 1] - groups->starts[group], columns, add, out);
+}
+
+int64_t reel_kern_count_partials(struct reel_row_groups *groups)
+{
+    int64_t total = 0;
+    for (int64_t g = 0; g < groups->count; g++) {
+        int64_t count = groups->starts[g + 1] - groups->starts[g];
+        groups->partial_starts[g] = total;
+        total += count > BLOCK ? (count + BLOCK - 1) / BLOCK : 0;
+    }
+    groups->partial_starts[groups->count] = total;
+    return total;
+}
+
+struct partial_sums {
+    struct reel_row_groups *groups;
+    int64_t columns;
+};
+
+static void sum_partial(void *user, int64_t partial, int thread)
+{
+    const struct partial_sums *sums = user;
+    const struct reel_row_groups *groups = sums->groups;
+    (void)thread;
+    /* The last group that begins at or before it: those without partials begin where the next one does. */
+    int64_t low = 0, high = groups->count - 1;
+    while (low < high) {
+        int64_t middle = (low + high + 1) / 2;
+        if (groups->partial_starts[middle] <= partial)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    int64_t first = groups->starts[low] + (partial - groups->partial_starts[low]) * BLOCK;
+    int64_t count = groups->starts[low + 1] - first;
+    reel_kern_sum_occurrences(groups->occurrences + first, count < BLOCK ? count : BLOCK, sums->columns, false,
+                              groups->partials + partial * sums->columns);
+}
+
+void reel_kern_sum_partials(struct reel_row_groups *groups, int64_t columns, int threads)
+{
+    struct partial_sums sums = {groups, columns};
+    reel_kern_for_each(groups->partial_starts[groups->count], threads, sum_partial, &sums);
+}
+
+static void scatter_between(const struct reel_row_groups *groups, int64_t first, int64_t last, int64_t columns,
+                            bool add, reel_real *table)
+{
+    for (int64_t g = first; g < last; g++)
+        reel_kern_sum_group(groups, g, columns, add, table + groups->occurrences[groups->starts[g]].row * columns);
+}
+
+void reel_kern_scatter_groups(const struct reel_row_groups *groups, int64_t columns, bool add, reel_real *table,
+                              int threads)
+{
+    bool little = groups->count == 0 || groups->starts[groups->count] * columns <= REEL_BLOCK;
+    REEL_PARALLEL_FOR(first, last, groups->count, GROUPS, little ? 1 : threads,
+                      scatter_between(groups, first, last, columns, add, table));
 }

@@ -10,10 +10,23 @@ struct reel_occurrence {
     const reel_real *values;
 };
 
+/* Occurrences sorted by row: group g is occurrences[starts[g]..starts[g + 1]). */
+struct reel_row_groups {
+    int64_t count;
+    int64_t *starts;
+    struct reel_occurrence *occurrences;
+    /* Sums of the blocks of long groups, once they are made: those of group g are partials[partial_starts[g]..
+     * partial_starts[g + 1]), or none. */
+    int64_t *partial_starts;
+    reel_real *partials;
+    void *blocks[6]; /* the memory, for who allocated it */
+};
+
 /* Sorts by row, keeping the order of equal rows (LSD radix sort). `other` is room for count more; the result is in the
- * returned one of the two arrays. */
+ * returned one of the two arrays. places is room for reel_kern_sort_room(count, threads) bytes. */
 struct reel_occurrence *reel_kern_sort_occurrences(struct reel_occurrence *occurrences, struct reel_occurrence *other,
-                                                   int64_t count);
+                                                   int64_t count, void *places, int threads);
+size_t reel_kern_sort_room(int64_t count, int threads);
 
 /* Writes into starts[0..groups] where each run of equal rows begins and where the last ends; returns the number of
  * groups. starts has room for count + 1. */
@@ -23,5 +36,18 @@ int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_
  * block sums in order, so that the bits depend on nothing else. count >= 1. */
 void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_t count, int64_t columns, bool add,
                                reel_real *out);
+
+/* The same for a group, from its partial sums if there are any. */
+void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, int64_t columns, bool add,
+                         reel_real *out);
+
+/* A group may hold most of the occurrences, so its blocks are summed by several threads, before the groups are. Fills
+ * partial_starts[0..count] and returns how many partial sums of `columns` there are to make. */
+int64_t reel_kern_count_partials(struct reel_row_groups *groups);
+void reel_kern_sum_partials(struct reel_row_groups *groups, int64_t columns, int threads);
+
+/* Adds the groups to a table with these columns, or writes them into it; other rows are left alone. */
+void reel_kern_scatter_groups(const struct reel_row_groups *groups, int64_t columns, bool add, reel_real *table,
+                              int threads);
 
 #endif

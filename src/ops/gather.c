@@ -65,7 +65,7 @@ static reel_status scatter(const reel_call *call, int64_t outer, const reel_arra
     struct reel_rows list = {.indices = indices, .count = outer * count, .stride = cols, .data = values};
     struct reel_row_groups groups;
     if (reel_row_groups_make(c, &list, &groups) == REEL_OK)
-        reel_row_groups_scatter(&groups, outer * rows, cols, false, out);
+        reel_row_groups_scatter(c, &groups, outer * rows, cols, false, out);
     reel_row_groups_release(c, &groups);
     reel_scratch_release(&c->scratch, made);
     return c->status;

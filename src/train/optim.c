@@ -240,7 +240,8 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
         /* One pass is summed while it is used; more have to be added up, and their sum is worth keeping. */
         if (param->pending && !param->pending->next && !param->has_kept) {
             entry->gradient = REEL_GRADIENT_GROUPED;
-            if (reel_row_groups_make(optim->context, param->pending->rows, &entry->groups) != REEL_OK)
+            if (reel_row_groups_make(optim->context, param->pending->rows, &entry->groups) != REEL_OK ||
+                reel_row_groups_sum_long(optim->context, &entry->groups, reel_param_columns(param)) != REEL_OK)
                 return optim->context->status;
         } else {
             entry->gradient = REEL_GRADIENT_KEPT;
@@ -300,8 +301,7 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
     struct reel_update_rows rows = {.columns = reel_param_columns(param)};
     if (entry->gradient == REEL_GRADIENT_GROUPED) {
         rows.count = entry->groups.count;
-        rows.occurrences = entry->groups.occurrences;
-        rows.starts = entry->groups.starts;
+        rows.groups = &entry->groups;
         rows.sums = sums;
     } else {
         rows.count = param->kept_count;

@@ -6,6 +6,7 @@
 #include <reel/reel.h>
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 enum { ROWS = 37, COLUMNS = 5, LOOKUPS = 1500 };
@@ -257,6 +258,46 @@ Test(row_grads, do_not_depend_on_threads)
             memcpy(first, reel_param_grad(sparse), sizeof first);
         cr_expect_arr_eq(reel_param_grad(sparse), first, sizeof first);
         reel_tape_reset(t);
+    }
+}
+
+/* The conditional GAN's tables: few rows, many lookups, most of them of one row. */
+Test(row_grads, of_few_rows_and_many_lookups)
+{
+    enum { FEW = 10, MANY = 65536, WIDTH = 7 };
+    static int64_t index[MANY];
+    static reel_real factors[MANY * WIDTH], first[FEW * WIDTH];
+    for (int i = 0; i < MANY; i++)
+        index[i] = i % 3 ? 4 : i * 7 % FEW;
+    for (int i = 0; i < MANY * WIDTH; i++)
+        factors[i] = (reel_real)((int64_t)i * 7919 % 1009) / 1009 - (reel_real)0.4;
+    reel_param *small[2];
+    for (int k = 0; k < 2; k++)
+        small[k] = reel_param_new(params, k ? "small and dense" : "small and sparse", REEL_PARAM_TRAINED, REEL_REAL,
+                                  REEL_SHAPE(FEW, WIDTH));
+    reel_param_set_sparse(small[0], true);
+    for (int threads = 1; threads <= 4; threads++)
+        for (int count = 64; count <= MANY; count *= 32) {
+            reel_set_num_threads(c, threads);
+            reel_zero_grad(params);
+            for (int k = 0; k < 2; k++) {
+                reel_var rows = reel_embedding(t, reel_param_var(t, small[k]),
+                                               reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(count)), NULL);
+                back(reel_sum_all(t, reel_mul(t, rows, reel_borrow(t, factors, REEL_SHAPE(count, WIDTH)))));
+            }
+            const reel_real *grad = reel_param_grad(small[1]);
+            cr_assert_arr_eq(reel_param_grad(small[0]), grad, sizeof first);
+            if (threads == 1 && count == MANY)
+                memcpy(first, grad, sizeof first);
+            if (count == MANY)
+                cr_assert_arr_eq(grad, first, sizeof first);
+            reel_tape_reset(t);
+        }
+    for (int j = 0; j < WIDTH; j++) {
+        double sum = 0;
+        for (int i = 0; i < MANY; i++)
+            sum += index[i] == 4 ? (double)factors[i * WIDTH + j] : 0;
+        cr_expect_float_eq((double)first[4 * WIDTH + j], sum, 1e-5 * fabs(sum) + 1e-2);
     }
 }
 

@@ -311,6 +311,8 @@ static void prefetch_row(const struct reel_update *update, const struct reel_upd
     enum { LINE = 64 / sizeof(reel_real), LINES = 8 };
     int64_t row = row_of(rows, g), from = row * rows->columns;
     int64_t n = rows->columns < LINES * LINE ? rows->columns : LINES * LINE;
+    if (rows->groups)
+        reel_kern_prefetch_group(rows->groups, g, rows->columns);
     for (int k = 0; update->row_state && k < REEL_UPDATE_STATES; k++)
         if (state[k])
             __builtin_prefetch(state[k] + row, 1);

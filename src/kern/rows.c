@@ -85,6 +85,15 @@ int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_
     return groups;
 }
 
+/* Occurrences that are asked for before they are summed, in a group and at its beginning. */
+enum { AHEAD = 8, FIRST = 4, LINE = 64 / sizeof(reel_real) };
+
+static inline void prefetch(const reel_real *values, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += LINE)
+        __builtin_prefetch(values + i, 0);
+}
+
 REEL_CLONES
 static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t offset, int width,
                      reel_real *total)
@@ -96,6 +105,8 @@ static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, i
             block[j] = occurrences[first].values[offset + j];
         for (int64_t i = first + 1; i < end; i++) {
             const reel_real *values = occurrences[i].values + offset;
+            if (i + AHEAD < count)
+                prefetch(occurrences[i + AHEAD].values + offset, width);
             for (int j = 0; j < width; j++)
                 block[j] += values[j];
         }
@@ -145,6 +156,13 @@ void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, in
                                   groups->starts[group + 1] - groups->starts[group], columns, add, out);
 }
 
+void reel_kern_prefetch_group(const struct reel_row_groups *groups, int64_t group, int64_t columns)
+{
+    int64_t first = groups->starts[group], end = groups->starts[group + 1];
+    for (int64_t i = first; i < end && i < first + FIRST; i++)
+        prefetch(groups->occurrences[i].values, columns < TILE ? columns : TILE);
+}
+
 int64_t reel_kern_count_partials(struct reel_row_groups *groups)
 {
     int64_t total = 0;
@@ -191,8 +209,11 @@ void reel_kern_sum_partials(struct reel_row_groups *groups, int64_t columns, int
 static void scatter_between(const struct reel_row_groups *groups, int64_t first, int64_t last, int64_t columns,
                             bool add, reel_real *table)
 {
-    for (int64_t g = first; g < last; g++)
+    for (int64_t g = first; g < last; g++) {
+        if (g + FIRST < groups->count)
+            reel_kern_prefetch_group(groups, g + FIRST, columns);
         reel_kern_sum_group(groups, g, columns, add, table + groups->occurrences[groups->starts[g]].row * columns);
+    }
 }
 
 void reel_kern_scatter_groups(const struct reel_row_groups *groups, int64_t columns, bool add, reel_real *table,

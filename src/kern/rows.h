@@ -41,6 +41,9 @@ void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_
 void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, int64_t columns, bool add,
                          reel_real *out);
 
+/* Asks for the first occurrences of a group that is summed soon: sorted by row, they are all over the gradient. */
+void reel_kern_prefetch_group(const struct reel_row_groups *groups, int64_t group, int64_t columns);
+
 /* A group may hold most of the occurrences, so its blocks are summed by several threads, before the groups are. Fills
  * partial_starts[0..count] and returns how many partial sums of `columns` there are to make. */
 int64_t reel_kern_count_partials(struct reel_row_groups *groups);

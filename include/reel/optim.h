@@ -27,7 +27,7 @@ typedef struct reel_optim reel_optim;
  *
  * REEL_EXACT: what a dense gradient with zeros there would do, bit for bit, later. Each row remembers up to which step
  * it was moved (4 bytes a row). Before it is looked up, or gets a gradient, the steps that it missed are replayed, with
- * the learning rates that held then. A row that was idle for k steps costs k updates of the row (some 60 ns each for 64
+ * the learning rates that held then. A row that was idle for k steps costs k updates of the row (some 90 ns each for 64
  * elements of Adam), or a few if it has come to rest, as rows have that never had a gradient: so an exact step costs at
  * most what a dense one costs, shared out over the lookups. Whoever looks at the whole param (reel_param_data,
  * reel_data, an operation other than a lookup, saving, copying, an average that is read, reel_optim_move,

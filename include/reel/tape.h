@@ -71,6 +71,13 @@ REEL_API reel_status reel_vjp(reel_tape *tape, reel_var y, reel_var grad_output,
 typedef reel_var (*reel_hook)(reel_tape *tape, reel_var grad, void *user);
 REEL_API reel_status reel_register_hook(reel_tape *tape, reel_var v, reel_hook hook, void *user);
 
+/* The same for a table by row, so that a row-sparse gradient stays one, which reel_register_hook would make dense:
+ * `rows` are the different rows that the gradient touches, ascending (int64, [n]), and `values` are their gradients,
+ * summed, [n, ...]; of a dense gradient all rows. The result replaces the values. REEL_ERROR_ARGUMENT when v is not
+ * real or has no axes. */
+typedef reel_var (*reel_row_hook)(reel_tape *tape, reel_var rows, reel_var values, void *user);
+REEL_API reel_status reel_register_row_hook(reel_tape *tape, reel_var v, reel_row_hook hook, void *user);
+
 /* Counters since the tape was made (never reset): for tests, benchmarks and curiosity. */
 typedef struct reel_tape_statistics {
     uint64_t operations;      /* operations applied, rules included when they ran as operations */

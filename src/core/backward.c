@@ -1,5 +1,6 @@
 /* Reverse mode: the first-order pass into sinks, and the pass that records the rules. Both are one loop over the vars
  * from the root down; neither recurses. */
+#include "core/hooks.h"
 #include "core/params.h"
 #include "core/sink.h"
 
@@ -161,44 +162,13 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     return tape->context->status;
 }
 
-static reel_status run_hooks(struct reel_sink *sink)
-{
-    reel_tape *tape = sink->pass->tape;
-    for (const struct reel_node_hook *h = sink->node->hooks; h; h = h->next) {
-        if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
-            return tape->context->status;
-        /* A copy: what a hook is given must live as long as any var, and the sink's memory does not. */
-        reel_var given;
-        struct reel_node *copy =
-            reel_tape_add_array(tape, REEL_REAL, &sink->node->array.shape, "a gradient hook", &given);
-        if (!copy)
-            return tape->context->status;
-        memcpy(copy->array.data, sink->data, (size_t)copy->array.numel * sizeof(reel_real));
-        reel_var replaced = h->function(tape, given, h->user);
-        struct reel_node *node = reel_is_null(replaced) ? NULL : reel_tape_node(tape, replaced, "a gradient hook");
-        if (tape->context->status != REEL_OK)
-            return tape->context->status;
-        if (!node || node == copy)
-            continue;
-        if (node->array.dtype != REEL_REAL || !reel_shape_equal(&node->array.shape, &sink->node->array.shape))
-            return reel_fail(tape->context, REEL_ERROR_SHAPE, "a gradient hook gave another shape or type");
-        if (!sink->owned) {
-            bool add;
-            if (!reel_sink_target(sink, &add))
-                return tape->context->status;
-        }
-        memcpy(sink->data, node->array.data, (size_t)node->array.numel * sizeof(reel_real));
-    }
-    return REEL_OK;
-}
-
 static reel_status visit(struct reel_pass *pass, uint32_t number)
 {
     struct reel_sink *sink = &pass->sinks[number];
     reel_tape *tape = pass->tape;
     struct reel_node *node = sink->node;
     reel_call *call = (reel_call *)(uintptr_t)node->call;
-    if (!reel_sink_is_empty(sink) && node->hooks && run_hooks(sink) != REEL_OK)
+    if (!reel_sink_is_empty(sink) && node->hooks && reel_hooks_run(sink) != REEL_OK)
         return tape->context->status;
     if (pass->into_params && node->is_param) {
         if (!reel_sink_is_empty(sink) && reel_sink_commit(sink) != REEL_OK)
@@ -394,22 +364,6 @@ static reel_status run_rule_in_graph(reel_tape *tape, struct graph_slot *slots, 
     return c->status;
 }
 
-static reel_status run_hooks_in_graph(reel_tape *tape, struct reel_node *node, reel_var *grad)
-{
-    for (const struct reel_node_hook *h = node->hooks; h; h = h->next) {
-        reel_var replaced = h->function(tape, *grad, h->user);
-        struct reel_node *given = reel_is_null(replaced) ? NULL : reel_tape_node(tape, replaced, "a gradient hook");
-        if (tape->context->status != REEL_OK)
-            return tape->context->status;
-        if (!given)
-            continue;
-        if (given->array.dtype != REEL_REAL || !reel_shape_equal(&given->array.shape, &node->array.shape))
-            return reel_fail(tape->context, REEL_ERROR_SHAPE, "a gradient hook gave another shape or type");
-        *grad = replaced;
-    }
-    return REEL_OK;
-}
-
 static reel_status with_graph(const struct request *r, reel_var *out)
 {
     reel_tape *tape = r->tape;
@@ -437,7 +391,8 @@ static reel_status with_graph(const struct request *r, reel_var *out)
         struct reel_node *node = tape->nodes[i];
         if (!slots[i].needed)
             continue;
-        if (node->hooks && !reel_is_null(slots[i].grad) && run_hooks_in_graph(tape, node, &slots[i].grad) != REEL_OK)
+        if (node->hooks && !reel_is_null(slots[i].grad) &&
+            reel_hooks_run_in_graph(tape, node, &slots[i].grad) != REEL_OK)
             break;
         reel_call *call = (reel_call *)(uintptr_t)node->call;
         if (!call || node->output != 0)

@@ -256,25 +256,6 @@ reel_var reel_detach(reel_tape *tape, reel_var v)
     return detached;
 }
 
-reel_status reel_register_hook(reel_tape *tape, reel_var v, reel_hook hook, void *user)
-{
-    struct reel_node *node = reel_tape_node(tape, v, "register_hook");
-    if (!node)
-        return reel_context_status(reel_tape_context(tape));
-    if (!hook || node->array.dtype != REEL_REAL)
-        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "register_hook: %s",
-                         hook ? "the var is not real, it gets no gradient" : "hook is NULL");
-    struct reel_node_hook *entry = reel_arena_allocate(&tape->arena, sizeof *entry);
-    if (!entry)
-        return reel_fail_memory(tape->context, "register_hook", sizeof *entry);
-    *entry = (struct reel_node_hook){hook, user, NULL};
-    struct reel_node_hook **last = &node->hooks;
-    while (*last)
-        last = &(*last)->next;
-    *last = entry;
-    return REEL_OK;
-}
-
 reel_tape_statistics reel_tape_stats(const reel_tape *tape)
 {
     return tape ? tape->statistics : (reel_tape_statistics){0, 0, 0, 0, 0};

@@ -10,6 +10,7 @@
 
 struct reel_node_hook {
     reel_hook function;
+    reel_row_hook row_function; /* or this one */
     void *user;
     struct reel_node_hook *next;
 };

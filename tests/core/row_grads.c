@@ -247,6 +247,38 @@ Test(row_grads, pass_through_hooks)
     expect_same_bits(false);
 }
 
+static reel_var halve_rows(reel_tape *tape, reel_var rows, reel_var each, void *user)
+{
+    int64_t *seen = user;
+    *seen += reel_numel(tape, rows);
+    cr_assert_eq(reel_size(tape, each, 0), reel_numel(tape, rows));
+    cr_assert_eq(reel_size(tape, each, 1), COLUMNS);
+    const int64_t *row = reel_data_int64(tape, rows);
+    for (int64_t i = 1; i < reel_numel(tape, rows); i++)
+        cr_assert_lt(row[i - 1], row[i]);
+    return reel_mul_scalar(tape, each, 0.5);
+}
+
+Test(row_grads, stay_rows_through_row_hooks)
+{
+    int64_t seen = 0, seen_of_dense = 0;
+    reel_register_row_hook(t, reel_param_var(t, sparse), halve_rows, &seen);
+    reel_register_row_hook(t, reel_param_var(t, sparse), halve_rows, &seen);
+    reel_register_row_hook(t, reel_param_var(t, dense), halve_rows, &seen_of_dense);
+    reel_register_hook(t, reel_param_var(t, dense), halve, NULL);
+    back(loss_of(look_up(sparse, 0, 300)));
+    back(loss_of(look_up(dense, 0, 300)));
+    expect_same_bits(true);
+    cr_expect_eq(seen, 2 * 16, "%lld", (long long)seen);
+    cr_expect_eq(seen_of_dense, 16, "%lld", (long long)seen_of_dense);
+    cr_expect_eq(reel_tape_stats(t).densified, 0);
+    back(reel_sum_all(t, reel_param_var(t, dense)));
+    cr_expect_eq(seen_of_dense, 16 + ROWS);
+    reel_var scalar = reel_sum_all(t, reel_param_var(t, dense));
+    cr_expect_eq(reel_register_row_hook(t, scalar, halve_rows, &seen), REEL_ERROR_ARGUMENT);
+    reel_clear_error(c);
+}
+
 Test(row_grads, do_not_depend_on_threads)
 {
     static reel_real first[ROWS * COLUMNS];

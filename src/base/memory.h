@@ -11,7 +11,8 @@ struct reel_memory {
     reel_memory_statistics statistics;
 };
 
-/* Starts counting; allocator NULL: malloc, calloc and free. */
+/* Starts counting; allocator NULL: malloc, calloc and free, which ask for huge pages from 4 MiB on. Large zeroed blocks
+ * take no memory before they are touched then. */
 void reel_memory_init(struct reel_memory *memory, const reel_allocator *allocator);
 
 /* REEL_ALIGNMENT-aligned memory of at least `size` bytes (size 0 gives a valid pointer too), or NULL. Freed with

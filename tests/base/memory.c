@@ -8,6 +8,8 @@
 
 #include <criterion/criterion.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
 
 static struct counting counted;
 static struct reel_memory memory;
@@ -86,6 +88,82 @@ Test(memory, arrays_grow_and_keep_their_elements)
         cr_assert_eq(array[i], i);
     reel_free(&memory, array);
 }
+
+#ifdef __linux__
+/* Whether the mapping that holds the address was advised to have huge pages. */
+static bool is_advised(const void *address)
+{
+    char line[512];
+    bool inside = false, advised = false;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned long first, end;
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+            inside = (uintptr_t)address >= first && (uintptr_t)address < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            advised = strstr(line, " hg") != NULL;
+    }
+    if (file)
+        fclose(file);
+    return advised;
+}
+
+Test(memory, large_blocks_ask_for_huge_pages)
+{
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0)
+        cr_skip_test("this kernel has none");
+    struct reel_memory defaults;
+    reel_memory_init(&defaults, NULL);
+    const size_t sizes[] = {(size_t)4 << 20, (size_t)7 << 20, (size_t)50 << 20};
+    for (int i = 0; i < 3; i++)
+        for (int zeroed = 0; zeroed < 2; zeroed++) {
+            char *block = (zeroed ? reel_allocate_zeroed : reel_allocate)(&defaults, sizes[i]);
+            cr_assert(block);
+            cr_expect(is_advised(block + sizes[i] / 2), "%zu bytes", sizes[i]);
+            memset(block, 1, sizes[i]);
+            reel_free(&defaults, block);
+        }
+    char *of_the_user = reel_allocate(&memory, sizes[2]);
+    cr_expect(!is_advised(of_the_user + sizes[2] / 2), "another's allocator knows what it does");
+    reel_free(&memory, of_the_user);
+}
+
+#ifndef REEL_ADDRESS_SANITIZER /* which fills its shadow memory */
+/* The number after `key` in a file of /proc, in KiB; -1 when there is none. */
+static long proc_number(const char *path, const char *key)
+{
+    char line[256];
+    long number = -1;
+    FILE *file = fopen(path, "r");
+    while (file && number < 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0)
+            sscanf(line + strlen(key), "%ld", &number);
+    if (file)
+        fclose(file);
+    return number;
+}
+
+/* Also where blocks of that size were used and freed before. */
+Test(memory, large_zeroed_blocks_take_nothing_before_they_are_touched)
+{
+    struct reel_memory defaults;
+    reel_memory_init(&defaults, NULL);
+    const size_t size = (size_t)96 << 20;
+    for (int round = 0; round < 3; round++) {
+        long before = proc_number("/proc/self/status", "VmRSS:");
+        char *block = reel_allocate_zeroed(&defaults, size);
+        cr_assert(block && before > 0);
+        long after = proc_number("/proc/self/status", "VmRSS:");
+        cr_expect_lt(after - before, 4096, "round %d: %ld KiB", round, after - before);
+        for (size_t i = 0; i < size; i += 4096)
+            cr_assert_eq(block[i], 0);
+        memset(block, 1, size);
+        cr_expect_geq(proc_number("/proc/self/status", "VmRSS:") - before, (long)(size >> 10) - 4096);
+        reel_free(&defaults, block);
+    }
+}
+#endif
+#endif
 
 /* ---- Arena ---- */
 

@@ -45,7 +45,8 @@ REEL_API void reel_clear_error(reel_context *context);
  * For user-defined operations and training code that wants its own errors reported the same way. */
 REEL_API reel_status reel_fail(reel_context *context, reel_status status, const char *format, ...) REEL_PRINTF(3, 4);
 
-/* Restarts the generator: torch.manual_seed(seed). Also restarts the counter that dropout masks are drawn from. */
+/* Restarts the generator: torch.manual_seed(seed). Also restarts the counter that dropout masks and fast initial values
+ * are drawn from. */
 REEL_API void reel_manual_seed(reel_context *context, uint64_t seed);
 
 /* The generator's state in the layout of torch.get_rng_state() (REEL_RNG_STATE_SIZE bytes); reel_set_rng_state refuses

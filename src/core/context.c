@@ -98,7 +98,7 @@ void reel_manual_seed(reel_context *context, uint64_t seed)
     if (!context)
         return;
     reel_generator_seed(&context->generator, seed);
-    context->dropout_draws = 0;
+    context->philox_draws = 0;
 }
 
 reel_status reel_get_rng_state(reel_context *context, unsigned char state[REEL_RNG_STATE_SIZE])

@@ -12,7 +12,7 @@ struct reel_context {
     struct reel_memory memory;
     struct reel_scratch scratch; /* shared by the tapes and optimizers of this context */
     struct reel_generator generator;
-    uint64_t dropout_draws; /* how many masks were drawn since the seed */
+    uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
     uint32_t last_generation;
     int num_threads;
     reel_status status;

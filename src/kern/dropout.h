@@ -2,15 +2,10 @@
 #ifndef REEL_KERN_DROPOUT_H
 #define REEL_KERN_DROPOUT_H
 
-#include <reel/types.h>
-
-/* What names a mask: the seed, and the number of the draw. */
-struct reel_dropout_key {
-    uint64_t seed, draw;
-};
+#include "kern/philox.h"
 
 /* y[i] = 0 with probability p, else x[i] / (1 - p); with add, y[i] += that. The same key gives the same mask. */
-void reel_kern_dropout(int64_t n, const reel_real *x, double p, struct reel_dropout_key key, bool add, reel_real *y,
+void reel_kern_dropout(int64_t n, const reel_real *x, double p, struct reel_philox_key key, bool add, reel_real *y,
                        int threads);
 
 #endif

@@ -62,6 +62,14 @@ REEL_INLINE double reel_math_cos(double x)
     return cos(x);
 }
 
+/* The sine and cosine of an angle given as a fraction of the full turn, turn / 2^32. */
+REEL_INLINE void reel_math_sine_cosine(uint32_t turn, double *sine, double *cosine)
+{
+    double angle = (double)turn * (6.283185307179586 * 0x1p-32);
+    *sine = sin(angle);
+    *cosine = cos(angle);
+}
+
 #define REEL_MATH_ANGLE_MAX INFINITY
 
 #else
@@ -208,6 +216,27 @@ REEL_INLINE float reel_math_erf(float x)
     return size < 1 ? x * p : REEL_COPYSIGN(y, x);
 }
 
+/* sin(r) and cos(r) for |r| <= pi / 4. */
+REEL_INLINE float reel_math_sine_reduced(float r)
+{
+    float square = r * r;
+    float p = 2.71756448e-6F;
+    p = p * square - 1.98392561e-4F;
+    p = p * square + 8.33332911e-3F;
+    p = p * square - 0.166666672F;
+    return p * (square * r) + r;
+}
+
+REEL_INLINE float reel_math_cosine_reduced(float r)
+{
+    float square = r * r;
+    float p = -2.72033049e-7F;
+    p = p * square + 2.47994358e-5F;
+    p = p * square - 1.38888834e-3F;
+    p = p * square + 4.16666679e-2F;
+    return p * (square * square) - 0.5F * square + 1;
+}
+
 /* sin and cos are good up to this angle; beyond, two doubles do not hold enough of pi / 2. */
 #define REEL_MATH_ANGLE_MAX 1e8F
 
@@ -216,20 +245,11 @@ REEL_INLINE float reel_math_sin_from(float x, uint32_t quarters)
 {
     const double round = 6755399441055744; /* 1.5 * 2^52 */
     double shifted = x * 0.63661977236758134 + round, whole = shifted - round;
-    float r = (float)(x - whole * 1.570796325802803 - whole * 9.9209357968054043e-10), square = r * r;
+    float r = (float)(x - whole * 1.570796325802803 - whole * 9.9209357968054043e-10);
     uint64_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     quarters += (uint32_t)bits;
-    float sine = 2.71756448e-6F;
-    sine = sine * square - 1.98392561e-4F;
-    sine = sine * square + 8.33332911e-3F;
-    sine = sine * square - 0.166666672F;
-    sine = sine * (square * r) + r;
-    float cosine = -2.72033049e-7F;
-    cosine = cosine * square + 2.47994358e-5F;
-    cosine = cosine * square - 1.38888834e-3F;
-    cosine = cosine * square + 4.16666679e-2F;
-    cosine = cosine * (square * square) - 0.5F * square + 1;
+    float sine = reel_math_sine_reduced(r), cosine = reel_math_cosine_reduced(r);
     float y = quarters & 1 ? cosine : sine;
     return quarters & 2 ? -y : y;
 }
@@ -242,6 +262,18 @@ REEL_INLINE float reel_math_sin(float x)
 REEL_INLINE float reel_math_cos(float x)
 {
     return reel_math_sin_from(x, 1);
+}
+
+/* The sine and cosine of an angle given as a fraction of the full turn, turn / 2^32. */
+REEL_INLINE void reel_math_sine_cosine(uint32_t turn, float *sine, float *cosine)
+{
+    uint32_t quarters =
+        (turn + (UINT32_C(1) << 29)) >> 30; /* the nearest; what is left is within an eighth of a turn */
+    float r = (float)(int32_t)(turn - (quarters << 30)) * (6.28318531F * 0x1p-32F);
+    float s = reel_math_sine_reduced(r), c = reel_math_cosine_reduced(r);
+    float y = quarters & 1 ? c : s, x = quarters & 1 ? s : c;
+    *sine = quarters & 2 ? -y : y;
+    *cosine = (quarters + 1) & 2 ? -x : x;
 }
 
 #endif

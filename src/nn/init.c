@@ -1,4 +1,5 @@
 #include "core/params.h"
+#include "kern/normal.h"
 
 #include <reel/init.h>
 
@@ -35,15 +36,33 @@ reel_status reel_init_uniform(reel_param *param, double low, double high)
     return REEL_OK;
 }
 
-reel_status reel_init_normal(reel_param *param, double mean, double std)
+static reel_status check_normal(const reel_param *param, const char *who, double mean, double std)
 {
-    if (check(param, "init_normal") != REEL_OK)
+    if (check(param, who) != REEL_OK)
         return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
     if (!(fabs(mean) <= REAL_MAX && std >= 0 && std <= REAL_MAX))
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT,
-                         "init_normal: param \"%s\": mean %g and std %g must be finite, and std not negative",
-                         param->name, mean, std);
-    reel_generator_normal(&param->set->context->generator, reel_param_write(param), param->numel, mean, std);
+                         "%s: param \"%s\": mean %g and std %g must be finite, and std not negative", who, param->name,
+                         mean, std);
+    return REEL_OK;
+}
+
+reel_status reel_init_normal(reel_param *param, double mean, double std)
+{
+    reel_status status = check_normal(param, "init_normal", mean, std);
+    if (status == REEL_OK)
+        reel_generator_normal(&param->set->context->generator, reel_param_write(param), param->numel, mean, std);
+    return status;
+}
+
+reel_status reel_init_normal_fast(reel_param *param, double mean, double std)
+{
+    reel_status status = check_normal(param, "init_normal_fast", mean, std);
+    if (status != REEL_OK)
+        return status;
+    reel_context *c = param->set->context;
+    const struct reel_philox_key key = {c->generator.seed, c->philox_draws++};
+    reel_kern_normal(param->numel, mean, std, key, reel_param_write(param), reel_get_num_threads(c));
     return REEL_OK;
 }
 

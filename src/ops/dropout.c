@@ -7,7 +7,7 @@
 
 struct dropout_attributes {
     double p;
-    struct reel_dropout_key key;
+    struct reel_philox_key key;
 };
 
 static reel_status dropout_shape(reel_call *call)
@@ -87,10 +87,10 @@ reel_var reel_dropout(reel_tape *tape, reel_var x, double p, bool training)
     reel_context *c = reel_tape_context(tape);
     if (!c || p == 0 || (!training && p > 0 && p <= 1))
         return x;
-    const struct dropout_attributes a = {p, {c->generator.seed, c->dropout_draws}};
+    const struct dropout_attributes a = {p, {c->generator.seed, c->philox_draws}};
     reel_var y = dropout_with(tape, x, &a);
     if (!reel_is_null(y))
-        c->dropout_draws++;
+        c->philox_draws++;
     return y;
 }
 

@@ -23,7 +23,7 @@ struct check {
     reel_gradcheck_options options;
     reel_var *vars; /* of the inputs, in the evaluation at hand */
     struct reel_generator generator;
-    uint64_t dropout_draws;
+    uint64_t philox_draws;
 };
 
 /* One of 2^53 numbers in [0, 1), the same for the same three (splitmix64). */
@@ -83,7 +83,7 @@ static reel_var evaluate(struct check *check, int moved, int64_t direction, doub
 {
     reel_tape *tape = check->tape;
     check->context->generator = check->generator;
-    check->context->dropout_draws = check->dropout_draws;
+    check->context->philox_draws = check->philox_draws;
     for (int k = 0; k < check->n; k++) {
         const reel_gradcheck_input *input = &check->inputs[k];
         if (k != moved) {
@@ -261,7 +261,7 @@ static reel_status begin(struct check *check, reel_context *context, const char 
     *check = (struct check){.context = context, .label = label, .inputs = inputs, .n = n};
     check->options = options ? *options : reel_gradcheck_defaults();
     check->generator = context->generator;
-    check->dropout_draws = context->dropout_draws;
+    check->philox_draws = context->philox_draws;
     if (n < 0 || (n > 0 && !inputs) || !(check->options.eps > 0))
         return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: %d inputs%s, eps %g", label, n, inputs ? "" : " at NULL",
                          check->options.eps);
@@ -276,7 +276,7 @@ static reel_status end(struct check *check)
     release(check, check->vars);
     reel_tape_free(check->tape);
     check->context->generator = check->generator;
-    check->context->dropout_draws = check->dropout_draws;
+    check->context->philox_draws = check->philox_draws;
     return check->context->status;
 }
 
@@ -541,7 +541,7 @@ reel_status reel_gradcheck_op(reel_context *context, const reel_op *op, const re
     if (!op || !sample)
         return reel_fail(context, REEL_ERROR_ARGUMENT, "gradcheck_op: %s is NULL", op ? "the sample" : "the operation");
     struct reel_generator generator = context->generator;
-    uint64_t dropout_draws = context->dropout_draws;
+    uint64_t philox_draws = context->philox_draws;
     reel_var vars[REEL_MAX_SAMPLE_INPUTS];
     reel_tape *tape = reel_tape_new(context);
     if (reel_sample_inputs(tape, sample, seed, vars) == REEL_OK) {
@@ -552,6 +552,6 @@ reel_status reel_gradcheck_op(reel_context *context, const reel_op *op, const re
     }
     reel_tape_free(tape);
     context->generator = generator;
-    context->dropout_draws = dropout_draws;
+    context->philox_draws = philox_draws;
     return context->status;
 }

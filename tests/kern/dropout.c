@@ -10,7 +10,7 @@
 
 /* Element i takes a word of the counter that its group of 64 elements and its place in it name: 16 counters make a
  * group, the first words of all come first. */
-static uint32_t draw(int64_t i, struct reel_dropout_key key)
+static uint32_t draw(int64_t i, struct reel_philox_key key)
 {
     uint64_t counter = (uint64_t)(i / 64 * 16 + i % 16);
     philox4x32_ctr_t from = {
@@ -27,7 +27,7 @@ static reel_real *ones(int64_t n)
     return x;
 }
 
-static const struct reel_dropout_key keys[] = {
+static const struct reel_philox_key keys[] = {
     {0, 0}, {1, 0}, {0, 1}, {0x123456789abcdef0, 3}, {UINT64_MAX, UINT64_MAX}, {7, UINT64_C(1) << 32}};
 enum { KEYS = sizeof keys / sizeof *keys };
 
@@ -100,7 +100,7 @@ Test(dropout, rates)
         for (size_t j = 0; j < sizeof ps / sizeof *ps; j++) {
             double p = 1 - ps[j], both = p * p, counts[3] = {0};
             reel_kern_dropout(N, x, ps[j], keys[k], false, y, 2);
-            reel_kern_dropout(N, x, ps[j], (struct reel_dropout_key){keys[k].seed, keys[k].draw + 1}, false, next, 2);
+            reel_kern_dropout(N, x, ps[j], (struct reel_philox_key){keys[k].seed, keys[k].draw + 1}, false, next, 2);
             for (int64_t i = 0; i < N; i++) {
                 counts[0] += y[i] != 0;
                 counts[1] += y[i] != 0 && y[(i + 1) % N] != 0;

@@ -73,7 +73,7 @@ static uint64_t state_of(const struct scene *s)
     static unsigned char generator[REEL_RNG_STATE_SIZE];
     reel_generator_get_state(&s->c->generator, generator);
     uint64_t hash = mix(1, generator, sizeof generator);
-    hash = mix(hash, &s->c->dropout_draws, sizeof s->c->dropout_draws);
+    hash = mix(hash, &s->c->philox_draws, sizeof s->c->philox_draws);
     hash = mix_params(mix_params(hash, s->g), s->d);
     hash = mix_optimizer(mix_optimizer(hash, s->g_adam), s->d_adam);
     return hash;

@@ -97,6 +97,41 @@ static bool same_generator(const struct reel_generator *a, const struct reel_gen
     return memcmp(x, y, sizeof x) == 0;
 }
 
+/* After the same seed the same numbers, whatever the threads; the next draw has others. */
+Test(init, fast_normal_numbers_repeat)
+{
+    enum { ROWS = 700, COLUMNS = 63 };
+    reel_real *first = malloc(2 * ROWS * COLUMNS * sizeof *first);
+    for (int threads = 1; threads <= 4; threads++) {
+        reel_context_options options = reel_context_defaults();
+        options.num_threads = threads;
+        reel_context *c = reel_context_new(&options);
+        reel_params *p = reel_params_new(c);
+        reel_param *w = reel_param_new(p, "w", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+        for (int again = 0; again < 2; again++) {
+            reel_manual_seed(c, 11);
+            struct reel_generator before = c->generator;
+            for (int k = 0; k < 2; k++) {
+                uint64_t version = w->version;
+                reel_real *expected = first + k * ROWS * COLUMNS;
+                cr_assert_eq(reel_init_normal_fast(w, 2, 3), REEL_OK);
+                cr_assert_eq(w->version, version + 1);
+                if (threads == 1 && again == 0)
+                    memcpy(expected, w->data, ROWS * COLUMNS * sizeof *first);
+                cr_assert_eq(memcmp(expected, w->data, ROWS * COLUMNS * sizeof *first), 0);
+            }
+            cr_assert(same_generator(&before, &c->generator));
+        }
+        reel_manual_seed(c, 12);
+        reel_init_normal_fast(w, 2, 3);
+        cr_assert_neq(memcmp(first, w->data, ROWS * COLUMNS * sizeof *first), 0);
+        reel_params_free(p);
+        reel_context_free(c);
+    }
+    cr_assert_neq(memcmp(first, first + ROWS * COLUMNS, ROWS * COLUMNS * sizeof *first), 0);
+    free(first);
+}
+
 Test(init, what_cannot_be_filled)
 {
     reel_context *c = reel_context_new(NULL);
@@ -119,6 +154,9 @@ Test(init, what_cannot_be_filled)
     REFUSES(reel_init_normal(w, 0, -1), REEL_ERROR_ARGUMENT, "std -1");
     REFUSES(reel_init_normal(w, NAN, 1), REEL_ERROR_ARGUMENT, "mean nan");
     REFUSES(reel_init_normal(count, 0, 1), REEL_ERROR_DTYPE, "\"count\" is int64");
+    REFUSES(reel_init_normal_fast(w, 0, -1), REEL_ERROR_ARGUMENT, "std -1");
+    REFUSES(reel_init_normal_fast(w, INFINITY, 1), REEL_ERROR_ARGUMENT, "mean inf");
+    REFUSES(reel_init_normal_fast(count, 0, 1), REEL_ERROR_DTYPE, "\"count\" is int64");
     REFUSES(reel_init_constant(count, 0), REEL_ERROR_DTYPE, "\"count\" is int64");
     REFUSES(reel_init_xavier_uniform(flat, 1), REEL_ERROR_SHAPE, "\"flat\" has 1 axes");
     REFUSES(reel_init_kaiming_normal(flat, 0, REEL_FAN_IN, REEL_GAIN_RELU), REEL_ERROR_SHAPE, "fans");

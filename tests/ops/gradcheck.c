@@ -124,7 +124,7 @@ Test(gradcheck, draws_the_same_numbers_each_time)
     cr_expect_eq(reel_gradgradcheck(c, dropped, NULL, &x, 1, NULL), REEL_OK, "%s", reel_error(c));
     reel_get_rng_state(c, after);
     cr_expect_arr_eq(before, after, sizeof before);
-    cr_expect_eq(c->dropout_draws, 0);
+    cr_expect_eq(c->philox_draws, 0);
 }
 
 Test(gradcheck, finds_gradients_that_stop)

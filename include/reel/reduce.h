@@ -46,6 +46,11 @@ REEL_API reel_var reel_argmax(reel_tape *tape, reel_var x, int axis, bool keepdi
  * REEL_ERROR_SHAPE when a reduced axis has size 0 and p is negative or infinite. */
 REEL_API reel_var reel_norm(reel_tape *tape, reel_var x, double p, const int *axes, int n, bool keepdim);
 
+/* torch.renorm: x [...] of two axes or more, each slice along `axis` (negative: from the end) scaled down to the p-norm
+ * maxnorm, by maxnorm / (norm + 1e-7), if its own is larger. p and maxnorm are not negative (p 0 counts, which PyTorch
+ * refuses). Exact derivatives of any order, away from norm == maxnorm. REEL_ERROR_SHAPE for fewer axes. */
+REEL_API reel_var reel_renorm(reel_tape *tape, reel_var x, double p, int axis, double maxnorm);
+
 /* torch.logsumexp: log(sum(exp(x))) without overflow. -INFINITY when all elements are that, or there are none. */
 REEL_API reel_var reel_logsumexp(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim);
 

@@ -3,6 +3,7 @@
 #include "kern/functions.h"
 #include "kern/reduce.h"
 #include "ops/axes.h"
+#include "ops/pointwise.h"
 
 #include <reel/compare.h>
 #include <reel/elementwise.h>
@@ -228,6 +229,35 @@ reel_var reel_norm(reel_tape *tape, reel_var x, double p, const int *axes, int n
 {
     struct norm_attributes a = {reel_axes_of(axes, n, keepdim), p};
     return reel_apply1(tape, &norm_op, &x, 1, &a);
+}
+
+/* In public operations, since nothing is gained by a row of its own: x is read by the norm and by the product, and the
+ * rest has an element a slice. */
+reel_var reel_renorm(reel_tape *tape, reel_var x, double p, int axis, double maxnorm)
+{
+    static const reel_real one = 1;
+    reel_context *c = reel_tape_context(tape);
+    reel_shape shape = reel_shape_of(tape, x);
+    if (shape.ndim < 0)
+        return reel_null();
+    if (shape.ndim < 2)
+        reel_fail(c, REEL_ERROR_SHAPE, "renorm: x has %d axes, it needs two", shape.ndim);
+    else if (!(p >= 0 && maxnorm >= 0))
+        reel_fail(c, REEL_ERROR_ARGUMENT, "renorm: p %g or maxnorm %g is negative or not a number", p, maxnorm);
+    else
+        reel_normalize_axis(c, "renorm", shape.ndim, &axis);
+    if (c->status != REEL_OK)
+        return reel_null();
+    int others[REEL_MAX_NDIM], n = 0;
+    for (int i = 0; i < shape.ndim; i++)
+        if (i != axis)
+            others[n++] = i;
+    if (p == INFINITY && reel_shape_numel(&shape) == 0 && reel_dtype_of(tape, x) == REEL_REAL)
+        return x; /* nothing has no largest element */
+    reel_var norm = reel_norm(tape, x, p, others, n, true);
+    reel_var scale = reel_rdiv_scalar(tape, reel_add_scalar(tape, norm, 1e-7), maxnorm);
+    scale = reel_where(tape, reel_gt_scalar(tape, norm, maxnorm), scale, reel_constant(tape, &one));
+    return reel_mul(tape, x, scale);
 }
 
 /* ---- logsumexp ---- */

@@ -1,11 +1,14 @@
 /* Values of the reductions and of softmax, where they are delicate: ties, empty axes, infinities, large numbers. That
  * the gradients are derivatives is for the registry's tests. */
+#include <reel/compare.h>
 #include <reel/context.h>
 #include <reel/create.h>
 #include <reel/elementwise.h>
+#include <reel/gradcheck.h>
 #include <reel/reduce.h>
 #include <reel/softmax.h>
 #include <reel/tape.h>
+#include <reel/unary.h>
 #include <reel/view.h>
 
 #include <criterion/criterion.h>
@@ -258,4 +261,107 @@ Test(reduce_ops, errors)
     reel_clear_error(c);
     cr_assert(reel_is_null(reel_sum_to_size(t, x, REEL_SHAPE(4))));
     cr_assert_str_eq(reel_error(c), "sum_to_size: [4] does not broadcast to [2, 3], the shape of x");
+}
+
+/* ---- renorm ---- */
+
+struct limit {
+    double p, maxnorm;
+    int axis;
+};
+
+static reel_var limit(reel_tape *tape, const reel_var *inputs, int n, void *user)
+{
+    const struct limit *l = user;
+    (void)n;
+    return reel_renorm(tape, inputs[0], l->p, l->axis, l->maxnorm);
+}
+
+/* Some slices are shortened and some are not, and none is near the limit. */
+Test(reduce_ops, renorm_scales_and_has_derivatives)
+{
+    static const double powers[] = {0, 0.5, 1, 1.5, 2, 3, INFINITY};
+    static const reel_shape shapes[] = {{2, {3, 4}}, {3, {2, 3, 2}}, {2, {1, 3}}, {2, {3, 1}}};
+    reel_real data[12];
+    for (int i = 0; i < 12; i++)
+        data[i] = (reel_real)((i % 2 ? -1 : 1) * (0.3 + 0.11 * (7 * i % 12)) * (i < 4 ? 0.2 : 1));
+    for (size_t k = 0; k < sizeof powers / sizeof *powers; k++)
+        for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++)
+            for (int axis = -shapes[j].ndim; axis < shapes[j].ndim; axis++) {
+                const reel_shape *shape = &shapes[j];
+                struct limit l = {powers[k], 0, axis};
+                int kept = axis < 0 ? axis + shape->ndim : axis, others[REEL_MAX_NDIM], n = 0;
+                for (int i = 0; i < shape->ndim; i++)
+                    if (i != kept)
+                        others[n++] = i;
+                reel_var x = reel_tensor(t, data, *shape);
+                reel_var norms = reel_norm(t, x, l.p, others, n, false);
+                const reel_real *norm = reel_data_real(t, norms);
+                cr_assert_not_null(norm, "%s", reel_error(c));
+                int64_t slices = shape->dim[kept], inner = 1, longer = 0;
+                for (int i = kept + 1; i < shape->ndim; i++)
+                    inner *= shape->dim[i];
+                l.maxnorm = 0.9 * (double)norm[slices - 1];
+                for (int64_t i = 0; i < slices; i++)
+                    longer += (double)norm[i] > l.maxnorm;
+                const reel_real *y = reel_data_real(t, limit(t, &x, 1, &l));
+                cr_assert_not_null(y, "%s", reel_error(c));
+                for (int64_t i = 0; i < reel_shape_numel(shape); i++) {
+                    double of = (double)norm[i / inner % slices];
+                    double want = (double)data[i] * (of > l.maxnorm ? l.maxnorm / (of + 1e-7) : 1);
+                    cr_assert(fabs((double)y[i] - want) <= 8 * (sizeof *y == 4 ? 0x1p-23 : 0x1p-52) * fabs(want));
+                }
+                cr_assert_gt(longer, 0);
+                if (sizeof *y == 8) {
+                    reel_gradcheck_input input = {data, REEL_REAL, *shape, false};
+                    cr_expect_eq(reel_gradcheck(c, limit, &l, &input, 1, NULL), REEL_OK, "p %g, axis %d: %s", l.p, axis,
+                                 reel_error(c));
+                    reel_clear_error(c);
+                    cr_expect_eq(reel_gradgradcheck(c, limit, &l, &input, 1, NULL), REEL_OK, "p %g, axis %d: %s", l.p,
+                                 axis, reel_error(c));
+                    reel_clear_error(c);
+                }
+                reel_tape_reset(t);
+            }
+}
+
+/* A slice of zeros has no norm to divide by, to any order, and one without elements has none at all. */
+Test(reduce_ops, renorm_of_zeros_and_of_nothing)
+{
+    static const double powers[] = {0, 1, 2, 3, INFINITY};
+    for (size_t k = 0; k < sizeof powers / sizeof *powers; k++) {
+        reel_var x = reel_tensor(t, (reel_real[]){0, 0, 3, 4}, REEL_SHAPE(2, 2)), grad, second;
+        reel_var y = reel_sum_all(t, reel_square(t, reel_renorm(t, x, powers[k], 0, 0.5)));
+        cr_assert_eq(reel_grad(t, y, &x, 1, REEL_GRAD_CREATE_GRAPH, &grad), REEL_OK, "%s", reel_error(c));
+        cr_assert_eq(reel_grad(t, reel_sum_all(t, reel_square(t, grad)), &x, 1, 0, &second), REEL_OK);
+        for (int i = 0; i < 4; i++)
+            cr_assert(isfinite(reel_data_real(t, second)[i]) && (i > 1 || reel_data_real(t, grad)[i] == 0));
+        cr_assert_eq(reel_numel(t, reel_renorm(t, reel_zeros(t, REEL_SHAPE(0, 3)), powers[k], 1, 1)), 0);
+        cr_assert_eq(reel_numel(t, reel_renorm(t, reel_zeros(t, REEL_SHAPE(3, 0)), powers[k], 0, 1)), 0);
+        cr_assert_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
+    }
+    EXPECT(reel_renorm(t, reel_tensor(t, (reel_real[]){3, 4, NAN, 1}, REEL_SHAPE(2, 2)), 2, 0, 5), REEL_SHAPE(2, 2), 3,
+           4, NAN, 1);
+}
+
+Test(reduce_ops, renorm_refuses)
+{
+    reel_var x = reel_ones(t, REEL_SHAPE(2, 3)), flat = reel_ones(t, REEL_SHAPE(3));
+    const struct {
+        reel_var x;
+        double p, maxnorm;
+        int axis;
+        reel_status status;
+    } cases[] = {{flat, 2, 1, 0, REEL_ERROR_SHAPE},   {x, -1, 1, 0, REEL_ERROR_ARGUMENT},
+                 {x, NAN, 1, 0, REEL_ERROR_ARGUMENT}, {x, 2, -1, 0, REEL_ERROR_ARGUMENT},
+                 {x, 2, NAN, 0, REEL_ERROR_ARGUMENT}, {x, 2, 1, 2, REEL_ERROR_ARGUMENT},
+                 {x, 2, 1, -3, REEL_ERROR_ARGUMENT},  {reel_arange_int64(t, 0, 3, 1), 2, 1, 0, REEL_ERROR_SHAPE}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert(reel_is_null(reel_renorm(t, cases[i].x, cases[i].p, cases[i].axis, cases[i].maxnorm)));
+        cr_assert_eq(reel_context_status(c), cases[i].status, "%s", reel_error(c));
+        cr_assert(strstr(reel_error(c), "renorm"));
+        reel_clear_error(c);
+    }
+    reel_renorm(t, reel_to_int64(t, x), 2, 0, 1);
+    cr_assert_eq(reel_context_status(c), REEL_ERROR_DTYPE);
 }

@@ -50,11 +50,19 @@ typedef struct reel_embedding_options {
      * the end. REEL_NO_PADDING (the default): none. */
     int64_t padding_idx;
     /* Rows that are looked up and whose norm is larger are first scaled down to it, in the table itself: by
-     * max_norm / (norm + 1e-7), each once. That counts as a change of the param. INFINITY (the default): none. */
+     * max_norm / (norm + 1e-7), each once. That counts as a change of the param, which gradients do not see. Vars made
+     * before keep their values, and gradients are right for them too (in PyTorch they are not, or an error): when a
+     * rule on the tape reads the table (a product with it, say; lookups do not), the table is copied as a whole into
+     * the tape's memory before it changes, so with such rules each changing lookup costs a copy. INFINITY (the
+     * default): none. */
     double max_norm;
-    double norm_type;        /* which p-norm: 2; 0 counts what is not 0, INFINITY is the largest magnitude */
+    double norm_type; /* which p-norm: 2; 0 counts what is not 0, INFINITY is the largest magnitude */
+    /* Instead: the rows are scaled after the lookup (reel_renorm). The table stays as it is, and gradients are those of
+     * the scaled rows. */
+    bool differentiable_max_norm;
     bool scale_grad_by_freq; /* divide the gradient of a row by how often the lookup has it */
     bool sparse;             /* gradients stay row-sparse (reel_param_set_sparse) */
+    bool fast_init;          /* draw the table with reel_init_normal_fast: not PyTorch's numbers */
     /* Instead of drawing: the whole table, num_embeddings * embedding_dim elements that are copied; padding_idx does
      * not zero its row then. With freeze (the default) it gets no gradient (Embedding.from_pretrained); freeze has no
      * meaning without it. */

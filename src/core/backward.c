@@ -26,11 +26,6 @@ static bool input_is_differentiable(const reel_op *op, int k)
     return op->differentiable >> (op->variadic ? 0 : k) & 1;
 }
 
-static bool rule_reads_input(const reel_op *op, int k)
-{
-    return op->reads_inputs >> (op->variadic ? 0 : k) & 1;
-}
-
 static bool is_target(const struct request *r, const struct reel_node *node)
 {
     return r->into_params && node->is_param && node->param->kind == REEL_PARAM_TRAINED &&
@@ -42,7 +37,7 @@ static reel_status check_versions(reel_tape *tape, const reel_call *call)
 {
     for (int k = 0; k < call->n_inputs; k++) {
         const struct reel_node *in = tape->nodes[call->inputs[k].number];
-        if (in->param && in->version != in->param->version && rule_reads_input(call->op, k))
+        if (in->param && in->version != in->param->version && reel_op_reads(call->op, k) && reel_node_is_in_param(in))
             return reel_fail(tape->context, REEL_ERROR_STATE,
                              "backward: the rule of %s reads param \"%s\", which changed since the forward pass",
                              call->op->name, in->param->name);

@@ -125,6 +125,11 @@ reel_status reel_param_keep_rows(reel_param *param);
 /* Turns the row-sparse gradient, if any, into a dense one. */
 reel_status reel_param_densify(reel_param *param);
 
+/* To be called before the param's data changes: the vars on the tape that stand for it, or alias it, keep the value
+ * they have now, if there is a rule that reads it. Then the whole param is copied into the tape's memory; else nothing
+ * is done. */
+reel_status reel_param_preserve(reel_param *param, struct reel_tape *tape);
+
 /* Releases what contributions hold. */
 void reel_rows_release(reel_context *context, struct reel_rows *rows);
 

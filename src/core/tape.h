@@ -21,7 +21,7 @@ struct reel_node {
     const reel_call *call; /* what computed it; NULL for leaves and constants */
     int output;            /* which output of the call it is */
     uint64_t version;      /* of the param when it was recorded */
-    reel_param *param;     /* the param whose memory the data is; set for aliases too */
+    reel_param *param;     /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
     bool is_param;         /* the param itself: where its gradient is summed */
     struct reel_node_hook *hooks;
 };
@@ -37,6 +37,12 @@ struct reel_tape {
     reel_param *pending;    /* params whose row gradients point into this tape */
     reel_tape_statistics statistics;
 };
+
+/* Whether the data is the param's memory, and so changes with it. */
+bool reel_node_is_in_param(const struct reel_node *node);
+
+/* Whether the rule reads the value of input k. */
+bool reel_op_reads(const reel_op *op, int k);
 
 /* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
  * already has an error. */

@@ -67,7 +67,8 @@ static reel_status keep_groups(reel_param *param, struct reel_row_groups *groups
         common += k < kept && param->kept_rows[k] == row;
     }
     int64_t total = kept + groups->count - common;
-    if (!reel_multiply_int64(total, columns, &elements) ||
+    /* At least one element, so that rows without any are at some address. */
+    if (!reel_multiply_int64(total, columns > 0 ? columns : 1, &elements) ||
         !reel_grow(memory, (void **)&param->kept_rows, kept, &param->kept_rows_capacity, total, sizeof(int64_t)) ||
         !reel_grow(memory, (void **)&param->kept_values, kept * columns, &param->kept_values_capacity, elements,
                    sizeof(reel_real)))

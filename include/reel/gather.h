@@ -30,7 +30,7 @@ REEL_API reel_embedding_lookup reel_embedding_lookup_defaults(void);
 /* Rows of weight [rows, ...] (real): the result has index's axes and then those of a row
  * (torch.nn.functional.embedding). NULL options: the defaults. REEL_ERROR_ARGUMENT for a padding_idx outside the table.
  * An index outside it gives, for example,
- *     embedding "label": index 10 at position [3] is outside 0..9
+ *     embedding "label": index 10 at position [1, 2] (flat 5) is outside 0..9
  * The rule does not read the values of weight. A param with sparse gradients gets them row by row. */
 REEL_API reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index,
                                  const reel_embedding_lookup *options);

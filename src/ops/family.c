@@ -16,12 +16,16 @@ const char *reel_shape_text(const reel_shape *shape, char text[REEL_SHAPE_TEXT])
 const char *reel_position_text(const reel_shape *shape, int64_t flat, char text[REEL_POSITION_TEXT])
 {
     reel_shape position = *shape;
+    int64_t rest = flat;
     for (int i = shape->ndim - 1; i >= 0; i--) {
-        position.dim[i] = flat % shape->dim[i];
-        flat /= shape->dim[i];
+        position.dim[i] = rest % shape->dim[i];
+        rest /= shape->dim[i];
     }
-    char axes[REEL_SHAPE_TEXT];
-    snprintf(text, REEL_POSITION_TEXT, shape->ndim > 0 ? " at position %s" : "%.0s", reel_shape_text(&position, axes));
+    char axes[REEL_SHAPE_TEXT], number[32] = "";
+    if (shape->ndim > 1)
+        snprintf(number, sizeof number, " (flat %lld)", (long long)flat);
+    snprintf(text, REEL_POSITION_TEXT, shape->ndim > 0 ? " at position %s%s" : "%.0s%s",
+             reel_shape_text(&position, axes), number);
     return text;
 }
 

@@ -75,9 +75,9 @@ enum { REEL_SHAPE_TEXT = 160 };
 const char *reel_shape_text(const reel_shape *shape, char text[REEL_SHAPE_TEXT]);
 
 /* Room for a position as text. */
-enum { REEL_POSITION_TEXT = REEL_SHAPE_TEXT + 16 };
-/* Writes where the flat-th element of a shape is, such as " at position [2, 0]", for the end of a sentence about a
- * value; nothing when the shape has no axes. */
+enum { REEL_POSITION_TEXT = REEL_SHAPE_TEXT + 48 };
+/* Writes where the flat-th element of a shape is, such as " at position [2, 0] (flat 6)", for the end of a
+ * sentence about a value; without the number for one axis, and nothing when the shape has no axes. */
 const char *reel_position_text(const reel_shape *shape, int64_t flat, char text[REEL_POSITION_TEXT]);
 
 /* Input k must be real; the error names the operation and the argument. */

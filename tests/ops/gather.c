@@ -120,9 +120,9 @@ Test(gather, index_errors)
                    "embedding \"label\": index 10 at position [3] is outside 0..9");
     index = reel_tensor_of(t, REEL_INT64, grid, REEL_SHAPE(2, 1, 3));
     expect_refused(reel_embedding(t, weight, index, &label),
-                   "embedding \"label\": index -1 at position [1, 0, 1] is outside 0..9");
+                   "embedding \"label\": index -1 at position [1, 0, 1] (flat 4) is outside 0..9");
     expect_refused(reel_scatter_add_rows(t, reel_ones(t, REEL_SHAPE(2, 1, 3)), index, 6),
-                   "scatter_add_rows: index -1 at position [1, 0, 1] is outside 0..5");
+                   "scatter_add_rows: index -1 at position [1, 0, 1] (flat 4) is outside 0..5");
     index = reel_tensor_of(t, REEL_INT64, far, REEL_SCALAR);
     expect_refused(reel_embedding(t, weight, index, NULL), "embedding: index -9223372036854775808 is outside 0..9");
     index = reel_tensor_of(t, REEL_INT64, line, REEL_SHAPE(1));

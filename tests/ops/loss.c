@@ -180,13 +180,13 @@ Test(loss, errors_name_the_numbers)
     int64_t targets[] = {0, 1, 2, 0, 1, 2, 3, 0};
     reel_var wrong = reel_tensor_of(t, REEL_INT64, targets, REEL_SHAPE(2, 4));
     expect_error(reel_cross_entropy_loss(t, x, wrong), REEL_ERROR_INDEX,
-                 "cross_entropy_loss: target 3 at position [1, 2] is outside 0..2");
+                 "cross_entropy_loss: target 3 at position [1, 2] (flat 6) is outside 0..2");
     expect_error(reel_nll_loss(t, flat, reel_full_int64(t, REEL_SCALAR, -1)), REEL_ERROR_INDEX,
                  "nll_loss: target -1 is outside 0..63");
     expect_error(reel_mse_loss(t, wide, flat), REEL_ERROR_SHAPE,
                  "mse_loss: x is [64, 1] and the target [64]; they must have the same shape (reshape or expand one)");
     expect_error(reel_bce_loss(t, two, two), REEL_ERROR_ARGUMENT,
-                 "bce_loss: x is 2 at position [0, 0], it must be a probability in 0..1 (logits go to "
+                 "bce_loss: x is 2 at position [0, 0] (flat 0), it must be a probability in 0..1 (logits go to "
                  "bce_with_logits_loss)");
 }
 

@@ -555,3 +555,57 @@ Test(sparse_update, an_average_follows_exact_updates_that_are_put_off)
         side_free(&exact);
     }
 }
+
+/* Rows that a lookup scales down change outside the optimizer. */
+Test(sparse_update, max_norm_goes_with_exact_updates_and_averages)
+{
+    for (size_t k = 0; k < COUNT(subjects); k++) {
+        reel_context *c = reel_context_new(NULL);
+        reel_tape *t = reel_tape_new(c);
+        reel_params *params[2];
+        reel_module *table[2];
+        reel_optim *optim[2];
+        reel_ema *ema[2];
+        reel_real values[ROWS * COLUMNS];
+        fill(values, ROWS * COLUMNS, 4);
+        for (int i = 0; i < 2; i++) {
+            params[i] = reel_params_new(c);
+            reel_embedding_options o = reel_embedding_defaults();
+            o.max_norm = 1.5;
+            o.sparse = i == 1;
+            o.from_pretrained = values;
+            o.freeze = false;
+            table[i] = reel_embedding_new(params[i], "table", ROWS, COLUMNS, &o);
+            optim[i] = make(params[i], &subjects[k], i == 1 ? REEL_EXACT : REEL_LAZY);
+            ema[i] = reel_ema_new(params[i], 0.9);
+        }
+        OK(c);
+        uint64_t state = 3;
+        for (int step = 0; step < 200; step++) {
+            struct plan p = plan_step(&state, ROWS_ONLY, 0.02);
+            for (int i = 0; i < 2; i++) {
+                reel_zero_grad(params[i]);
+                reel_var index = reel_borrow_of(t, REEL_INT64, p.index, REEL_SHAPE(p.count));
+                reel_var rows = reel_forward(t, table[i], index);
+                cr_assert_eq(reel_backward(t, reel_sum_all(t, reel_square(t, rows)), params[i]), REEL_OK);
+                if (!p.skip)
+                    cr_assert_eq(reel_optim_step(optim[i]), REEL_OK, "%s", reel_error(c));
+                cr_assert_eq(reel_ema_update(ema[i]), REEL_OK);
+            }
+            cr_assert_eq(reel_tape_reset(t), REEL_OK);
+        }
+        for (int swapped = 0; swapped < 2; swapped++) {
+            expect_same(subjects[k].what, swapped, reel_param_data(reel_params_at(params[1], 0)),
+                        reel_param_data(reel_params_at(params[0], 0)), ROWS * COLUMNS);
+            reel_ema_swap(ema[0]);
+            reel_ema_swap(ema[1]);
+        }
+        for (int i = 0; i < 2; i++) {
+            reel_ema_free(ema[i]);
+            reel_optim_free(optim[i]);
+            reel_params_free(params[i]);
+        }
+        reel_tape_free(t);
+        reel_context_free(c);
+    }
+}

@@ -120,6 +120,7 @@ static void construct(struct scene *s)
     embedding.max_norm = s->full ? 1.5 : embedding.max_norm;
     reel_adam_options o = reel_adam_defaults();
     o.beta1 = 0.5;
+    o.sparse_update = s->full ? REEL_EXACT : REEL_LAZY;
     CALL(s->t = reel_tape_new(s->c));
     CALL(s->g = reel_params_new(s->c));
     CALL(s->g_label = reel_embedding_new(s->g, "label", CLASSES, 3, &embedding));

@@ -32,10 +32,10 @@ REEL_API reel_status reel_ema_set_decay(reel_ema *ema, double decay);
 
 /* average = decay * average + (1 - decay) * param; the first update copies (torch.optim.swa_utils.AveragedModel with
  * get_ema_multi_avg_fn). Call it after each optimizer step. The averages of params with sparse gradients
- * (reel_param_set_sparse, before they join) follow by row: a row's updates are put off until the row changes, so that a
- * call costs no work that depends on the number of rows, and reading the averages brings them all up; the bits are the
- * same. Params added to the set since join as they are. On failure nothing changed: out of memory, or REEL_ERROR_STATE
- * while swapped. */
+ * (reel_param_set_sparse, before they join) follow by row: a row's updates are put off until the row changes, and then
+ * made as one, with the product of their decays; so a call costs no work that depends on the number of rows. Reading
+ * the averages brings them all up. Params added to the set since join as they are. On failure nothing changed: out of
+ * memory, or REEL_ERROR_STATE while swapped. */
 REEL_API reel_status reel_ema_update(reel_ema *ema);
 
 /* Exchanges params and buffers with their averages; a second call brings them back. Counts as a change of every param.

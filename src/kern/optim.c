@@ -5,7 +5,7 @@
 
 #include <math.h>
 #include <omp.h>
-#include <string.h>
+#include <stddef.h>
 
 #ifdef REEL_F64
 #define ROOT(x) sqrt(x)
@@ -388,26 +388,4 @@ static void lerp_block(int64_t n, reel_real weight, const reel_real *restrict fr
 void reel_kern_lerp(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int threads)
 {
     REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, lerp_block(last - first, weight, from + first, to + first));
-}
-
-enum { LERP_TILE = 64 };
-
-REEL_CLONES
-static bool lerp_changes(int64_t n, reel_real weight, const reel_real *restrict from, reel_real *restrict to)
-{
-    reel_real next[LERP_TILE];
-    for (int64_t i = 0; i < n; i++)
-        next[i] = lerp(to[i], from[i], weight);
-    bool changes = memcmp(to, next, (size_t)n * sizeof *to) != 0;
-    memcpy(to, next, (size_t)n * sizeof *to);
-    return changes;
-}
-
-void reel_kern_lerp_repeated(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int64_t times)
-{
-    for (int64_t first = 0; first < n; first += LERP_TILE) {
-        int64_t width = n - first < LERP_TILE ? n - first : LERP_TILE;
-        for (int64_t k = 0; k < times && lerp_changes(width, weight, from + first, to + first); k++)
-            continue;
-    }
 }

@@ -81,7 +81,4 @@ void reel_kern_update_rows(const struct reel_update *update, const struct reel_u
 /* to += weight * (from - to), as torch.lerp computes it. */
 void reel_kern_lerp(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int threads);
 
-/* The same `times` times over, or until it changes nothing more. */
-void reel_kern_lerp_repeated(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int64_t times);
-
 #endif

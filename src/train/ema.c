@@ -17,10 +17,8 @@ struct follower {
     reel_real *average;
     int64_t base; /* row r has had base + stamps[r] updates */
     uint32_t *stamps;
-    struct reel_history weights; /* COPIES: the average becomes the param */
+    struct reel_history decays; /* 0: the average becomes the param */
 };
-
-#define COPIES INFINITY
 
 struct average {
     void *data;
@@ -54,17 +52,20 @@ static void catch_up(struct follower *f, int64_t first, int64_t end, int64_t las
         int64_t update = f->base + f->stamps[row] + 1;
         if (update > last)
             continue;
-        const reel_real *param = (const reel_real *)f->param->data + row * columns;
-        reel_real *average = f->average + row * columns;
-        for (int64_t r = reel_history_find(&f->weights, update); update <= last; r++) {
-            const struct reel_history_run *run = &f->weights.runs[r];
-            int64_t run_end = r + 1 < f->weights.count && run[1].first <= last ? run[1].first : last + 1;
-            if (run->value == COPIES)
-                memcpy(average, param, (size_t)columns * sizeof *average);
-            else
-                reel_kern_lerp_repeated(columns, (reel_real)run->value, param, average, run_end - update);
+        /* The row was what it is in all of these updates: average = param + decay (average - param), many times. */
+        double decay = 1;
+        for (int64_t r = reel_history_find(&f->decays, update); update <= last; r++) {
+            const struct reel_history_run *run = &f->decays.runs[r];
+            int64_t run_end = r + 1 < f->decays.count && run[1].first <= last ? run[1].first : last + 1;
+            decay *= run_end - update == 1 ? run->value : pow(run->value, (double)(run_end - update));
             update = run_end;
         }
+        const reel_real *param = (const reel_real *)f->param->data + row * columns;
+        reel_real *average = f->average + row * columns;
+        if (decay > 0)
+            reel_kern_lerp(columns, (reel_real)(1 - decay), param, average, 1);
+        else
+            memcpy(average, param, (size_t)columns * sizeof *average);
         f->stamps[row] = (uint32_t)(last - f->base);
     }
 }
@@ -72,7 +73,7 @@ static void catch_up(struct follower *f, int64_t first, int64_t end, int64_t las
 static void before_change(struct reel_param_watcher *watcher, int64_t first, int64_t count, uint64_t version)
 {
     struct follower *f = (struct follower *)watcher;
-    catch_up(f, first, first + count, f->base + reel_history_count_until(&f->weights, version));
+    catch_up(f, first, first + count, f->base + reel_history_count_until(&f->decays, version));
 }
 
 static void catch_up_block(void *user, int64_t block, int thread)
@@ -80,20 +81,20 @@ static void catch_up_block(void *user, int64_t block, int thread)
     struct follower *f = user;
     int64_t rows = reel_param_rows(f->param), first = block * ROWS_AT_ONCE;
     (void)thread;
-    catch_up(f, first, rows - first < ROWS_AT_ONCE ? rows : first + ROWS_AT_ONCE, f->weights.next - 1);
+    catch_up(f, first, rows - first < ROWS_AT_ONCE ? rows : first + ROWS_AT_ONCE, f->decays.next - 1);
 }
 
 static void catch_up_all(struct follower *f)
 {
     int64_t rows = reel_param_rows(f->param);
-    if (f->weights.count == 0)
+    if (f->decays.count == 0)
         return;
     reel_param_before_read_all(f->param);
     reel_kern_for_each((rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, f->param->set->context->num_threads, catch_up_block,
                        f);
     memset(f->stamps, 0, (size_t)rows * sizeof *f->stamps);
-    f->base = f->weights.next - 1;
-    reel_history_clear(&f->weights, f->weights.next);
+    f->base = f->decays.next - 1;
+    reel_history_clear(&f->decays, f->decays.next);
 }
 
 static void follower_free(struct follower *f)
@@ -102,7 +103,7 @@ static void follower_free(struct follower *f)
         return;
     struct reel_memory *memory = &f->param->set->context->memory;
     reel_param_unwatch(f->param, &f->watcher);
-    reel_history_free(&f->weights, memory);
+    reel_history_free(&f->decays, memory);
     reel_free(memory, f->stamps);
     reel_free(memory, f);
 }
@@ -121,16 +122,16 @@ static struct follower *follower_new(reel_param *param, reel_real *average)
     }
     *f =
         (struct follower){.watcher.before_change = before_change, .param = param, .average = average, .stamps = stamps};
-    reel_history_clear(&f->weights, 1);
+    reel_history_clear(&f->decays, 1);
     reel_param_watch(param, &f->watcher);
     return f;
 }
 
-static void follower_update(struct follower *f, double weight)
+static void follower_update(struct follower *f, double decay)
 {
-    if (reel_history_is_full(&f->weights) || f->weights.next - f->base > UINT32_MAX)
+    if (reel_history_is_full(&f->decays) || f->decays.next - f->base > UINT32_MAX)
         catch_up_all(f);
-    reel_history_append(&f->weights, weight, f->param->version);
+    reel_history_append(&f->decays, decay, f->param->version);
 }
 
 /* ---- The set ---- */
@@ -227,15 +228,15 @@ reel_status reel_ema_update(reel_ema *ema)
         return ema->context->status;
     for (int64_t i = 0; i < ema->count; i++) {
         struct follower *f = ema->averages[i].follower;
-        if (f && !reel_history_reserve(&f->weights, &ema->context->memory))
-            return reel_fail_memory(ema->context, "ema_update", sizeof *f->weights.runs);
+        if (f && !reel_history_reserve(&f->decays, &ema->context->memory))
+            return reel_fail_memory(ema->context, "ema_update", sizeof *f->decays.runs);
     }
     double weight = 1 - ema->decay;
     for (int64_t i = 0; i < ema->count; i++) {
         const reel_param *param = ema->params->params[i];
         const struct average *average = &ema->averages[i];
         if (average->follower)
-            follower_update(average->follower, ema->updated ? weight : COPIES);
+            follower_update(average->follower, ema->updated ? ema->decay : 0);
         else if (ema->updated && param->kind != REEL_PARAM_BUFFER)
             reel_kern_lerp(param->numel, (reel_real)weight, reel_param_data(param), average->data,
                            ema->context->num_threads);

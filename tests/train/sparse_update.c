@@ -482,6 +482,17 @@ static const reel_real *averages(reel_ema *ema, reel_params *into)
     return reel_param_data(reel_params_at(into, 0));
 }
 
+/* Updates made as one are nearer to the formula than those made one by one, each of which is rounded. */
+static void expect_near(const char *what, int at, const reel_real *by_row, const reel_real *whole, double decay)
+{
+    double epsilon = sizeof(reel_real) == sizeof(float) ? 0x1p-24 : 0x1p-53;
+    for (int64_t i = 0; i < ROWS * COLUMNS; i++)
+        cr_assert_leq(fabs((double)by_row[i] - (double)whole[i]),
+                      4 * epsilon / (1 - decay) * (fabs((double)whole[i]) + 1),
+                      "%s, step %d: average %lld is %.17g, of all %.17g", what, at, (long long)i, (double)by_row[i],
+                      (double)whole[i]);
+}
+
 /* An average that joined while the table was dense, and one that follows rows. */
 static void average_both(const struct subject *subject, reel_sparse_update mode, int updates, bool many_decays)
 {
@@ -507,9 +518,9 @@ static void average_both(const struct subject *subject, reel_sparse_update mode,
             cr_assert_eq(reel_ema_update(whole), REEL_OK);
         }
         if (i % 150 == 149)
-            expect_same(subject->what, i, averages(by_row, b), averages(whole, a), ROWS * COLUMNS);
+            expect_near(subject->what, i, averages(by_row, b), averages(whole, a), 0.97);
     }
-    expect_same(subject->what, -1, averages(by_row, b), averages(whole, a), ROWS * COLUMNS);
+    expect_near(subject->what, -1, averages(by_row, b), averages(whole, a), 0.97);
     reel_ema_free(whole);
     reel_ema_free(by_row);
     reel_params_free(a);
@@ -517,7 +528,7 @@ static void average_both(const struct subject *subject, reel_sparse_update mode,
     side_free(&s);
 }
 
-Test(sparse_update, an_average_that_follows_rows_has_the_bits_of_one_that_reads_all)
+Test(sparse_update, an_average_that_follows_rows_is_that_of_the_whole)
 {
     for (size_t k = 0; k < COUNT(subjects); k += 3)
         for (int mode = REEL_LAZY; mode <= REEL_EXACT; mode++)
@@ -545,7 +556,7 @@ Test(sparse_update, an_average_follows_exact_updates_that_are_put_off)
         }
         cr_assert_eq(reel_ema_swap(of_dense), REEL_OK);
         cr_assert_eq(reel_ema_swap(of_exact), REEL_OK);
-        expect_same(subjects[k].what, -1, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+        expect_near(subjects[k].what, -1, reel_param_data(exact.table), reel_param_data(dense.table), 0.95);
         cr_assert_eq(reel_ema_swap(of_dense), REEL_OK);
         cr_assert_eq(reel_ema_swap(of_exact), REEL_OK);
         expect_same(subjects[k].what, -2, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
@@ -594,12 +605,11 @@ Test(sparse_update, max_norm_goes_with_exact_updates_and_averages)
             }
             cr_assert_eq(reel_tape_reset(t), REEL_OK);
         }
-        for (int swapped = 0; swapped < 2; swapped++) {
-            expect_same(subjects[k].what, swapped, reel_param_data(reel_params_at(params[1], 0)),
-                        reel_param_data(reel_params_at(params[0], 0)), ROWS * COLUMNS);
-            reel_ema_swap(ema[0]);
-            reel_ema_swap(ema[1]);
-        }
+        const reel_param *of_dense = reel_params_at(params[0], 0), *of_exact = reel_params_at(params[1], 0);
+        expect_same(subjects[k].what, -1, reel_param_data(of_exact), reel_param_data(of_dense), ROWS * COLUMNS);
+        reel_ema_swap(ema[0]);
+        reel_ema_swap(ema[1]);
+        expect_near(subjects[k].what, -2, reel_param_data(of_exact), reel_param_data(of_dense), 0.9);
         for (int i = 0; i < 2; i++) {
             reel_ema_free(ema[i]);
             reel_optim_free(optim[i]);

@@ -16,7 +16,8 @@ REEL_API reel_status reel_init_uniform(reel_param *param, double low, double hig
 /* Normal with this mean and standard deviation, finite and std >= 0. */
 REEL_API reel_status reel_init_normal(reel_param *param, double mean, double std);
 
-/* The same distribution for large tables, on all threads, and not PyTorch's numbers: Box-Muller on Philox 4x32-10
+/* The same distribution for large tables, on all threads (a single one needs longer than reel_init_normal does, so it
+ * is for machines with many), and not PyTorch's numbers: Box-Muller on Philox 4x32-10
  * (Salmon et al. 2011), keyed by the seed and the number of the draw since reel_manual_seed (dropout masks count too),
  * counted by element. No value lies farther than 6.7 std from the mean. Takes nothing from the generator behind
  * reel_init_normal, and does not depend on the number of threads. */

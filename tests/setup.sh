@@ -7,7 +7,7 @@
 # Does nothing, and needs no rights, when every package is installed.
 set -eu
 
-build='gcc g++ cmake ninja-build libc6-dev libopenblas-pthread-dev librandom123-dev zlib1g-dev libpng-dev pkgconf'
+build='gcc g++ cmake ninja-build libc6-dev libopenblas-pthread-dev librandom123-dev zlib1g-dev libpng-dev libbenchmark-dev pkgconf'
 data='dataset-fashion-mnist'
 test='libcriterion-dev'
 ci='clang clang-format libclang-rt-14-dev libomp-dev valgrind'

@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { FLOOR_BATCH = 64, FLOOR_CLASSES = 10, FLOOR_DIM = 3, FLOOR_NOISE = 10, FLOOR_DATA = 32, FLOOR_HIDDEN = 64 };
 
 /* One of the two networks: Embedding(10, 3), then three linear layers. Params lie in one array in the order of the
@@ -29,5 +33,9 @@ void floor_notebook_free(struct floor_notebook *n);
  * x [64, 32], y [64], z [64, 10], wanted [64]. The losses go to *g_loss and *d_loss. */
 void floor_notebook_step(struct floor_notebook *n, const float *x, const int64_t *y, const float *z,
                          const int64_t *wanted, float *g_loss, float *d_loss);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

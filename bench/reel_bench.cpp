@@ -1,0 +1,168 @@
+// Benchmarks of reel and of the same steps by hand. --check compares their losses instead; README.md has the names.
+#include "workloads/workload.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+using namespace bench;
+
+namespace
+{
+
+// The workload that was measured last. A benchmark's function is called several times, to find out how many steps fill
+// its time, and a table of 10^7 rows is not made in no time.
+std::unique_ptr<Workload> current;
+const Case *current_case;
+
+Workload &prepared(const Case &c)
+{
+    constexpr int warm_up = 5; // reel allocates up to the third
+    if (current_case != &c) {
+        current.reset();
+        current = c.make();
+        current_case = &c;
+        for (int i = 0; i < warm_up; i++)
+            current->step({});
+    }
+    return *current;
+}
+
+// Rates come from the clock on the wall. Google Benchmark would take processor time unless each name ended in
+// "/real_time".
+void count(benchmark::State &state, const Case &c, double seconds, const reel_context *context, uint64_t allocations)
+{
+    double steps = static_cast<double>(state.iterations());
+    if (c.flops > 0)
+        state.counters["FLOP/s"] = c.flops * steps / seconds;
+    if (c.bytes > 0)
+        state.counters["bytes/s"] = c.bytes * steps / seconds;
+    if (c.operations > 0)
+        state.counters["per_op"] = seconds / steps / c.operations;
+    if (context) {
+        reel_memory_statistics memory = reel_memory(context);
+        state.counters["allocations"] = static_cast<double>(memory.allocations - allocations) / steps;
+        state.counters["peak_bytes"] = static_cast<double>(memory.peak_bytes);
+    }
+}
+
+void run_steps(benchmark::State &state, const Case &c)
+{
+    Workload &w = prepared(c);
+    uint64_t allocations = w.context() ? reel_memory(w.context()).allocations : 0;
+    auto start = std::chrono::steady_clock::now();
+    for (auto _ : state)
+        w.step({});
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    count(state, c, seconds.count(), w.context(), allocations);
+}
+
+void run_phase(benchmark::State &state, const Case &c, Phase wanted)
+{
+    Workload &w = prepared(c);
+    bool running = true;
+    auto enter = [&](Phase phase) {
+        if ((phase == wanted) == running)
+            return;
+        if (running)
+            state.PauseTiming();
+        else
+            state.ResumeTiming();
+        running = !running;
+    };
+    for (auto _ : state) {
+        enter(Phase::other);
+        w.step(enter);
+        enter(wanted);
+    }
+}
+
+void add(const std::string &name, const std::function<void(benchmark::State &)> &run)
+{
+    benchmark::RegisterBenchmark(name.c_str(), run)->Unit(benchmark::kMicrosecond);
+}
+
+// The cases must stay where they are.
+void register_suite(const Suite &suite)
+{
+    for (const Case &c : suite.reel) {
+        add("step/" + c.name, [&c](benchmark::State &state) { run_steps(state, c); });
+        add("forward/" + c.name, [&c](benchmark::State &state) { run_phase(state, c, Phase::forward); });
+        add("backward/" + c.name, [&c](benchmark::State &state) { run_phase(state, c, Phase::backward); });
+    }
+    for (const Floor &f : suite.floors)
+        add("floor/" + f.by_hand.name, [&c = f.by_hand](benchmark::State &state) { run_steps(state, c); });
+}
+
+bool near(float a, float b)
+{
+    return std::fabs(a - b) <= 1e-4f * std::fabs(b) + 1e-6f;
+}
+
+// Whether each floor and reel have the same losses for 20 steps.
+int check(const Suite &suite)
+{
+    constexpr int steps = 20;
+    int failures = 0;
+    for (const Floor &f : suite.floors) {
+        if (!f.quick)
+            continue;
+        const Case *c = nullptr;
+        for (const Case &candidate : suite.reel)
+            if (candidate.name == f.reel)
+                c = &candidate;
+        if (!c) {
+            std::printf("%-60s there is no reel case %s\n", f.by_hand.name.c_str(), f.reel.c_str());
+            failures++;
+            continue;
+        }
+        auto reel = c->make(), by_hand = f.by_hand.make();
+        Losses a = {}, b = {}, first = {};
+        int step = 0;
+        bool same = true;
+        for (; step < steps && same; step++) {
+            a = reel->step({});
+            b = by_hand->step({});
+            if (step == 0)
+                first = a;
+            same = near(a[0], b[0]) && near(a[1], b[1]);
+        }
+        // Losses that stand still would agree whatever the optimizers did.
+        bool moved = std::fabs(a[0] - first[0]) > 1e-3f * std::fabs(first[0]);
+        std::printf("%-60s %s: %g and %g in reel, %g and %g by hand at step %d\n", f.by_hand.name.c_str(),
+                    !same    ? "DIFFERS"
+                    : !moved ? "STANDS STILL"
+                             : "agrees",
+                    static_cast<double>(a[0]), static_cast<double>(a[1]), static_cast<double>(b[0]),
+                    static_cast<double>(b[1]), step);
+        failures += !same || !moved;
+    }
+    return failures > 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    static Suite suite;
+    add_gans(suite);
+    add_mlps(suite);
+    add_embedding(suite);
+    add_chain(suite);
+    if (argc > 1 && std::strcmp(argv[1], "--check") == 0)
+        return check(suite);
+    register_suite(suite);
+    register_operations();
+    register_optimizers();
+    register_generators();
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv))
+        return 1;
+    benchmark::RunSpecifiedBenchmarks();
+    current.reset();
+    benchmark::Shutdown();
+    return 0;
+}

@@ -1,0 +1,105 @@
+// Classifiers of one score: ReLU between linear layers, BCE with logits, RMSprop.
+#include "workload.hpp"
+
+namespace bench
+{
+namespace
+{
+
+constexpr int64_t batch = 64;
+
+struct Data {
+    std::vector<float> x, y;
+
+    explicit Data(int64_t features) : x(uniform(batch * features, -1, 1, 4)), y(static_cast<size_t>(batch))
+    {
+        auto classes = integers(batch, 2, 5);
+        for (size_t i = 0; i < y.size(); i++)
+            y[i] = static_cast<float>(classes[i]);
+    }
+};
+
+class Reel : public Workload
+{
+  public:
+    Reel(const std::vector<int64_t> &widths, int threads) : session(threads), data(widths[0])
+    {
+        params = reel_params_new(session.context);
+        for (size_t i = 0; i + 1 < widths.size(); i++)
+            layers.push_back(reel_linear_new(params, std::to_string(i).c_str(), widths[i], widths[i + 1], nullptr));
+        reel_rmsprop_options options = reel_rmsprop_defaults();
+        options.lr = 1e-3;
+        optim = reel_rmsprop_new(params, &options);
+        session.expect_ok();
+    }
+
+    ~Reel() override
+    {
+        reel_optim_free(optim);
+        reel_params_free(params);
+    }
+
+    Losses step(const Enter &enter) override
+    {
+        reel_tape *t = session.tape;
+        reel_var h = reel_borrow(t, data.x.data(), shape({batch, static_cast<int64_t>(data.x.size()) / batch}));
+        reel_var y = reel_borrow(t, data.y.data(), shape({batch, 1}));
+        if (enter)
+            enter(Phase::forward);
+        for (size_t i = 0; i < layers.size(); i++) {
+            h = reel_forward(t, layers[i], h);
+            if (i + 1 < layers.size())
+                h = reel_relu(t, h);
+        }
+        reel_var loss = reel_bce_with_logits_loss(t, h, y);
+        if (enter)
+            enter(Phase::backward);
+        reel_zero_grad(params);
+        reel_backward(t, loss, params);
+        if (enter)
+            enter(Phase::other);
+        reel_optim_step(optim);
+        Losses losses = {static_cast<float>(reel_item(t, loss)), 0};
+        session.reset();
+        return losses;
+    }
+
+    const reel_context *context() const override
+    {
+        return session.context;
+    }
+
+  private:
+    Session session;
+    Data data;
+    reel_params *params;
+    std::vector<reel_module *> layers;
+    reel_optim *optim;
+};
+
+// Products of a step: forward and weight gradient for each layer, and the input's gradient for all but the first.
+double flops(const std::vector<int64_t> &widths)
+{
+    double sum = 0;
+    for (size_t i = 0; i + 1 < widths.size(); i++)
+        sum += (i == 0 ? 4.0 : 6.0) * static_cast<double>(batch * widths[i] * widths[i + 1]);
+    return sum;
+}
+
+} // namespace
+
+void add_mlps(Suite &suite)
+{
+    const struct {
+        const char *name;
+        std::vector<int64_t> widths;
+    } networks[] = {{"mlp_small", {35, 64, 64, 1}}, {"mlp_big", {794, 512, 512, 512, 1}}};
+    for (auto &network : networks)
+        for (int threads : {1, 2}) {
+            auto widths = network.widths;
+            std::string name = network.name + ("/threads:" + std::to_string(threads));
+            suite.reel.push_back({name, [=] { return std::make_unique<Reel>(widths, threads); }, flops(widths), 0, 0});
+        }
+}
+
+} // namespace bench

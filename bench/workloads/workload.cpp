@@ -1,0 +1,77 @@
+#include "workload.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace bench
+{
+
+Session::Session(int threads)
+{
+    reel_context_options options = reel_context_defaults();
+    options.num_threads = threads;
+    context = reel_context_new(&options);
+    tape = reel_tape_new(context);
+    if (!tape) {
+        std::fprintf(stderr, "reel_bench: no context for %d threads\n", threads);
+        std::exit(1);
+    }
+}
+
+Session::~Session()
+{
+    reel_tape_free(tape);
+    reel_context_free(context);
+}
+
+void Session::expect_ok() const
+{
+    if (reel_context_status(context) != REEL_OK) {
+        std::fprintf(stderr, "reel_bench: %s\n", reel_error(context));
+        std::exit(1);
+    }
+}
+
+void Session::reset() const
+{
+    expect_ok();
+    reel_tape_reset(tape);
+}
+
+reel_shape shape(std::initializer_list<int64_t> sizes)
+{
+    return reel_shape_make(static_cast<int>(sizes.size()), sizes.begin());
+}
+
+// A hash of the place (Mueller's, 32 bits): no state, so that the loop is wide.
+static uint32_t hash(uint32_t x)
+{
+    x = (x ^ x >> 16) * 0x45d9f3bu;
+    x = (x ^ x >> 16) * 0x45d9f3bu;
+    return x ^ x >> 16;
+}
+
+void fill(float *out, int64_t n, float low, float high, uint32_t seed)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits = hash(static_cast<uint32_t>(i) + seed * 0x9e3779b9u);
+        out[i] = low + (high - low) * static_cast<float>(bits >> 8) * 0x1p-24f;
+    }
+}
+
+std::vector<float> uniform(int64_t n, float low, float high, uint32_t seed)
+{
+    std::vector<float> out(static_cast<size_t>(n));
+    fill(out.data(), n, low, high, seed);
+    return out;
+}
+
+std::vector<int64_t> integers(int64_t n, int64_t below, uint32_t seed)
+{
+    std::vector<int64_t> out(static_cast<size_t>(n));
+    for (int64_t i = 0; i < n; i++)
+        out[static_cast<size_t>(i)] = hash(static_cast<uint32_t>(i) + seed * 0x9e3779b9u) % below;
+    return out;
+}
+
+} // namespace bench

@@ -1,0 +1,93 @@
+// What is measured: workloads, in reel and by hand, behind one interface, so that timing and checking are written once.
+#ifndef BENCH_WORKLOADS_WORKLOAD_HPP
+#define BENCH_WORKLOADS_WORKLOAD_HPP
+
+#include <reel/reel.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bench
+{
+
+// The parts of a step that can be timed alone.
+enum class Phase { forward, backward, other };
+
+// Called by a step when it enters a part of itself; empty when the whole step is timed.
+using Enter = std::function<void(Phase)>;
+
+// A context with a tape. Ends the program with a message when they cannot be made, or when a call failed.
+class Session
+{
+  public:
+    explicit Session(int threads);
+    ~Session();
+    Session(const Session &) = delete;
+    Session &operator=(const Session &) = delete;
+
+    reel_context *context;
+    reel_tape *tape;
+
+    void expect_ok() const;
+    void reset() const; // ends a step
+};
+
+reel_shape shape(std::initializer_list<int64_t> sizes);
+
+using Losses = std::array<float, 2>; // the second is 0 where there is one loss
+
+class Workload
+{
+  public:
+    virtual ~Workload() = default;
+    virtual Losses step(const Enter &enter) = 0;
+    virtual const reel_context *context() const // NULL: not reel
+    {
+        return nullptr;
+    }
+};
+
+using Make = std::function<std::unique_ptr<Workload>()>;
+
+struct Case {
+    std::string name; // "notebook/threads:1"
+    Make make;
+    double flops, bytes; // of a step, by its formulas; 0: not counted
+    int operations;      // for the counter per_op; 0: none
+};
+
+// A workload by hand, and the case of reel that it must agree with.
+struct Floor {
+    Case by_hand; // "embedding/fused/rows:1000/optim:sgd/threads:1"
+    std::string reel;
+    bool quick; // cheap enough for --check
+};
+
+struct Suite {
+    std::vector<Case> reel;
+    std::vector<Floor> floors;
+};
+
+void add_embedding(Suite &suite);
+void add_gans(Suite &suite);
+void add_mlps(Suite &suite);
+void add_chain(Suite &suite);
+
+// Benchmarks that are no workloads register themselves.
+void register_operations();
+void register_optimizers();
+void register_generators();
+
+// n numbers uniform on [low, high), the same for the same seed. Cheap enough for tables of 10^9.
+void fill(float *out, int64_t n, float low, float high, uint32_t seed);
+std::vector<float> uniform(int64_t n, float low, float high, uint32_t seed);
+std::vector<int64_t> integers(int64_t n, int64_t below, uint32_t seed);
+
+} // namespace bench
+
+#endif

@@ -59,6 +59,7 @@ typedef struct reel_sample_input {
     int64_t dim[REEL_MAX_NDIM];
     double low, high; /* both 0: -2 and 2 for reals, 0 and 2 for bools */
     double gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
+    bool ascending; /* integers are sorted, and the first is low, the last of several high - 1 (for offsets) */
 } reel_sample_input;
 
 /* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */

@@ -412,11 +412,22 @@ static reel_status fill_reals(reel_tape *tape, const reel_sample *sample, uint64
     return REEL_OK;
 }
 
+/* The i-th of n numbers in [0, 1). Ascending ones are drawn from n strata. */
+static double sample_number(const reel_sample_input *input, uint64_t seed, int k, int64_t n, int64_t i)
+{
+    double x = random_number(seed, (uint64_t)k, (uint64_t)i);
+    if (!input->ascending)
+        return x;
+    if (i == 0)
+        return 0;
+    return i == n - 1 ? 1 - 0x1p-30 : ((double)i + x) / (double)n;
+}
+
 static void fill_integers(const reel_sample_input *input, uint64_t seed, int k, const reel_array *array)
 {
     double range = input->high > input->low ? input->high - input->low : 1;
     for (int64_t i = 0; i < array->numel; i++) {
-        int64_t x = (int64_t)(input->low + floor(range * random_number(seed, (uint64_t)k, (uint64_t)i)));
+        int64_t x = (int64_t)(input->low + floor(range * sample_number(input, seed, k, array->numel, i)));
         if (array->dtype == REEL_INT64)
             ((int64_t *)array->data)[i] = x;
         else if (array->dtype == REEL_INT32)

@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* Tables are much larger than the caches: the row that is copied next but a few is already asked for. */
-enum { AHEAD = 12, LINE = 64, LINES = 8 };
-
 #define DEFINE_FIND_OUTSIDE(type)                                                                                      \
     REEL_CLONES static bool all_inside_##type(int64_t n, const type *index, int64_t rows)                              \
     {                                                                                                                  \
@@ -33,18 +30,12 @@ int64_t reel_kern_find_outside(int64_t count, const void *index, bool wide, int6
     return wide ? find_outside_int64_t(count, index, rows) : find_outside_int32_t(count, index, rows);
 }
 
-static inline void prefetch_row(const char *row, size_t bytes)
-{
-    for (size_t at = 0; at < bytes && at < LINE * LINES; at += LINE)
-        __builtin_prefetch(row + at, 0);
-}
-
 static void gather_block(int64_t first, int64_t end, int64_t count, size_t bytes, const void *index, bool wide,
                          const char *table, char *out)
 {
     for (int64_t i = first; i < end; i++) {
-        if (i + AHEAD < count)
-            prefetch_row(table + (size_t)reel_kern_index(index, wide, i + AHEAD) * bytes, bytes);
+        if (i + REEL_KERN_AHEAD < count)
+            reel_kern_prefetch_row(table + (size_t)reel_kern_index(index, wide, i + REEL_KERN_AHEAD) * bytes, bytes);
         memcpy(out + (size_t)i * bytes, table + (size_t)reel_kern_index(index, wide, i) * bytes, bytes);
     }
 }

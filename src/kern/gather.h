@@ -12,6 +12,15 @@ static inline int64_t reel_kern_index(const void *index, bool wide, int64_t i)
     return wide ? ((const int64_t *)index)[i] : ((const int32_t *)index)[i];
 }
 
+/* Tables are much larger than the caches: the row that is read this many places later is already asked for. */
+enum { REEL_KERN_AHEAD = 12 };
+static inline void reel_kern_prefetch_row(const char *row, size_t bytes)
+{
+    enum { LINE = 64, LINES = 8 };
+    for (size_t at = 0; at < bytes && at < LINE * LINES; at += LINE)
+        __builtin_prefetch(row + at, 0);
+}
+
 /* out[o, i] = table[o, index[i]] for `outer` tables of `rows` rows of `bytes` bytes. */
 void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t bytes, const void *index, bool wide,
                            const void *table, void *out, int threads);

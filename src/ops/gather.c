@@ -3,7 +3,7 @@
 #include "core/tape.h"
 #include "kern/copy.h"
 #include "kern/gather.h"
-#include "ops/family.h"
+#include "ops/gather.h"
 
 #include <reel/compare.h>
 #include <reel/create.h>
@@ -13,23 +13,17 @@
 
 #include <stdio.h>
 
-static reel_status expect_index(reel_call *call, int k)
+reel_status reel_expect_index(reel_call *call, int k, const char *argument)
 {
     reel_dtype dtype = call->in[k]->dtype;
     if (dtype == REEL_INT64 || dtype == REEL_INT32)
         return REEL_OK;
-    return reel_fail(call->context, REEL_ERROR_DTYPE, "%s: the index is %s, it must be int64 or int32", call->op->name,
-                     reel_dtype_name(dtype));
+    return reel_fail(call->context, REEL_ERROR_DTYPE, "%s: %s is %s, it must be int64 or int32", call->op->name,
+                     argument, reel_dtype_name(dtype));
 }
 
-static bool is_wide(const reel_array *index)
-{
-    return index->dtype == REEL_INT64;
-}
-
-/* All of index inside 0..rows-1; else the error names the lookup. */
-static reel_status check_index(const reel_call *call, const reel_array *index, int64_t rows, const char *what,
-                               const char *name)
+reel_status reel_check_index(const reel_call *call, const reel_array *index, int64_t rows, const char *what,
+                             const char *name)
 {
     int64_t i = reel_kern_find_outside(index->numel, index->data, is_wide(index), rows);
     if (i < 0)
@@ -113,7 +107,7 @@ static reel_status index_select_shape(reel_call *call)
     const reel_array *x = call->in[0], *index = call->in[1];
     reel_array *out = call->out[0];
     if (reel_normalize_axis(call->context, "index_select", x->shape.ndim, &axis) != REEL_OK ||
-        expect_index(call, 1) != REEL_OK)
+        reel_expect_index(call, 1, "the index") != REEL_OK)
         return call->context->status;
     if (index->shape.ndim != 1)
         return reel_fail(call->context, REEL_ERROR_SHAPE, "index_select: the index has %d axes, it must have one",
@@ -129,7 +123,7 @@ static reel_status index_select_forward(reel_call *call)
     const reel_array *x = call->in[0], *index = call->in[1];
     int axis = index_select_axis(call);
     int64_t rows = x->shape.dim[axis], outer, inner;
-    if (check_index(call, index, rows, "index_select", NULL) != REEL_OK)
+    if (reel_check_index(call, index, rows, "index_select", NULL) != REEL_OK)
         return call->context->status;
     view_along(&call->out[0]->shape, axis, &outer, &inner);
     reel_kern_gather_rows(outer, index->numel, rows, (size_t)inner * reel_dtype_size(x->dtype), index->data,
@@ -200,7 +194,7 @@ static reel_status index_add_shape(reel_call *call)
     const struct index_add_attributes *a = call->attributes;
     const reel_array *values = call->in[0], *index = call->in[1];
     int axis = a->axis;
-    if (reel_expect_real(call, 0, "values") != REEL_OK || expect_index(call, 1) != REEL_OK ||
+    if (reel_expect_real(call, 0, "values") != REEL_OK || reel_expect_index(call, 1, "the index") != REEL_OK ||
         reel_normalize_axis(call->context, "index_add", values->shape.ndim, &axis) != REEL_OK)
         return call->context->status;
     if (index->shape.ndim != 1 || index->numel != values->shape.dim[axis] || a->size < 0) {
@@ -220,7 +214,7 @@ static reel_status index_add_forward(reel_call *call)
     const reel_array *index = call->in[1];
     int64_t outer, inner;
     int axis = a->axis < 0 ? a->axis + call->in[0]->shape.ndim : a->axis;
-    if (check_index(call, index, a->size, "index_add", NULL) != REEL_OK)
+    if (reel_check_index(call, index, a->size, "index_add", NULL) != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel == 0)
         return REEL_OK;
@@ -273,8 +267,7 @@ static reel_var index_add(reel_tape *tape, reel_var values, int axis, reel_var i
 
 /* ---- Weights of a lookup's gradient ---- */
 
-/* 1 / how many indices equal this one. */
-static reel_status weigh_by_frequency(const reel_call *call, const int64_t *indices, int64_t count, reel_real *weights)
+reel_status reel_weigh_by_frequency(const reel_call *call, const int64_t *indices, int64_t count, reel_real *weights)
 {
     /* The rows that are grouped are the places where the weights go. */
     struct reel_rows list = {.indices = indices, .count = count, .stride = 1, .data = weights};
@@ -289,18 +282,19 @@ static reel_status weigh_by_frequency(const reel_call *call, const int64_t *indi
     return call->context->status;
 }
 
-/* Indices as int64 that live as long as the step; NULL with the error recorded. */
-static int64_t *copy_indices(const reel_call *call, const reel_array *index)
+int64_t *reel_copy_indices(const reel_call *call, const reel_array *index, int64_t padding)
 {
     int64_t *indices = reel_call_allocate(call, (size_t)index->numel * sizeof *indices);
-    for (int64_t i = 0; indices && i < index->numel; i++)
-        indices[i] = reel_kern_index(index->data, is_wide(index), i);
+    for (int64_t i = 0; indices && i < index->numel; i++) {
+        int64_t row = reel_kern_index(index->data, is_wide(index), i);
+        indices[i] = row == padding ? -1 : row;
+    }
     return indices;
 }
 
 static reel_status frequency_weights_shape(reel_call *call)
 {
-    if (expect_index(call, 0) != REEL_OK)
+    if (reel_expect_index(call, 0, "the index") != REEL_OK)
         return call->context->status;
     call->out[0]->shape = call->in[0]->shape;
     call->out[0]->dtype = REEL_REAL;
@@ -310,10 +304,10 @@ static reel_status frequency_weights_shape(reel_call *call)
 static reel_status frequency_weights_forward(reel_call *call)
 {
     const reel_array *index = call->in[0];
-    if (check_index(call, index, INT64_MAX, "frequency_weights", NULL) != REEL_OK)
+    if (reel_check_index(call, index, INT64_MAX, "frequency_weights", NULL) != REEL_OK)
         return call->context->status;
-    const int64_t *indices = is_wide(index) ? index->data : copy_indices(call, index);
-    return indices ? weigh_by_frequency(call, indices, index->numel, call->out[0]->data) : call->context->status;
+    const int64_t *indices = is_wide(index) ? index->data : reel_copy_indices(call, index, -1);
+    return indices ? reel_weigh_by_frequency(call, indices, index->numel, call->out[0]->data) : call->context->status;
 }
 
 static const reel_sample frequency_weights_samples[] = {
@@ -334,6 +328,11 @@ static const reel_op frequency_weights_op = {
     SAMPLES(frequency_weights_samples),
 };
 
+reel_var reel_frequency_weights(reel_tape *tape, reel_var index)
+{
+    return reel_apply1(tape, &frequency_weights_op, &index, 1, NULL);
+}
+
 /* ---- embedding ---- */
 
 struct embedding_attributes {
@@ -346,7 +345,7 @@ static reel_status embedding_shape(reel_call *call)
 {
     const reel_array *weight = call->in[0], *index = call->in[1];
     const struct embedding_attributes *a = call->attributes;
-    if (reel_expect_real(call, 0, "the weight") != REEL_OK || expect_index(call, 1) != REEL_OK)
+    if (reel_expect_real(call, 0, "the weight") != REEL_OK || reel_expect_index(call, 1, "the index") != REEL_OK)
         return call->context->status;
     int ndim = index->shape.ndim + weight->shape.ndim - 1;
     if (weight->shape.ndim == 0 || ndim > REEL_MAX_NDIM)
@@ -371,7 +370,7 @@ static reel_status embedding_forward(reel_call *call)
     const reel_array *weight = call->in[0], *index = call->in[1];
     const struct embedding_attributes *a = call->attributes;
     int64_t rows = weight->shape.dim[0];
-    if (check_index(call, index, rows, "embedding", a->name) != REEL_OK ||
+    if (reel_check_index(call, index, rows, "embedding", a->name) != REEL_OK ||
         reel_call_read_rows(call, 0, index) != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel > 0)
@@ -394,10 +393,8 @@ static void embedding_vjp(const reel_call *call, const reel_var *grad_outputs, r
     const struct embedding_attributes *a = call->attributes;
     reel_tape *t = call->tape;
     reel_var grad = grad_outputs[0], index = call->inputs[1];
-    if (a->scale) {
-        reel_var weights = reel_apply1(t, &frequency_weights_op, &index, 1, NULL);
-        grad = reel_mul(t, grad, beside_rows(call, weights));
-    }
+    if (a->scale)
+        grad = reel_mul(t, grad, beside_rows(call, reel_frequency_weights(t, index)));
     if (a->padding >= 0) {
         reel_var kept = reel_ne_scalar(t, beside_rows(call, index), (double)a->padding);
         grad = reel_where(t, kept, grad, reel_zeros(t, reel_shape_make(0, NULL)));
@@ -405,36 +402,40 @@ static void embedding_vjp(const reel_call *call, const reel_var *grad_outputs, r
     grad_inputs[0] = reel_scatter_add_rows(t, grad, index, call->in[0]->shape.dim[0]);
 }
 
+reel_status reel_gradient_as_rows(const reel_call *call, const reel_gradient *gradient, int64_t rows, int64_t cols,
+                                  reel_gradient *out)
+{
+    *out = (reel_gradient){gradient->data, rows, cols, cols, gradient->block};
+    bool contiguous = gradient->rows <= 1 || gradient->stride == gradient->cols;
+    if (!contiguous && gradient->cols == cols)
+        out->stride = gradient->stride;
+    else if (!contiguous) {
+        reel_real *copy = reel_call_allocate(call, (size_t)(rows * cols) * sizeof *copy);
+        if (!copy)
+            return call->context->status;
+        reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, copy, gradient->cols);
+        out->data = copy;
+        out->block = NULL;
+    }
+    return REEL_OK;
+}
+
 static reel_status embedding_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
                                         reel_sink *const *sinks)
 {
     const struct embedding_attributes *a = call->attributes;
     const reel_array *weight = call->in[0], *index = call->in[1];
-    const reel_gradient *g = &grad_outputs[0];
     int64_t rows = weight->shape.dim[0], cols = rows > 0 ? weight->numel / rows : 0;
-    reel_gradient given = {g->data, index->numel, cols, cols, g->block};
-    bool contiguous = g->rows <= 1 || g->stride == g->cols;
-    if (!contiguous && g->cols == cols)
-        given.stride = g->stride;
-    else if (!contiguous) {
-        reel_real *copy = reel_call_allocate(call, (size_t)call->out[0]->numel * sizeof *copy);
-        if (!copy)
-            return call->context->status;
-        reel_kern_copy_rows(g->rows, g->cols, g->data, g->stride, copy, g->cols);
-        given.data = copy;
-        given.block = NULL;
-    }
-    int64_t *copied = NULL;
-    if (!is_wide(index) || a->padding >= 0) {
-        copied = copy_indices(call, index);
-        if (!copied)
-            return call->context->status;
-    }
-    const int64_t *indices = copied ? copied : index->data;
+    reel_gradient given;
+    if (reel_gradient_as_rows(call, &grad_outputs[0], index->numel, cols, &given) != REEL_OK)
+        return call->context->status;
+    const int64_t *indices = index->data;
+    if ((!is_wide(index) || a->padding >= 0) && !(indices = reel_copy_indices(call, index, a->padding)))
+        return call->context->status;
     if (a->scale) {
         reel_real *weights = reel_call_allocate(call, (size_t)index->numel * sizeof *weights);
         reel_real *scaled = reel_call_allocate(call, (size_t)call->out[0]->numel * sizeof *scaled);
-        if (!weights || !scaled || weigh_by_frequency(call, indices, index->numel, weights) != REEL_OK)
+        if (!weights || !scaled || reel_weigh_by_frequency(call, indices, index->numel, weights) != REEL_OK)
             return call->context->status;
         reel_kern_scale_rows(index->numel, cols, weights, given.data, given.stride, scaled,
                              reel_get_num_threads(call->context));
@@ -442,9 +443,6 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
         given.stride = cols;
         given.block = NULL;
     }
-    for (int64_t i = 0; a->padding >= 0 && i < index->numel; i++)
-        if (copied[i] == a->padding)
-            copied[i] = -1;
     return reel_sink_rows(sinks[0], index->numel, indices, NULL, &given);
 }
 
@@ -523,6 +521,22 @@ static const reel_op embedding_padding_op = {
     SAMPLES(embedding_padding_samples),
 };
 
+reel_status reel_padding_row(reel_tape *tape, const char *what, reel_var weight, int64_t padding_idx, int64_t *row)
+{
+    *row = -1;
+    if (padding_idx == REEL_NO_PADDING)
+        return REEL_OK;
+    reel_shape table = reel_shape_of(tape, weight);
+    int64_t rows = table.ndim > 0 ? table.dim[0] : 0;
+    if (table.ndim < 0)
+        return reel_context_status(reel_tape_context(tape));
+    if (padding_idx < -rows || padding_idx >= rows)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: padding_idx %lld is outside %lld..%lld", what,
+                         (long long)padding_idx, (long long)-rows, (long long)rows - 1);
+    *row = padding_idx < 0 ? padding_idx + rows : padding_idx;
+    return REEL_OK;
+}
+
 reel_embedding_lookup reel_embedding_lookup_defaults(void)
 {
     return (reel_embedding_lookup){.padding_idx = REEL_NO_PADDING, .scale_grad_by_freq = false, .name = NULL};
@@ -534,18 +548,8 @@ reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index, const 
     if (options) {
         a.name = options->name;
         a.scale = options->scale_grad_by_freq;
-        if (options->padding_idx != REEL_NO_PADDING) {
-            reel_shape table = reel_shape_of(tape, weight);
-            int64_t rows = table.ndim > 0 ? table.dim[0] : 0;
-            if (table.ndim < 0)
-                return reel_null();
-            if (options->padding_idx < -rows || options->padding_idx >= rows) {
-                reel_fail(tape->context, REEL_ERROR_ARGUMENT, "embedding: padding_idx %lld is outside %lld..%lld",
-                          (long long)options->padding_idx, (long long)-rows, (long long)rows - 1);
-                return reel_null();
-            }
-            a.padding = options->padding_idx < 0 ? options->padding_idx + rows : options->padding_idx;
-        }
+        if (reel_padding_row(tape, "embedding", weight, options->padding_idx, &a.padding) != REEL_OK)
+            return reel_null();
     }
     const reel_op *op = a.padding >= 0 || a.scale ? &embedding_padding_op : &embedding_op;
     return reel_apply1(tape, op, REEL_VARS(weight, index), &a);
@@ -561,7 +565,7 @@ static reel_status scatter_shape(reel_call *call)
 {
     const reel_array *values = call->in[0], *index = call->in[1];
     int64_t rows = ((const struct scatter_attributes *)call->attributes)->rows;
-    if (reel_expect_real(call, 0, "values") != REEL_OK || expect_index(call, 1) != REEL_OK)
+    if (reel_expect_real(call, 0, "values") != REEL_OK || reel_expect_index(call, 1, "the index") != REEL_OK)
         return call->context->status;
     if (rows < 0)
         return reel_fail(call->context, REEL_ERROR_ARGUMENT, "scatter_add_rows: rows %lld is negative",
@@ -587,7 +591,7 @@ static reel_status scatter_shape(reel_call *call)
 static reel_status scatter_forward(reel_call *call)
 {
     int64_t rows = ((const struct scatter_attributes *)call->attributes)->rows;
-    if (check_index(call, call->in[1], rows, "scatter_add_rows", NULL) != REEL_OK)
+    if (reel_check_index(call, call->in[1], rows, "scatter_add_rows", NULL) != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel == 0)
         return REEL_OK;

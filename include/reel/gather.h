@@ -35,6 +35,45 @@ REEL_API reel_embedding_lookup reel_embedding_lookup_defaults(void);
 REEL_API reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index,
                                  const reel_embedding_lookup *options);
 
+/* How a bag of rows becomes one. */
+typedef enum reel_bag_mode {
+    REEL_BAG_MEAN, /* their sum divided by how many there are */
+    REEL_BAG_SUM,
+    REEL_BAG_MAX /* the largest in each column, the first of equal ones; NaN is the largest, wherever it is */
+} reel_bag_mode;
+
+/* How reel_embedding_bag reduces and differentiates, and the name that errors call it by. */
+typedef struct reel_embedding_bag_lookup {
+    reel_bag_mode mode;
+    int64_t padding_idx;      /* entries of this row are left out, and not counted; negative: from the end; or
+                               * REEL_NO_PADDING */
+    bool scale_grad_by_freq;  /* a row's gradient is divided by how often the index names it, in every mode */
+    bool include_last_offset; /* offsets has one element more: where the last bag ends, the length of the index */
+    const char *name;         /* NULL: none; needed only during the call */
+} reel_embedding_bag_lookup;
+
+/* The mean, no padding, no scaling, no last offset, no name. */
+REEL_API reel_embedding_bag_lookup reel_embedding_bag_lookup_defaults(void);
+
+/* Bags of rows of weight [rows, columns] (real), each reduced to one row: [bags, columns], without ever holding the
+ * rows of a bag beside each other (torch.nn.functional.embedding_bag). An empty bag gives zeros. NULL options: the
+ * defaults.
+ *
+ * Either index has one axis and offsets (int64 or int32, one axis) says where each bag begins: the first is 0, none is
+ * less than the one before or behind the end of the index. Or index has two axes, its rows are the bags, and offsets is
+ * the null var. Offsets that break this are REEL_ERROR_INDEX, as are indices, before anything is written; one without
+ * the other REEL_ERROR_ARGUMENT.
+ *
+ * per_sample_weights, of the index's shape, or the null var for none: each row is multiplied by its weight first, in
+ * every mode; the mean is still divided by how many entries there are (as FBGEMM's weighted mean pooling). Both weight
+ * and per_sample_weights have derivatives of any order, those of max at the winners.
+ *
+ * Sums are made in blocks of 256 entries in the order of the index. A param with sparse gradients gets them for all
+ * rows that are looked up, in max those that won nothing too, and bit for bit the dense ones. Without
+ * per_sample_weights the rule does not read the values of weight. */
+REEL_API reel_var reel_embedding_bag(reel_tape *tape, reel_var weight, reel_var index, reel_var offsets,
+                                     reel_var per_sample_weights, const reel_embedding_bag_lookup *options);
+
 /* The way back: a real var [rows, ...] of zeros, to whose row index[i] values[i] was added. values has index's axes and
  * then those of a row. Equal indices are summed in a fixed order, in blocks of 256, so that the bits do not depend on
  * threads (torch.zeros(rows, ...).index_add(0, index, values)). */

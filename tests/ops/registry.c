@@ -619,10 +619,74 @@ static void expect_padding_formula(void)
         }
 }
 
+/* embedding_bag_scaled: the row's sum, over the entries that it gives to a bag, of the gradient of the bag times the
+ * entry's weight and share, over how often the index names the row. In max an entry counts where it wins. */
+static void expect_bag_formula(bool weighted)
+{
+    enum { ROWS = 5, COLUMNS = 3, COUNT = 12, BAGS = 5 };
+    static const int64_t indices[COUNT] = {4, 2, 2, 0, 1, 2, 4, 0, 2, 3, 3, 2}, offsets[BAGS] = {0, 4, 4, 5, 9};
+    for (int mode = 0; mode < 3; mode++)
+        for (int padding = 0; padding < ROWS; padding += 2) {
+            reel_tape *t = reel_tape_new(c);
+            reel_embedding_bag_lookup options = reel_embedding_bag_lookup_defaults();
+            options.mode = (reel_bag_mode)mode;
+            options.padding_idx = padding;
+            options.scale_grad_by_freq = true;
+            reel_var weight = weights_like(t, REEL_SHAPE(ROWS, COLUMNS), 1), grad;
+            reel_var weights = weighted ? weights_like(t, REEL_SHAPE(COUNT), 3) : reel_null();
+            reel_var flow = weights_like(t, REEL_SHAPE(BAGS, COLUMNS), 2);
+            reel_var y =
+                reel_embedding_bag(t, weight, reel_tensor_of(t, REEL_INT64, indices, REEL_SHAPE(COUNT)),
+                                   reel_tensor_of(t, REEL_INT64, offsets, REEL_SHAPE(BAGS)), weights, &options);
+            cr_assert_eq(reel_vjp(t, y, flow, &weight, 1, 0, &grad), REEL_OK, "%s", reel_error(c));
+            double want[ROWS * COLUMNS] = {0}, times[ROWS] = {0};
+            for (int i = 0; i < COUNT; i++)
+                times[indices[i]]++;
+            for (int b = 0; b < BAGS; b++)
+                for (int k = 0; k < COLUMNS; k++) {
+                    int64_t end = b + 1 < BAGS ? offsets[b + 1] : COUNT, winner = -1;
+                    double count = 0, largest = -INFINITY;
+                    for (int64_t i = offsets[b]; i < end; i++) {
+                        double w = weighted ? (double)(reel_real)number_at(3, i) : 1;
+                        double x = w * (double)(reel_real)number_at(1, indices[i] * COLUMNS + k);
+                        if (indices[i] == padding)
+                            continue;
+                        count++;
+                        winner = x > largest ? i : winner;
+                        largest = fmax(x, largest);
+                    }
+                    for (int64_t i = offsets[b]; i < end; i++) {
+                        double w = weighted ? (double)(reel_real)number_at(3, i) : 1;
+                        double g = w * (double)(reel_real)number_at(2, b * COLUMNS + k) / times[indices[i]];
+                        if (indices[i] != padding && (mode != REEL_BAG_MAX || i == winner))
+                            want[indices[i] * COLUMNS + k] += mode == REEL_BAG_MEAN ? g / count : g;
+                    }
+                }
+            for (int i = 0; i < ROWS * COLUMNS; i++)
+                cr_expect(
+                    fabs((double)reel_data_real(t, grad)[i] - want[i]) <= 16 * epsilon,
+                    "embedding_bag, mode %d, padding_idx %d, weighted %d: element %d of the gradient is %g, not %g",
+                    mode, padding, weighted, i, (double)reel_data_real(t, grad)[i], want[i]);
+            reel_tape_free(t);
+        }
+}
+
+static void expect_plain_bag_formula(void)
+{
+    expect_bag_formula(false);
+}
+
+static void expect_weighted_bag_formula(void)
+{
+    expect_bag_formula(true);
+}
+
 static const struct {
     const char *op;
     void (*formula)(void);
-} formulas[] = {{"embedding_padding", expect_padding_formula}};
+} formulas[] = {{"embedding_padding", expect_padding_formula},
+                {"embedding_bag_scaled", expect_plain_bag_formula},
+                {"embedding_bag_weighted_scaled", expect_weighted_bag_formula}};
 
 Test(registry, reference_gradients_follow_their_formula)
 {

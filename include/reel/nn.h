@@ -73,6 +73,27 @@ REEL_API reel_embedding_options reel_embedding_defaults(void);
 REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, int64_t num_embeddings,
                                          int64_t embedding_dim, const reel_embedding_options *options);
 
+/* Bags of indices -> for each bag a row [embedding_dim], reduced from the rows of its indices (nn.EmbeddingBag;
+ * reel_embedding_bag in <reel/gather.h> says how). Param: weight [num_embeddings, embedding_dim] from N(0, 1).
+ * reel_forward takes indices with two axes, whose rows are the bags; reel_embedding_bag_forward any form: indices with
+ * one axis and offsets, or with two and the null var, and weights of the indices' shape or the null var. */
+typedef struct reel_embedding_bag_options {
+    reel_bag_mode mode;       /* REEL_BAG_MEAN */
+    bool include_last_offset; /* the offsets end with where the last bag ends, the number of indices */
+    int64_t padding_idx;      /* as for an embedding; its indices are left out of the bags, too */
+    double max_norm;          /* this and the rest as for an embedding, in every mode */
+    double norm_type;
+    bool scale_grad_by_freq;
+    bool sparse, fast_init;
+    const reel_real *from_pretrained;
+    bool freeze;
+} reel_embedding_bag_options;
+REEL_API reel_embedding_bag_options reel_embedding_bag_defaults(void);
+REEL_API reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64_t num_embeddings,
+                                             int64_t embedding_dim, const reel_embedding_bag_options *options);
+REEL_API reel_var reel_embedding_bag_forward(reel_tape *tape, reel_module *module, reel_var index, reel_var offsets,
+                                             reel_var per_sample_weights);
+
 /* x [batch, num_features] or [batch, num_features, length] -> the same shape, each feature normalised (nn.BatchNorm1d):
  * in training by the batch's mean and biased variance, in evaluation by the running ones. Params: weight (ones) and
  * bias (zeros) [num_features]. Buffers: running_mean, running_var [num_features] and num_batches_tracked (int64, no

@@ -1,4 +1,5 @@
-#include "nn/module.h"
+#include "nn/embedding.h"
+
 #include "nn/table.h"
 
 #include <reel/reduce.h>
@@ -6,14 +7,6 @@
 #include <reel/view.h>
 
 #include <math.h>
-
-struct embedding {
-    reel_module module;
-    reel_param *weight;
-    reel_embedding_lookup lookup;
-    double max_norm, norm_type;
-    bool differentiable_max_norm;
-};
 
 static reel_var look_up(reel_tape *tape, struct embedding *m, reel_var x)
 {
@@ -30,11 +23,11 @@ static reel_var limit_rows(reel_tape *tape, const struct embedding *m, reel_var 
     return reel_reshape(tape, reel_renorm(tape, reel_reshape(tape, y, rows), m->norm_type, 0, m->max_norm), shape);
 }
 
-static reel_var embedding_forward(reel_tape *tape, reel_module *module, reel_var x)
+reel_var reel_embedding_forward(reel_tape *tape, reel_module *module, reel_var x)
 {
     struct embedding *m = (struct embedding *)module;
     /* Looked up before max_norm changes anything: this checks the indices. */
-    reel_var y = look_up(tape, m, x);
+    reel_var y = m->look_up(tape, m, x);
     if (reel_is_null(y) || m->max_norm == INFINITY)
         return y;
     if (m->differentiable_max_norm)
@@ -43,13 +36,13 @@ static reel_var embedding_forward(reel_tape *tape, reel_module *module, reel_var
     int64_t scaled = reel_table_renormalize(tape, m->weight, m->max_norm, m->norm_type, x, &done);
     if (scaled <= 0)
         return scaled == 0 ? y : reel_null();
-    y = look_up(tape, m, x);
+    y = m->look_up(tape, m, x);
     reel_table_renormalized(m->weight, &done);
     return y;
 }
 
 static const struct reel_module_kind embedding_kind = {
-    .size = sizeof(struct embedding), .forward = embedding_forward, .named = true};
+    .size = sizeof(struct embedding), .forward = reel_embedding_forward, .named = true};
 
 reel_embedding_options reel_embedding_defaults(void)
 {
@@ -57,18 +50,19 @@ reel_embedding_options reel_embedding_defaults(void)
         .padding_idx = REEL_NO_PADDING, .max_norm = INFINITY, .norm_type = 2, .freeze = true};
 }
 
-reel_module *reel_embedding_new(reel_params *params, const char *name, int64_t num_embeddings, int64_t embedding_dim,
-                                const reel_embedding_options *options)
+struct embedding *reel_embedding_make(reel_params *params, const char *what, const char *name,
+                                      const struct reel_module_kind *module_kind, int64_t num_embeddings,
+                                      int64_t embedding_dim, const reel_embedding_options *options)
 {
     reel_embedding_options o = options ? *options : reel_embedding_defaults();
-    struct embedding *m = reel_module_begin(params, name, &embedding_kind);
+    struct embedding *m = reel_module_begin(params, name, module_kind);
     if (!m)
         return NULL;
     reel_param_kind kind = o.from_pretrained && o.freeze ? REEL_PARAM_FROZEN : REEL_PARAM_TRAINED;
     reel_shape shape = {2, {num_embeddings, embedding_dim}};
     m->weight = reel_module_param(&m->module, "weight", kind, REEL_REAL, shape);
     if (m->weight)
-        reel_table_check(params->context, "embedding", name, num_embeddings, o.padding_idx, o.max_norm, o.norm_type);
+        reel_table_check(params->context, what, name, num_embeddings, o.padding_idx, o.max_norm, o.norm_type);
     reel_param_set_sparse(m->weight, o.sparse);
     if (!reel_module_end(&m->module))
         return NULL;
@@ -79,6 +73,15 @@ reel_module *reel_embedding_new(reel_params *params, const char *name, int64_t n
     m->max_norm = o.max_norm;
     m->norm_type = o.norm_type;
     m->differentiable_max_norm = o.differentiable_max_norm;
+    m->look_up = look_up;
     reel_table_init(m->weight, padding, o.from_pretrained, o.fast_init);
-    return &m->module;
+    return m;
+}
+
+reel_module *reel_embedding_new(reel_params *params, const char *name, int64_t num_embeddings, int64_t embedding_dim,
+                                const reel_embedding_options *options)
+{
+    struct embedding *m =
+        reel_embedding_make(params, "embedding", name, &embedding_kind, num_embeddings, embedding_dim, options);
+    return m ? &m->module : NULL;
 }

@@ -90,7 +90,6 @@ class Reel : public Workload
             enter(Phase::other);
         reel_optim_step(optim);
         Losses losses = {static_cast<float>(reel_item(t, loss)), 0};
-        reel_zero_grad(params); // used gradients need not be saved by the reset
         session.reset();
         return losses;
     }

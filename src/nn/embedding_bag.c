@@ -43,8 +43,8 @@ reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64
     if (o.mode != REEL_BAG_MEAN && o.mode != REEL_BAG_SUM && o.mode != REEL_BAG_MAX && params)
         reel_fail(params->context, REEL_ERROR_ARGUMENT, "embedding_bag \"%s\": mode %d is none of reel_bag_mode",
                   name ? name : "", (int)o.mode);
-    struct embedding_bag *m =
-        (struct embedding_bag *)reel_embedding_make(params, "embedding_bag", name, &bag_kind, num_embeddings, embedding_dim, &of_table);
+    struct embedding_bag *m = (struct embedding_bag *)reel_embedding_make(params, "embedding_bag", name, &bag_kind,
+                                                                          num_embeddings, embedding_dim, &of_table);
     if (!m)
         return NULL;
     m->table.look_up = look_up;

@@ -141,7 +141,8 @@ static reel_status bag_forward(reel_call *call)
     const struct bag_attributes *a = call->attributes;
     if (reel_check_index(call, call->in[IN_INDEX], call->in[IN_WEIGHT]->shape.dim[0], "embedding_bag", a->name) !=
             REEL_OK ||
-        read_offsets(call, saved_starts(call)) != REEL_OK)
+        read_offsets(call, saved_starts(call)) != REEL_OK ||
+        reel_call_read_rows(call, IN_WEIGHT, call->in[IN_INDEX]) != REEL_OK)
         return call->context->status;
     struct reel_kern_bags bags = bags_of(call);
     int threads = reel_get_num_threads(call->context);
@@ -464,6 +465,7 @@ static const reel_sample weighted_scaled_samples[] = {SCALED_SAMPLES(WITH), REFU
         .n_outputs = 1,                                                                                                \
         .differentiable = (differentiable_),                                                                           \
         .reads_inputs = (reads),                                                                                       \
+        .reads_rows = 1,                                                                                               \
         .derivative = (derivative_),                                                                                   \
         .attributes_size = sizeof(struct bag_attributes),                                                              \
         .shape = bag_shape,                                                                                            \

@@ -112,6 +112,12 @@ void reel_kern_loss_map(reel_kern_map map, int64_t n, const reel_real *x, const 
                                 factor ? factor + first * factor_step : NULL, factor_step, add, out + first));
 }
 
+void reel_kern_scale_to(int64_t n, reel_real factor, const reel_real *values, bool add, reel_real *out, int threads)
+{
+    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
+                      multiply(last - first, values + first, &factor, 0, add, out + first));
+}
+
 int64_t reel_kern_find_outside_unit(int64_t n, const reel_real *x)
 {
     for (int64_t i = 0; i < n; i++)

@@ -16,6 +16,9 @@ extern const struct reel_kern_loss reel_kern_mse, reel_kern_l1, reel_kern_smooth
 void reel_kern_loss_map(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
                         const reel_real *factor, int64_t factor_step, bool add, reel_real *out, int threads);
 
+/* out[i] = (add ? out[i] : 0) + values[i] * factor. */
+void reel_kern_scale_to(int64_t n, reel_real factor, const reel_real *values, bool add, reel_real *out, int threads);
+
 /* The first i < n with x[i] outside 0..1, or -1. NaN is not outside. */
 int64_t reel_kern_find_outside_unit(int64_t n, const reel_real *x);
 

@@ -213,6 +213,13 @@ static struct unit unit_at(const struct plan *plan, int64_t number)
     return unit;
 }
 
+REEL_CLONES
+static void scale_run(int64_t n, reel_real factor, reel_real *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= factor;
+}
+
 static void reduce_mapped(const struct job *job, const struct unit *unit, int64_t offset, int64_t count, reel_real *out)
 {
     const struct reel_kern_reduction *r = job->reduction;
@@ -221,6 +228,11 @@ static void reduce_mapped(const struct job *job, const struct unit *unit, int64_
     if (!job->plan->columns) {
         r->map(count, job->x + offset, r->other ? r->other + offset : NULL, center, 0, r->parameter, mapped);
         out[0] = combines[r->combine].run(count, mapped);
+        if (r->second) {
+            r->second(count, job->x + offset, r->other ? r->other + offset : NULL, NULL, 0, r->parameter,
+                      r->second_out + offset);
+            scale_run(count, r->second_factor, r->second_out + offset);
+        }
         return;
     }
     for (int64_t row = 0; row < count; row++, offset += job->plan->stride)

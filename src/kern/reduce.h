@@ -19,6 +19,11 @@ struct reel_kern_reduction {
     reel_real parameter;            /* for map */
     double divisor;                 /* results are divided by it */
     bool add;                       /* to what is in out, instead of overwriting it */
+    /* Reductions to one result may write a second map of every element, times a factor, while the elements are at hand.
+     */
+    reel_kern_map second; /* or NULL */
+    reel_real second_factor;
+    reel_real *second_out;
 };
 
 /* out = x of `shape`, contiguous, reduced over the axes whose bit is set in `reduced`; the results are in the order of

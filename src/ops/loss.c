@@ -1,6 +1,7 @@
 /* Losses of two numbers: mean squared and absolute errors, binary cross entropies, hinge. */
 #include "kern/loss.h"
 
+#include "core/tape.h"
 #include "ops/family.h"
 
 #include <reel/elementwise.h>
@@ -40,6 +41,10 @@ static reel_status loss_shape(reel_call *call)
         return refuse_reduction(call->context, call->op->name, a->reduction);
     call->out[0]->shape = a->reduction == REEL_NONE ? *x : reel_shape_make(0, NULL);
     call->out[0]->dtype = REEL_REAL;
+    /* The gradient of x for a gradient of 1, which is what a loss mostly gets: it is made while the elements are at
+     * hand, and backward has nothing left to do. */
+    if (a->reduction != REEL_NONE && call->tape->no_grad == 0)
+        call->saved_size = (size_t)call->in[0]->numel * sizeof(reel_real);
     return REEL_OK;
 }
 
@@ -53,14 +58,33 @@ static reel_status loss_forward(const reel_call *call, const struct reel_kern_lo
                            call->out[0]->data, threads);
         return REEL_OK;
     }
+    bool mean = a->reduction == REEL_MEAN;
     const struct reel_kern_reduction sum = {.combine = REEL_KERN_SUM,
                                             .map = loss->value,
                                             .other = target->data,
                                             .parameter = (reel_real)a->beta,
-                                            .divisor = a->reduction == REEL_MEAN ? (double)x->numel : 1};
+                                            .divisor = mean ? (double)x->numel : 1,
+                                            .second = call->saved ? loss->by_x : NULL,
+                                            .second_factor = mean ? 1 / (reel_real)x->numel : 1,
+                                            .second_out = call->saved};
     const reel_shape flat = {1, {x->numel}};
     reel_kern_reduce(&flat, 1, x->data, &sum, call->out[0]->data, threads);
     return REEL_OK;
+}
+
+/* The gradient of x from the one that forward left. */
+static reel_status give_saved(const reel_call *call, reel_real grad, reel_sink *sink)
+{
+    int64_t n = call->in[0]->numel;
+    if (grad == 1) {
+        const reel_gradient gradient = {call->saved, 1, n, n, NULL};
+        return reel_sink_share(sink, &gradient);
+    }
+    bool add;
+    reel_real *to = reel_sink_target(sink, &add);
+    if (to)
+        reel_kern_scale_to(n, grad, call->saved, add, to, call->context->num_threads);
+    return call->context->status;
 }
 
 static reel_status loss_accumulate(const reel_call *call, const struct reel_kern_loss *loss,
@@ -76,8 +100,10 @@ static reel_status loss_accumulate(const reel_call *call, const struct reel_kern
         share = grad[0] / (reel_real)x->numel;
         grad = &share;
     }
+    if (sinks[0] && call->saved && give_saved(call, grad_output->data[0], sinks[0]) != REEL_OK)
+        return call->context->status;
     const reel_kern_map maps[] = {loss->by_x, loss->by_target};
-    for (int k = 0; k < 2; k++) {
+    for (int k = call->saved ? 1 : 0; k < 2; k++) {
         bool add;
         reel_real *to = sinks[k] ? reel_sink_target(sinks[k], &add) : NULL;
         if (to)

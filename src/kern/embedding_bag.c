@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 256, TILE = 64, LANES = 16 };
+enum { BLOCK = 256, TILE = 512, LANES = 16 };
 
 static inline int64_t row_at(const struct reel_kern_bags *bags, int64_t entry)
 {
@@ -38,30 +38,22 @@ void reel_kern_bag_shares(const struct reel_kern_bags *bags, reel_real *shares)
 
 /* ---- Sums ---- */
 
-static inline void sum_tile(int64_t count, const reel_real *const *rows, const reel_real *weights, int64_t offset,
-                            int width, bool add, reel_real *out)
+/* Asks for columns of the row of an entry that comes later, maybe in another bag. */
+static inline void prefetch(const struct reel_kern_bags *bags, int64_t entry, int64_t offset, int64_t width)
 {
-    reel_real sum[TILE];
-    for (int j = 0; j < width; j++)
-        sum[j] = weights[0] * rows[0][offset + j];
-    for (int64_t i = 1; i < count; i++) {
-        const reel_real *row = rows[i] + offset;
-        reel_real weight = weights[i];
-        for (int j = 0; j < width; j++)
-            sum[j] += weight * row[j];
-    }
-    for (int j = 0; j < width; j++)
-        out[offset + j] = add ? out[offset + j] + sum[j] : sum[j];
+    if (entry + REEL_KERN_AHEAD < bags->starts[bags->count])
+        reel_kern_prefetch_row((const char *)(row_of(bags, row_at(bags, entry + REEL_KERN_AHEAD)) + offset),
+                               (size_t)width * sizeof(reel_real));
 }
 
-REEL_CLONES static void sum_block(int64_t count, const reel_real *const *rows, const reel_real *weights, int64_t cols,
-                                  bool add, reel_real *out)
+REEL_CLONES static void add_row(int64_t n, const reel_real *row, reel_real weight, bool add, reel_real *to)
 {
-    int64_t offset = 0;
-    for (; offset + TILE <= cols; offset += TILE)
-        sum_tile(count, rows, weights, offset, TILE, add, out);
-    if (offset < cols)
-        sum_tile(count, rows, weights, offset, (int)(cols - offset), add, out);
+    if (add)
+        for (int64_t j = 0; j < n; j++)
+            to[j] += weight * row[j];
+    else
+        for (int64_t j = 0; j < n; j++)
+            to[j] = weight * row[j];
 }
 
 REEL_CLONES static void divide(int64_t n, reel_real divisor, reel_real *x)
@@ -70,45 +62,38 @@ REEL_CLONES static void divide(int64_t n, reel_real divisor, reel_real *x)
         x[j] /= divisor;
 }
 
-/* Asks for the row of an entry that comes later, maybe in another bag. */
-static inline void prefetch(const struct reel_kern_bags *bags, int64_t entry)
+/* Some columns of a bag's sum. The first block is summed in place, the others beside it. */
+static void sum_columns(const struct reel_kern_bags *bags, int64_t b, bool mean, int64_t offset, int64_t width,
+                        reel_real *out)
 {
-    if (entry + REEL_KERN_AHEAD < bags->starts[bags->count])
-        reel_kern_prefetch_row((const char *)row_of(bags, row_at(bags, entry + REEL_KERN_AHEAD)),
-                               (size_t)bags->cols * sizeof(reel_real));
-}
-
-static void sum_bag(const struct reel_kern_bags *bags, int64_t b, bool mean, reel_real *out)
-{
-    const reel_real *rows[BLOCK];
-    reel_real weights[BLOCK];
-    int64_t counted = 0, waiting = 0, end = bags->starts[b + 1];
-    for (int64_t i = bags->starts[b]; i < end; i++) {
+    reel_real block[TILE];
+    int64_t counted = 0;
+    for (int64_t i = bags->starts[b]; i < bags->starts[b + 1]; i++) {
         int64_t row = row_at(bags, i);
-        prefetch(bags, i);
+        prefetch(bags, i, offset, width);
         if (row == bags->padding)
             continue;
-        rows[waiting] = row_of(bags, row);
-        weights[waiting++] = bags->weights ? bags->weights[i] : 1;
-        if (waiting == BLOCK) {
-            sum_block(waiting, rows, weights, bags->cols, counted > 0, out);
-            counted += waiting;
-            waiting = 0;
-        }
+        if (counted > BLOCK && counted % BLOCK == 0)
+            add_row(width, block, 1, true, out);
+        add_row(width, row_of(bags, row) + offset, bags->weights ? bags->weights[i] : 1, counted % BLOCK != 0,
+                counted < BLOCK ? out : block);
+        counted++;
     }
-    if (waiting > 0)
-        sum_block(waiting, rows, weights, bags->cols, counted > 0, out);
-    counted += waiting;
+    if (counted > BLOCK)
+        add_row(width, block, 1, true, out);
     if (counted == 0)
-        memset(out, 0, (size_t)bags->cols * sizeof *out);
+        memset(out, 0, (size_t)width * sizeof *out);
     else if (mean)
-        divide(bags->cols, (reel_real)counted, out);
+        divide(width, (reel_real)counted, out);
 }
 
 static void sum_bags(int64_t first, int64_t last, const struct reel_kern_bags *bags, bool mean, reel_real *out)
 {
     for (int64_t b = first; b < last; b++)
-        sum_bag(bags, b, mean, out + b * bags->cols);
+        for (int64_t offset = 0; offset < bags->cols; offset += TILE) {
+            int64_t width = bags->cols - offset < TILE ? bags->cols - offset : TILE;
+            sum_columns(bags, b, mean, offset, width, out + b * bags->cols + offset);
+        }
 }
 
 void reel_kern_bag_sum(const struct reel_kern_bags *bags, bool mean, reel_real *out, int threads)
@@ -137,7 +122,7 @@ static void max_bag(const struct reel_kern_bags *bags, int64_t b, reel_real *out
     for (int64_t i = bags->starts[b]; i < bags->starts[b + 1]; i++) {
         int64_t row = row_at(bags, i);
         reel_real weight = bags->weights ? bags->weights[i] : 1;
-        prefetch(bags, i);
+        prefetch(bags, i, 0, bags->cols);
         if (row == bags->padding)
             continue;
         if (any)
@@ -226,7 +211,7 @@ static void multiply_bags(int64_t first, int64_t last, const struct reel_kern_ba
         for (int64_t i = bags->starts[b]; i < bags->starts[b + 1]; i++) {
             int64_t row = row_at(bags, i);
             if (!winners)
-                prefetch(bags, i);
+                prefetch(bags, i, 0, bags->cols);
             reel_real x = winners || row == bags->padding ? 0 : share * product(cols, g, row_of(bags, row));
             out[i] = add ? out[i] + x : x;
         }

@@ -35,7 +35,7 @@ REEL_INLINE reel_real at_least(reel_real bound, reel_real x)
     return x < bound ? bound : x; /* x when it is NaN */
 }
 
-REEL_INLINE reel_real smooth_l1(reel_real d, reel_real beta)
+REEL_INLINE reel_real smooth_l1_loss(reel_real d, reel_real beta)
 {
     return d < beta ? d * d / (2 * beta) : d - beta / 2;
 }
@@ -45,30 +45,48 @@ REEL_INLINE reel_real smooth_l1_slope(reel_real d, reel_real beta)
     return REEL_ABS(d) < beta ? d / beta : sign(d);
 }
 
-DEFINE_MAP(mse, (x - t) * (x - t))
-DEFINE_MAP(mse_by_x, 2 * (x - t))
-DEFINE_MAP(mse_by_target, 2 * (t - x))
-const struct reel_kern_loss reel_kern_mse = {mse, mse_by_x, mse_by_target};
+/* Lane by lane, as kern/reduce.c sums a block. */
+#define DEFINE_RUN(name, VALUE, BY_X)                                                                                  \
+    REEL_CLONES                                                                                                        \
+    static reel_real name##_run(int64_t n, const reel_real *restrict xs, const reel_real *restrict targets,            \
+                                reel_real beta, reel_real factor, reel_real *restrict by_x)                            \
+    {                                                                                                                  \
+        reel_real lane[REEL_KERN_LANES], values[REEL_KERN_LANES];                                                      \
+        (void)beta;                                                                                                    \
+        for (int64_t i = 0; i < n; i += REEL_KERN_LANES) {                                                             \
+            for (int l = 0; l < REEL_KERN_LANES; l++) {                                                                \
+                reel_real x = xs[i + l], t = targets[i + l];                                                           \
+                values[l] = VALUE;                                                                                     \
+            }                                                                                                          \
+            for (int l = 0; l < REEL_KERN_LANES; l++)                                                                  \
+                lane[l] = i == 0 ? values[l] : lane[l] + values[l];                                                    \
+            for (int l = 0; by_x && l < REEL_KERN_LANES; l++) {                                                        \
+                reel_real x = xs[i + l], t = targets[i + l];                                                           \
+                by_x[i + l] = (BY_X)*factor;                                                                           \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int half = REEL_KERN_LANES / 2; half > 0; half /= 2)                                                      \
+            for (int l = 0; l < half; l++)                                                                             \
+                lane[l] = lane[l] + lane[l + half];                                                                    \
+        return lane[0];                                                                                                \
+    }
 
-DEFINE_MAP(l1, REEL_ABS(x - t))
-DEFINE_MAP(l1_by_x, sign(x - t))
-DEFINE_MAP(l1_by_target, sign(t - x))
-const struct reel_kern_loss reel_kern_l1 = {l1, l1_by_x, l1_by_target};
+#define DEFINE_LOSS(name, VALUE, BY_X, BY_TARGET)                                                                      \
+    DEFINE_MAP(name, VALUE)                                                                                            \
+    DEFINE_MAP(name##_by_x, BY_X)                                                                                      \
+    DEFINE_MAP(name##_by_target, BY_TARGET)                                                                            \
+    DEFINE_RUN(name, VALUE, BY_X)                                                                                      \
+    const struct reel_kern_loss reel_kern_##name = {name, name##_by_x, name##_by_target, name##_run};
 
-DEFINE_MAP(smooth, smooth_l1(REEL_ABS(x - t), beta))
-DEFINE_MAP(smooth_by_x, smooth_l1_slope(x - t, beta))
-DEFINE_MAP(smooth_by_target, smooth_l1_slope(t - x, beta))
-const struct reel_kern_loss reel_kern_smooth_l1 = {smooth, smooth_by_x, smooth_by_target};
-
-DEFINE_MAP(bce, (t - 1) * at_least(-100, reel_math_log1p(-x)) - t * at_least(-100, reel_math_log(x)))
-DEFINE_MAP(bce_by_x, (x - t) / at_least((reel_real)1e-12, (1 - x) * x))
-DEFINE_MAP(bce_by_target, at_least(-100, reel_math_log1p(-x)) - at_least(-100, reel_math_log(x)))
-const struct reel_kern_loss reel_kern_bce = {bce, bce_by_x, bce_by_target};
-
-DEFINE_MAP(logits, at_least(0, x) - x * t + reel_math_log1p(reel_math_exp(-REEL_ABS(x))))
-DEFINE_MAP(logits_by_x, reel_math_sigmoid(x) - t)
-DEFINE_MAP(logits_by_target, -x)
-const struct reel_kern_loss reel_kern_bce_with_logits = {logits, logits_by_x, logits_by_target};
+DEFINE_LOSS(mse, (x - t) * (x - t), 2 * (x - t), 2 * (t - x))
+DEFINE_LOSS(l1, REEL_ABS(x - t), sign(x - t), sign(t - x))
+DEFINE_LOSS(smooth_l1, smooth_l1_loss(REEL_ABS(x - t), beta), smooth_l1_slope(x - t, beta),
+            smooth_l1_slope(t - x, beta))
+DEFINE_LOSS(bce, (t - 1) * at_least(-100, reel_math_log1p(-x)) - t * at_least(-100, reel_math_log(x)),
+            (x - t) / at_least((reel_real)1e-12, (1 - x) * x),
+            at_least(-100, reel_math_log1p(-x)) - at_least(-100, reel_math_log(x)))
+DEFINE_LOSS(bce_with_logits, at_least(0, x) - x * t + reel_math_log1p(reel_math_exp(-REEL_ABS(x))),
+            reel_math_sigmoid(x) - t, -x)
 
 REEL_CLONES
 static void multiply(int64_t n, const reel_real *restrict values, const reel_real *restrict factor, int64_t factor_step,

@@ -8,6 +8,7 @@
  * the smooth l1 loss). */
 struct reel_kern_loss {
     reel_kern_map value, by_x, by_target;
+    reel_kern_run run; /* value and by_x */
 };
 extern const struct reel_kern_loss reel_kern_mse, reel_kern_l1, reel_kern_smooth_l1, reel_kern_bce,
     reel_kern_bce_with_logits;

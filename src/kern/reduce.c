@@ -10,7 +10,7 @@
  * lanes of a run), and such blocks are added pairwise. Long reductions with few results are cut into segments, so that
  * there is work for several threads. All of it depends on the shape alone. */
 enum {
-    LANES = 64,
+    LANES = REEL_KERN_LANES,
     RUN = REEL_KERN_MAP,
     ROWS = 32,
     COLUMNS = 64,
@@ -225,6 +225,11 @@ static void reduce_mapped(const struct job *job, const struct unit *unit, int64_
     const struct reel_kern_reduction *r = job->reduction;
     reel_real mapped[RUN];
     const reel_real *center = r->center ? r->center + unit->result : NULL;
+    if (!job->plan->columns && r->run && count % LANES == 0) {
+        out[0] = r->run(count, job->x + offset, r->other + offset, r->parameter, r->second_factor,
+                        r->second ? r->second_out + offset : NULL);
+        return;
+    }
     if (!job->plan->columns) {
         r->map(count, job->x + offset, r->other ? r->other + offset : NULL, center, 0, r->parameter, mapped);
         out[0] = combines[r->combine].run(count, mapped);

@@ -9,6 +9,12 @@ typedef void (*reel_kern_map)(int64_t n, const reel_real *x, const reel_real *ot
                               int64_t center_step, reel_real parameter, reel_real *out);
 enum { REEL_KERN_MAP = 2048 };
 
+/* The sum of a map over n elements, a multiple of REEL_KERN_LANES, as blocks are summed; and a second map of each times
+ * a factor in `second`, unless that is NULL. Both in one loop: what map, sum and map do one after the other. */
+typedef reel_real (*reel_kern_run)(int64_t n, const reel_real *x, const reel_real *other, reel_real parameter,
+                                   reel_real factor, reel_real *second);
+enum { REEL_KERN_LANES = 64 };
+
 enum reel_kern_combine { REEL_KERN_SUM, REEL_KERN_MAX, REEL_KERN_MIN };
 
 struct reel_kern_reduction {
@@ -22,6 +28,7 @@ struct reel_kern_reduction {
     /* Reductions to one result may write a second map of every element, times a factor, while the elements are at hand.
      */
     reel_kern_map second; /* or NULL */
+    reel_kern_run run;    /* map and second together; or NULL */
     reel_real second_factor;
     reel_real *second_out;
 };

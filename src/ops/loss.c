@@ -64,6 +64,7 @@ static reel_status loss_forward(const reel_call *call, const struct reel_kern_lo
                                             .other = target->data,
                                             .parameter = (reel_real)a->beta,
                                             .divisor = mean ? (double)x->numel : 1,
+                                            .run = loss->run,
                                             .second = call->saved ? loss->by_x : NULL,
                                             .second_factor = mean ? 1 / (reel_real)x->numel : 1,
                                             .second_out = call->saved};

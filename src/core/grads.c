@@ -26,19 +26,6 @@ void reel_rows_release(reel_context *context, struct reel_rows *rows)
         reel_scratch_release(&context->scratch, rows->block);
 }
 
-/* Takes the param out of its tape's list. */
-static void leave_tape(reel_param *param)
-{
-    if (!param->pending_tape)
-        return;
-    reel_param **link = &param->pending_tape->pending;
-    while (*link != param)
-        link = &(*link)->next_pending;
-    *link = param->next_pending;
-    param->next_pending = NULL;
-    param->pending_tape = NULL;
-}
-
 static void forget_pending(reel_param *param)
 {
     if (!param->pending)
@@ -47,7 +34,12 @@ static void forget_pending(reel_param *param)
         reel_rows_release(param->set->context, pass->rows);
     param->pending = NULL;
     param->pending_end = &param->pending;
-    leave_tape(param);
+    reel_param **link = &param->pending_tape->pending;
+    while (*link != param)
+        link = &(*link)->next_pending;
+    *link = param->next_pending;
+    param->next_pending = NULL;
+    param->pending_tape = NULL;
 }
 
 bool reel_param_has_rows(const reel_param *param)
@@ -55,11 +47,33 @@ bool reel_param_has_rows(const reel_param *param)
     return param->pending || param->has_kept;
 }
 
+reel_status reel_param_reserve_rows(reel_param *param, int64_t rows)
+{
+    struct reel_memory *memory = &param->set->context->memory;
+    int64_t columns = reel_param_columns(param), kept = param->kept_count, elements;
+    /* At least one element, so that rows without any are at some address. */
+    if (!reel_multiply_int64(rows, columns > 0 ? columns : 1, &elements) ||
+        !reel_grow(memory, (void **)&param->kept_rows, kept, &param->kept_rows_capacity, rows, sizeof(int64_t)) ||
+        !reel_grow(memory, (void **)&param->kept_values, kept * columns, &param->kept_values_capacity, elements,
+                   sizeof(reel_real)))
+        return reel_fail(param->set->context, REEL_ERROR_OUT_OF_MEMORY,
+                         "out of memory: the row gradient of \"%s\" has %lld rows", param->name, (long long)rows);
+    return REEL_OK;
+}
+
+void reel_param_pending_is_kept(reel_param *param, const struct reel_row_groups *groups)
+{
+    for (int64_t g = 0; g < groups->count; g++)
+        param->kept_rows[g] = groups->occurrences[groups->starts[g]].row;
+    param->kept_count = groups->count;
+    param->has_kept = true;
+    forget_pending(param);
+}
+
 /* Merges the groups of one pass into the kept rows, from the back, so that no second copy is needed. */
 static reel_status keep_groups(reel_param *param, struct reel_row_groups *groups)
 {
-    struct reel_memory *memory = &param->set->context->memory;
-    int64_t columns = reel_param_columns(param), kept = param->kept_count, common = 0, elements;
+    int64_t columns = reel_param_columns(param), kept = param->kept_count, common = 0;
     for (int64_t g = 0, k = 0; g < groups->count; g++) {
         int64_t row = groups->occurrences[groups->starts[g]].row;
         while (k < kept && param->kept_rows[k] < row)
@@ -67,14 +81,8 @@ static reel_status keep_groups(reel_param *param, struct reel_row_groups *groups
         common += k < kept && param->kept_rows[k] == row;
     }
     int64_t total = kept + groups->count - common;
-    /* At least one element, so that rows without any are at some address. */
-    if (!reel_multiply_int64(total, columns > 0 ? columns : 1, &elements) ||
-        !reel_grow(memory, (void **)&param->kept_rows, kept, &param->kept_rows_capacity, total, sizeof(int64_t)) ||
-        !reel_grow(memory, (void **)&param->kept_values, kept * columns, &param->kept_values_capacity, elements,
-                   sizeof(reel_real)))
-        return reel_fail(param->set->context, REEL_ERROR_OUT_OF_MEMORY,
-                         "out of memory: the row gradient of \"%s\" has %lld rows", param->name, (long long)total);
-    if (reel_row_groups_sum_long(param->set->context, groups, columns) != REEL_OK)
+    if (reel_param_reserve_rows(param, total) != REEL_OK ||
+        reel_row_groups_sum_long(param->set->context, groups, columns) != REEL_OK)
         return param->set->context->status;
     int64_t k = kept - 1, g = groups->count - 1;
     for (int64_t to = total - 1; g >= 0; to--) {
@@ -131,7 +139,6 @@ reel_status reel_param_add_pass(reel_param *param, struct reel_tape *tape, struc
         param->next_pending = tape->pending;
         tape->pending = param;
     }
-    pass->used = false;
     pass->next = NULL;
     *param->pending_end = pass;
     param->pending_end = &pass->next;
@@ -155,59 +162,10 @@ reel_status reel_param_densify(reel_param *param)
     return REEL_OK;
 }
 
-/* Whether all that is pending is one pass that was used, whose gradient rows are in scratch. */
-static bool can_park(const reel_param *param)
-{
-    const struct reel_row_pass *pass = param->pending;
-    const struct reel_rows *r = pass->rows;
-    while (r && r->block)
-        r = r->next;
-    return !pass->next && pass->used && !param->has_kept && !r;
-}
-
-/* Saves the pass for the case that somebody still wants it, without the work of summing it, which zero_grad mostly
- * makes needless. The gradient rows stay where they are, held in scratch. */
-static reel_status park(reel_param *param)
-{
-    struct reel_row_pass *pass = param->pending;
-    int64_t lists = 0, indices = 0;
-    for (const struct reel_rows *r = pass->rows; r; r = r->next) {
-        lists++;
-        indices += r->source ? 2 * r->count : r->count;
-    }
-    struct reel_memory *memory = &param->set->context->memory;
-    if (!reel_grow(memory, (void **)&param->parked_rows, 0, &param->parked_rows_capacity, lists,
-                   sizeof *param->parked_rows) ||
-        !reel_grow(memory, (void **)&param->parked_indices, 0, &param->parked_indices_capacity, indices,
-                   sizeof *param->parked_indices))
-        return reel_fail(param->set->context, REEL_ERROR_OUT_OF_MEMORY,
-                         "out of memory: the row gradient of \"%s\" has %lld indices", param->name, (long long)indices);
-    struct reel_rows *to = param->parked_rows;
-    int64_t *index = param->parked_indices;
-    for (const struct reel_rows *r = pass->rows; r; r = r->next, to++) {
-        *to = *r;
-        to->indices = index;
-        to->next = r->next ? to + 1 : NULL;
-        memcpy(index, r->indices, (size_t)r->count * sizeof *index);
-        index += r->count;
-        if (r->source) {
-            to->source = index;
-            memcpy(index, r->source, (size_t)r->count * sizeof *index);
-            index += r->count;
-        }
-    }
-    param->parked = (struct reel_row_pass){param->parked_rows, true, NULL};
-    param->pending = &param->parked;
-    param->pending_end = &param->parked.next;
-    leave_tape(param);
-    return REEL_OK;
-}
-
 reel_status reel_params_keep_pending(reel_tape *tape)
 {
     while (tape->pending) {
-        reel_param *param = tape->pending;
-        reel_status status = can_park(param) ? park(param) : reel_param_keep_rows(param);
+        reel_status status = reel_param_keep_rows(tape->pending);
         if (status != REEL_OK)
             return status;
     }

@@ -25,8 +25,6 @@ static void free_param(struct reel_memory *memory, reel_param *param)
     reel_free(memory, param->grad);
     reel_free(memory, param->kept_rows);
     reel_free(memory, param->kept_values);
-    reel_free(memory, param->parked_rows);
-    reel_free(memory, param->parked_indices);
     reel_free(memory, param);
 }
 

@@ -21,7 +21,6 @@ struct reel_rows {
 /* The contributions of one backward pass, in order. */
 struct reel_row_pass {
     struct reel_rows *rows;
-    bool used; /* by an optimizer: the gradient will most likely be forgotten before anybody else wants it */
     struct reel_row_pass *next;
 };
 
@@ -62,14 +61,8 @@ struct reel_param {
     int64_t *kept_rows;     /* ascending */
     reel_real *kept_values; /* [kept_count, columns] */
     struct reel_row_pass *pending, **pending_end;
-    struct reel_tape *pending_tape;  /* NULL: what is pending is `parked` */
+    struct reel_tape *pending_tape;
     struct reel_param *next_pending; /* of the same tape */
-
-    /* A used pass that outlived its tape: it stays unsummed, with a copy of what was the tape's. */
-    struct reel_row_pass parked;
-    struct reel_rows *parked_rows;
-    int64_t *parked_indices;
-    int64_t parked_rows_capacity, parked_indices_capacity;
 };
 
 struct reel_params {
@@ -122,6 +115,11 @@ bool reel_param_has_rows(const reel_param *param);
 /* Sums what is pending into kept_rows and kept_values. On failure nothing is lost and it can be called again. */
 reel_status reel_param_keep_rows(reel_param *param);
 
+/* For who sums a pending pass himself, when nothing is kept: room for so many rows, and the news that kept_values holds
+ * the sums of its groups. */
+reel_status reel_param_reserve_rows(reel_param *param, int64_t rows);
+void reel_param_pending_is_kept(reel_param *param, const struct reel_row_groups *groups);
+
 /* Turns the row-sparse gradient, if any, into a dense one. */
 reel_status reel_param_densify(reel_param *param);
 
@@ -133,8 +131,7 @@ reel_status reel_param_preserve(reel_param *param, struct reel_tape *tape);
 /* Releases what contributions hold. */
 void reel_rows_release(reel_context *context, struct reel_rows *rows);
 
-/* Called by the tape: before its memory goes, pending gradients move into their params, summed or as they are; dropped
- * when they cannot. */
+/* Called by the tape: before its memory goes, pending gradients move into their params; dropped when they cannot. */
 reel_status reel_params_keep_pending(struct reel_tape *tape);
 void reel_params_drop_pending(struct reel_tape *tape);
 

@@ -328,17 +328,11 @@ static void update_row(const struct reel_update *update, const struct reel_updat
                        reel_real *param, reel_real *const *state)
 {
     int64_t row = row_of(rows, g);
-    reel_real *sum = rows->sums ? rows->sums + thread * rows->columns : NULL;
+    reel_real *grad = rows->values + g * rows->columns;
     if (rows->before)
         rows->before(rows->user, row, thread);
-    const reel_real *grad = rows->groups ? sum : rows->values + g * rows->columns;
-    if (rows->groups) {
-        const int64_t *start = rows->groups->starts + g;
-        if (start[1] - start[0] == 1)
-            grad = rows->groups->occurrences[start[0]].values;
-        else
-            reel_kern_sum_group(rows->groups, g, rows->columns, false, sum);
-    }
+    if (rows->groups)
+        reel_kern_sum_group(rows->groups, g, rows->columns, false, grad);
     if (rows->first && !rows->seen[row]) {
         rows->seen[row] = 1;
         update = rows->first;

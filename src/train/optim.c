@@ -237,11 +237,12 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
     if (param->has_grad) {
         entry->gradient = REEL_GRADIENT_DENSE;
     } else if (reel_param_has_rows(param)) {
-        /* One pass is summed while it is used; more have to be added up, and their sum is worth keeping. */
+        /* One pass is summed while it is used; more have to be added up first. */
         if (param->pending && !param->pending->next && !param->has_kept) {
             entry->gradient = REEL_GRADIENT_GROUPED;
             if (reel_row_groups_make(optim->context, param->pending->rows, &entry->groups) != REEL_OK ||
-                reel_row_groups_sum_long(optim->context, &entry->groups, reel_param_columns(param)) != REEL_OK)
+                reel_row_groups_sum_long(optim->context, &entry->groups, reel_param_columns(param)) != REEL_OK ||
+                reel_param_reserve_rows(param, entry->groups.starts[entry->groups.count]) != REEL_OK)
                 return optim->context->status;
         } else {
             entry->gradient = REEL_GRADIENT_KEPT;
@@ -260,23 +261,6 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
     return entry->gradient == REEL_GRADIENT_DENSE ? REEL_OK : prepare_rows(optim, entry);
 }
 
-/* Room to sum the occurrences of a row, for each thread; *sums stays NULL where nothing has to be summed. */
-static reel_status allocate_sums(reel_optim *optim, reel_real **sums)
-{
-    int64_t columns = 0, count;
-    for (int64_t i = 0; i < optim->n_entries; i++)
-        if (optim->entries[i].gradient == REEL_GRADIENT_GROUPED &&
-            reel_param_columns(optim->entries[i].param) > columns)
-            columns = reel_param_columns(optim->entries[i].param);
-    if (columns == 0)
-        return REEL_OK;
-    size_t bytes = SIZE_MAX;
-    if (reel_multiply_int64(columns, optim->context->num_threads, &count) &&
-        reel_multiply_size(count, sizeof **sums, &bytes))
-        *sums = reel_scratch_allocate(&optim->context->scratch, bytes);
-    return *sums ? REEL_OK : reel_fail_memory(optim->context, optim->algorithm->name, bytes);
-}
-
 /* What has to happen before a row of a watched param is updated. */
 struct watched {
     reel_param *param;
@@ -292,21 +276,18 @@ static void before_row(void *user, int64_t row, int thread)
     reel_param_before_change(w->param, row, 1, w->version);
 }
 
-static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update,
-                        reel_real *sums)
+static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update)
 {
     const struct reel_optim_group *group = &optim->groups[entry->group];
     reel_param *param = entry->param;
     struct reel_update first;
-    struct reel_update_rows rows = {.columns = reel_param_columns(param)};
+    struct reel_update_rows rows = {.count = param->kept_count,
+                                    .columns = reel_param_columns(param),
+                                    .rows = param->kept_rows,
+                                    .values = param->kept_values};
     if (entry->gradient == REEL_GRADIENT_GROUPED) {
         rows.count = entry->groups.count;
         rows.groups = &entry->groups;
-        rows.sums = sums;
-    } else {
-        rows.count = param->kept_count;
-        rows.rows = param->kept_rows;
-        rows.values = param->kept_values;
     }
     struct watched watched = {param, entry->deferred, param->version};
     if (entry->deferred) {
@@ -325,12 +306,12 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         rows.first = &first;
         rows.seen = entry->seen;
     }
-    if (param->pending)
-        param->pending->used = true;
     reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
+    if (entry->gradient == REEL_GRADIENT_GROUPED)
+        reel_param_pending_is_kept(param, &entry->groups);
 }
 
-static void update_all(reel_optim *optim, reel_real *sums)
+static void update_all(reel_optim *optim)
 {
     /* Most params of a group are at the same step: their constants are computed once. */
     struct reel_update update;
@@ -356,7 +337,7 @@ static void update_all(reel_optim *optim, reel_real *sums)
                 reel_deferred_all_moved(entry->deferred);
             entry->all_seen = true;
         } else {
-            update_rows(optim, entry, &update, sums);
+            update_rows(optim, entry, &update);
         }
     }
 }
@@ -373,13 +354,11 @@ reel_status reel_optim_step(reel_optim *optim)
     if (take_new_params(optim) != REEL_OK)
         return c->status;
     /* Whatever can fail comes first. */
-    reel_real *sums = NULL;
     int64_t prepared = 0;
     while (prepared < optim->n_entries && prepare_entry(optim, &optim->entries[prepared++]) == REEL_OK)
         continue;
-    if (c->status == REEL_OK && allocate_sums(optim, &sums) == REEL_OK)
-        update_all(optim, sums);
-    reel_scratch_release(&c->scratch, sums);
+    if (c->status == REEL_OK)
+        update_all(optim);
     for (int64_t i = 0; i < prepared; i++)
         if (optim->entries[i].gradient == REEL_GRADIENT_GROUPED)
             reel_row_groups_release(c, &optim->entries[i].groups);

@@ -19,6 +19,10 @@ REEL_API reel_status reel_print(FILE *file, reel_tape *tape, reel_var v);
  * the whole text is returned, as snprintf does. size 0: text may be NULL. 0 on error (no var has an empty text). */
 REEL_API size_t reel_format(reel_tape *tape, reel_var v, char *text, size_t size);
 
+/* What print(param.grad) writes, the new line at the end included: a dense gradient, a row-sparse one as the coalesced
+ * sparse tensor that it is, or None. Errors as for reel_print, and out of memory while a row gradient is summed. */
+REEL_API reel_status reel_print_grad(FILE *file, reel_param *param);
+
 #ifdef __cplusplus
 }
 #endif

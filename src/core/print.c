@@ -1,3 +1,4 @@
+#include "core/params.h"
 #include "core/tape.h"
 
 #include <reel/print.h>
@@ -10,7 +11,6 @@
 enum { PRECISION = 4, THRESHOLD = 1000, EDGE_ITEMS = 3, LINE_WIDTH = 80 };
 
 static const char prefix[] = "tensor(";
-enum { INDENT = sizeof prefix - 1 };
 
 /* Where text goes: to a file or into a buffer. */
 struct writer {
@@ -18,6 +18,7 @@ struct writer {
     char *text;
     size_t size, length;
     int column; /* characters in the last line */
+    int indent; /* of the elements' lines */
     bool failed;
 };
 
@@ -179,7 +180,7 @@ static void write_element(struct writer *w, const struct style *style, const ree
 /* The last axis, broken into lines; index[ndim - 1] is 0 and stays so. */
 static void write_row(struct writer *w, const struct style *style, const struct shown *s, int64_t *index)
 {
-    int last = s->array->shape.ndim - 1, indent = INDENT + last;
+    int last = s->array->shape.ndim - 1, indent = w->indent + last;
     int per_line = (LINE_WIDTH - indent) / (style->width + 2);
     per_line = per_line > 1 ? per_line : 1;
     int64_t written = 0;
@@ -207,7 +208,7 @@ static void write_separator(struct writer *w, int ndim, int axis)
 {
     write_text(w, ",");
     write_repeated(w, "\n", ndim - axis - 1);
-    write_repeated(w, " ", INDENT + axis + 1);
+    write_repeated(w, " ", w->indent + axis + 1);
 }
 
 static void write_elements(struct writer *w, const reel_array *array)
@@ -247,8 +248,8 @@ static void write_suffix(struct writer *w, int *line, const char *suffix)
     int length = (int)strlen(suffix);
     if (*line + length + 2 > LINE_WIDTH) {
         write_text(w, ",\n");
-        write_repeated(w, " ", INDENT);
-        *line = INDENT + length;
+        write_repeated(w, " ", w->indent);
+        *line = w->indent + length;
     } else {
         write_text(w, ", ");
         *line += length + 2;
@@ -256,22 +257,30 @@ static void write_suffix(struct writer *w, int *line, const char *suffix)
     write_text(w, suffix);
 }
 
-static void write_array(struct writer *w, const reel_array *array)
+enum { SIZE_TEXT = REEL_MAX_NDIM * 24 + 16 };
+
+static void size_text(const reel_shape *shape, char text[SIZE_TEXT])
 {
-    char suffix[REEL_MAX_NDIM * 24 + 16];
+    int used = snprintf(text, SIZE_TEXT, "size=(");
+    for (int i = 0; i < shape->ndim; i++)
+        used += snprintf(text + used, SIZE_TEXT - (size_t)used, "%s%" PRId64, i ? ", " : "", shape->dim[i]);
+    snprintf(text + used, SIZE_TEXT - (size_t)used, shape->ndim == 1 ? ",)" : ")");
+}
+
+/* with_type: what PyTorch leaves out inside a sparse tensor. */
+static void write_array(struct writer *w, const reel_array *array, bool with_type)
+{
+    char suffix[SIZE_TEXT];
     write_text(w, prefix);
+    w->indent = w->column;
     write_elements(w, array);
     int line = w->column + 2;
     bool single = array->dtype == REEL_REAL && sizeof(reel_real) == sizeof(float), empty = array->numel == 0;
     if (empty && array->shape.ndim != 1) {
-        int used = snprintf(suffix, sizeof suffix, "size=(");
-        for (int i = 0; i < array->shape.ndim; i++)
-            used +=
-                snprintf(suffix + used, sizeof suffix - (size_t)used, "%s%" PRId64, i ? ", " : "", array->shape.dim[i]);
-        snprintf(suffix + used, sizeof suffix - (size_t)used, ")");
+        size_text(&array->shape, suffix);
         write_suffix(w, &line, suffix);
     }
-    if (!single && (empty || (array->dtype != REEL_INT64 && array->dtype != REEL_BOOL))) {
+    if (with_type && !single && (empty || (array->dtype != REEL_INT64 && array->dtype != REEL_BOOL))) {
         snprintf(suffix, sizeof suffix, "dtype=torch.%s", reel_dtype_name(array->dtype));
         write_suffix(w, &line, suffix);
     }
@@ -287,7 +296,7 @@ reel_status reel_print(FILE *file, reel_tape *tape, reel_var v)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "print: the file is NULL");
     struct writer w = {.file = file};
     reel_node_elements(node);
-    write_array(&w, &node->array);
+    write_array(&w, &node->array, true);
     write_text(&w, "\n");
     return w.failed ? reel_fail(tape->context, REEL_ERROR_IO, "print: the file does not take the text") : REEL_OK;
 }
@@ -300,7 +309,48 @@ size_t reel_format(reel_tape *tape, reel_var v, char *text, size_t size)
     struct reel_node *node = reel_tape_node(tape, v, "format");
     if (node) {
         reel_node_elements(node);
-        write_array(&w, &node->array);
+        write_array(&w, &node->array, true);
     }
     return w.length;
+}
+
+static void write_row_grad(struct writer *w, const reel_param *param, const reel_row_grad *grad)
+{
+    const reel_array rows = {(void *)(uintptr_t)grad->rows, REEL_INT64, grad->count, {2, {1, grad->count}}};
+    reel_array values = {(void *)(uintptr_t)grad->values, REEL_REAL, grad->count * grad->columns, param->shape};
+    char size[SIZE_TEXT], rest[64];
+    values.shape.dim[0] = grad->count;
+    size_text(&param->shape, size);
+    snprintf(rest, sizeof rest, ", nnz=%" PRId64 "%s, layout=torch.sparse_coo)", grad->count,
+             sizeof(reel_real) == sizeof(float) ? "" : ", dtype=torch.float64");
+    write_text(w, "tensor(indices=");
+    write_array(w, &rows, false);
+    write_text(w, ",\n       values=");
+    write_array(w, &values, false);
+    write_text(w, ",\n       ");
+    write_text(w, size);
+    write_text(w, rest);
+}
+
+reel_status reel_print_grad(FILE *file, reel_param *param)
+{
+    if (!param || param->set->context->status != REEL_OK)
+        return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
+    reel_context *c = param->set->context;
+    if (!file)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "print_grad: the file is NULL");
+    struct writer w = {.file = file};
+    if (param->has_grad) {
+        const reel_array array = {param->grad, REEL_REAL, param->numel, param->shape};
+        write_array(&w, &array, true);
+    } else if (reel_param_has_rows(param)) {
+        reel_row_grad grad;
+        if (reel_param_row_grad(param, &grad) != REEL_OK)
+            return c->status;
+        write_row_grad(&w, param, &grad);
+    } else {
+        write_text(&w, "None");
+    }
+    write_text(&w, "\n");
+    return w.failed ? reel_fail(c, REEL_ERROR_IO, "print_grad: the file does not take the text") : REEL_OK;
 }

@@ -293,6 +293,55 @@ Test(row_grads, do_not_depend_on_threads)
     }
 }
 
+static void expect_printed(reel_param *param, const char *text)
+{
+    char got[512] = "";
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    cr_assert_eq(reel_print_grad(file, param), REEL_OK, "%s", reel_error(c));
+    rewind(file);
+    size_t n = fread(got, 1, sizeof got - 1, file);
+    got[n] = '\0';
+    fclose(file);
+    cr_expect_str_eq(got, text);
+}
+
+/* PyTorch's words for the same gradients; reel_f64 adds the type as PyTorch does for float64. */
+Test(row_grads, are_printed_as_sparse_tensors)
+{
+    const int64_t index[] = {1, 4, 1};
+    reel_param *p = reel_param_new(params, "p", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(6, 2));
+    expect_printed(p, "None\n");
+    for (int rows = 1; rows >= 0; rows--) {
+        reel_param_set_sparse(p, rows);
+        reel_zero_grad(params);
+        back(reel_sum_all(
+            t, reel_embedding(t, reel_param_var(t, p), reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(3)), NULL)));
+#ifdef REEL_F64
+#define TYPE ", dtype=torch.float64"
+#else
+#define TYPE
+#endif
+        expect_printed(p, rows ? "tensor(indices=tensor([[1, 4]]),\n"
+                                 "       values=tensor([[2., 2.],\n"
+                                 "                      [1., 1.]]),\n"
+                                 "       size=(6, 2), nnz=2" TYPE ", layout=torch.sparse_coo)\n"
+                               : "tensor([[0., 0.],\n"
+                                 "        [2., 2.],\n"
+                                 "        [0., 0.],\n"
+                                 "        [0., 0.],\n"
+                                 "        [1., 1.],\n"
+                                 "        [0., 0.]]" TYPE ")\n");
+    }
+    reel_param_set_sparse(p, true);
+    reel_zero_grad(params);
+    back(reel_sum_all(
+        t, reel_embedding(t, reel_param_var(t, p), reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(0)), NULL)));
+    expect_printed(p, "tensor(indices=tensor([], size=(1, 0)),\n"
+                      "       values=tensor([], size=(0, 2)),\n"
+                      "       size=(6, 2), nnz=0" TYPE ", layout=torch.sparse_coo)\n");
+}
+
 /* The conditional GAN's tables: few rows, many lookups, most of them of one row. */
 Test(row_grads, of_few_rows_and_many_lookups)
 {

@@ -7,6 +7,7 @@ threads, run it under `taskset -c 0,1`; JAX takes as many threads as it has core
 """
 
 import argparse
+import logging
 import os
 import statistics
 import sys
@@ -58,6 +59,7 @@ def torch_step(kind):
 
 def fbgemm_step(kind):
     def make(np, rows):
+        logging.disable(logging.CRITICAL)  # it warns at length about every version of torch that it does not know
         import fbgemm_gpu
         import torch
         from fbgemm_gpu.split_embedding_configs import EmbOptimType, SparseType

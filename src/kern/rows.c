@@ -7,14 +7,14 @@
 
 enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS, SMALLEST_PART = 8192, BLOCK = 256, TILE = 64, GROUPS = 16 };
 
-/* Each thread takes one part of the occurrences, in order, and those of the same digit go next to each other in the
- * order of the parts: a stable sort has one result, so the parts may depend on the number of threads. */
+/* Each thread takes one part of the keys, in order, and those of the same digit go next to each other in the order of
+ * the parts: a stable sort has one result, so the parts may depend on the number of threads. */
 struct sort_pass {
-    const struct reel_occurrence *from;
-    struct reel_occurrence *to;
-    int64_t count, part; /* occurrences; how many of them are a part */
+    const uint64_t *from;
+    uint64_t *to;
+    int64_t count, part; /* keys; how many of them are a part */
     int64_t (*places)[BUCKETS];
-    int shift;
+    int shift, digit;
 };
 
 static int64_t parts_of(int64_t count, int threads)
@@ -33,10 +33,12 @@ static void count_part(void *user, int64_t part, int thread)
     const struct sort_pass *p = user;
     int64_t *place = p->places[part], first = part * p->part;
     int64_t end = p->count - first < p->part ? p->count : first + p->part;
+    const uint64_t mask = ((uint64_t)1 << p->digit) - 1;
+    const int shift = p->shift;
     (void)thread;
-    memset(place, 0, sizeof(int64_t[BUCKETS]));
+    memset(place, 0, sizeof *place << p->digit);
     for (int64_t i = first; i < end; i++)
-        place[(p->from[i].row >> p->shift) & (BUCKETS - 1)]++;
+        place[p->from[i] >> shift & mask]++;
 }
 
 static void move_part(void *user, int64_t part, int thread)
@@ -44,35 +46,42 @@ static void move_part(void *user, int64_t part, int thread)
     const struct sort_pass *p = user;
     int64_t *place = p->places[part], first = part * p->part;
     int64_t end = p->count - first < p->part ? p->count : first + p->part;
+    const uint64_t mask = ((uint64_t)1 << p->digit) - 1;
+    const int shift = p->shift;
+    const uint64_t *from = p->from;
+    uint64_t *to = p->to;
     (void)thread;
     for (int64_t i = first; i < end; i++)
-        p->to[place[(p->from[i].row >> p->shift) & (BUCKETS - 1)]++] = p->from[i];
+        to[place[from[i] >> shift & mask]++] = from[i];
 }
 
-struct reel_occurrence *reel_kern_sort_occurrences(struct reel_occurrence *occurrences, struct reel_occurrence *other,
-                                                   int64_t count, void *places, int threads)
+uint64_t *reel_kern_sort_keys(uint64_t *keys, uint64_t *other, int64_t count, int low, int bits, void *places,
+                              int threads)
 {
-    int64_t largest = 0, parts = parts_of(count, threads);
-    for (int64_t i = 0; i < count; i++)
-        largest = occurrences[i].row > largest ? occurrences[i].row : largest;
+    int64_t parts = parts_of(count, threads);
+    int passes = (bits + RADIX_BITS - 1) / RADIX_BITS;
     struct sort_pass p = {.count = count, .part = (count + parts - 1) / parts, .places = places};
-    for (p.shift = 0; p.shift < 63 && (largest >> p.shift) > 0; p.shift += RADIX_BITS) {
-        p.from = occurrences;
+    for (int done = 0; passes > 0; passes--) {
+        /* Digits of about the same size. */
+        p.shift = low + done;
+        p.digit = (bits - done + passes - 1) / passes;
+        done += p.digit;
+        p.from = keys;
         p.to = other;
         reel_kern_for_each(parts, threads, count_part, &p);
         int64_t next = 0;
-        for (int b = 0; b < BUCKETS; b++)
+        for (int64_t b = 0; b < (int64_t)1 << p.digit; b++)
             for (int64_t part = 0; part < parts; part++) {
                 int64_t size = p.places[part][b];
                 p.places[part][b] = next;
                 next += size;
             }
         reel_kern_for_each(parts, threads, move_part, &p);
-        struct reel_occurrence *swap = occurrences;
-        occurrences = other;
+        uint64_t *swap = keys;
+        keys = other;
         other = swap;
     }
-    return occurrences;
+    return keys;
 }
 
 int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_t count, int64_t *starts)

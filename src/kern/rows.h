@@ -19,13 +19,14 @@ struct reel_row_groups {
      * partial_starts[g + 1]), or none. */
     int64_t *partial_starts;
     reel_real *partials;
-    void *blocks[6]; /* the memory, for who allocated it */
+    void *blocks[7]; /* the memory, for who allocated it */
 };
 
-/* Sorts by row, keeping the order of equal rows (LSD radix sort). `other` is room for count more; the result is in the
- * returned one of the two arrays. places is room for reel_kern_sort_room(count, threads) bytes. */
-struct reel_occurrence *reel_kern_sort_occurrences(struct reel_occurrence *occurrences, struct reel_occurrence *other,
-                                                   int64_t count, void *places, int threads);
+/* Sorts keys, whose upper bits from `low` on are `bits` wide, by these, keeping the order of equal ones (LSD radix
+ * sort). `other` is room for count more; the result is in the returned one of the two arrays. places is room for
+ * reel_kern_sort_room(count, threads) bytes. */
+uint64_t *reel_kern_sort_keys(uint64_t *keys, uint64_t *other, int64_t count, int low, int bits, void *places,
+                              int threads);
 size_t reel_kern_sort_room(int64_t count, int threads);
 
 /* Writes into starts[0..groups] where each run of equal rows begins and where the last ends; returns the number of

@@ -103,10 +103,12 @@ static inline void prefetch(const reel_real *values, int64_t n)
         __builtin_prefetch(values + i, 0);
 }
 
-REEL_CLONES
-static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t offset, int width,
-                     reel_real *total)
+/* out[offset..offset + width) = (add ? out : 0) + the sum there. */
+static inline __attribute__((always_inline)) void sum_columns(const struct reel_occurrence *occurrences, int64_t count,
+                                                              int64_t offset, int width, bool add,
+                                                              reel_real *restrict out)
 {
+    reel_real total[TILE];
     for (int64_t first = 0; first < count; first += BLOCK) {
         int64_t end = first + BLOCK < count ? first + BLOCK : count;
         reel_real block[TILE];
@@ -122,18 +124,31 @@ static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, i
         for (int j = 0; j < width; j++)
             total[j] = first == 0 ? block[j] : total[j] + block[j];
     }
+    for (int j = 0; j < width; j++)
+        out[offset + j] = add ? out[offset + j] + total[j] : total[j];
+}
+
+REEL_CLONES
+static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t offset, bool add, reel_real *out)
+{
+    sum_columns(occurrences, count, offset, TILE, add, out);
+}
+
+REEL_CLONES
+static void sum_part_of_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t offset, int width,
+                             bool add, reel_real *out)
+{
+    sum_columns(occurrences, count, offset, width, add, out);
 }
 
 void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_t count, int64_t columns, bool add,
                                reel_real *out)
 {
-    for (int64_t offset = 0; offset < columns; offset += TILE) {
-        int width = columns - offset < TILE ? (int)(columns - offset) : TILE;
-        reel_real total[TILE];
-        sum_tile(occurrences, count, offset, width, total);
-        for (int j = 0; j < width; j++)
-            out[offset + j] = add ? out[offset + j] + total[j] : total[j];
-    }
+    int64_t offset = 0;
+    for (; offset + TILE <= columns; offset += TILE)
+        sum_tile(occurrences, count, offset, add, out);
+    if (offset < columns)
+        sum_part_of_tile(occurrences, count, offset, (int)(columns - offset), add, out);
 }
 
 /* ---- Groups ---- */

@@ -30,13 +30,24 @@ int64_t reel_kern_find_outside(int64_t count, const void *index, bool wide, int6
     return wide ? find_outside_int64_t(count, index, rows) : find_outside_int32_t(count, index, rows);
 }
 
+/* A call of memcpy for each row costs as much as a short row. */
+static inline void copy_row(char *restrict to, const char *restrict from, size_t bytes)
+{
+    enum { LINE = 64 };
+    for (; bytes >= LINE; bytes -= LINE, to += LINE, from += LINE)
+        memcpy(to, from, LINE);
+    if (bytes > 0)
+        memcpy(to, from, bytes);
+}
+
+REEL_CLONES
 static void gather_block(int64_t first, int64_t end, int64_t count, size_t bytes, const void *index, bool wide,
                          const char *table, char *out)
 {
     for (int64_t i = first; i < end; i++) {
         if (i + REEL_KERN_AHEAD < count)
             reel_kern_prefetch_row(table + (size_t)reel_kern_index(index, wide, i + REEL_KERN_AHEAD) * bytes, bytes);
-        memcpy(out + (size_t)i * bytes, table + (size_t)reel_kern_index(index, wide, i) * bytes, bytes);
+        copy_row(out + (size_t)i * bytes, table + (size_t)reel_kern_index(index, wide, i) * bytes, bytes);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 37, COLUMNS = 5, LOOKUPS = 1500 };
@@ -340,6 +341,64 @@ Test(row_grads, are_printed_as_sparse_tensors)
     expect_printed(p, "tensor(indices=tensor([], size=(1, 0)),\n"
                       "       values=tensor([], size=(0, 2)),\n"
                       "       size=(6, 2), nnz=0" TYPE ", layout=torch.sparse_coo)\n");
+}
+
+/* Padding, scaling by frequency, no lookups, nothing but padding, one row hit by all: for any number of threads the
+ * bits of the dense gradient on one thread. */
+Test(row_grads, of_any_lookup_are_the_dense_gradient)
+{
+    enum { MOST = 700 };
+    int64_t some[MOST], same[MOST], padding[MOST];
+    for (int i = 0; i < MOST; i++) {
+        some[i] = i * i % ROWS;
+        same[i] = 11;
+        padding[i] = 3;
+    }
+    const struct {
+        const int64_t *index;
+        int count;
+    } lookups[] = {{some, MOST}, {some, 1}, {some, 0}, {same, MOST}, {padding, MOST}, {padding, 0}};
+    for (size_t k = 0; k < sizeof lookups / sizeof *lookups; k++)
+        for (int options = 0; options < 4; options++) {
+            reel_embedding_lookup lookup = reel_embedding_lookup_defaults();
+            lookup.padding_idx = options & 1 ? 3 : REEL_NO_PADDING;
+            lookup.scale_grad_by_freq = options & 2;
+            for (int threads = 0; threads <= 4; threads++) {
+                reel_param *p = threads == 0 ? dense : sparse;
+                reel_set_num_threads(c, threads == 0 ? 1 : threads);
+                reel_var index = reel_borrow_of(t, REEL_INT64, lookups[k].index, REEL_SHAPE(lookups[k].count));
+                back(loss_of(reel_embedding(t, reel_param_var(t, p), index, &lookup)));
+                if (threads == 0)
+                    continue;
+                reel_row_grad g;
+                cr_assert_eq(reel_param_row_grad(sparse, &g), REEL_OK);
+                bool nothing = lookups[k].count == 0 || (lookups[k].index == padding && options & 1);
+                cr_expect_eq(g.count == 0, nothing);
+                cr_expect_arr_eq(reel_param_grad(sparse), reel_param_grad(dense), sizeof values);
+                if (threads < 4) {
+                    reel_real *kept = malloc(sizeof values);
+                    cr_assert_not_null(kept);
+                    memcpy(kept, reel_param_grad(dense), sizeof values);
+                    reel_zero_grad(params);
+                    reel_param_set_grad(dense, kept);
+                    free(kept);
+                }
+            }
+            reel_zero_grad(params);
+            reel_tape_reset(t);
+        }
+}
+
+/* Row numbers that leave no room for a place beside them in one word. */
+Test(row_grads, of_rows_with_large_numbers_are_grouped)
+{
+    const reel_op *op = reel_op_find("frequency_weights");
+    const int64_t index[] = {INT64_MAX - 1, 5, INT64_MAX - 1, INT64_MAX - 2, 5, INT64_MAX - 1};
+    const reel_real want[] = {(reel_real)1 / 3, (reel_real)0.5, (reel_real)1 / 3, 1, (reel_real)0.5, (reel_real)1 / 3};
+    reel_var of = reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(6));
+    reel_var weights = reel_apply1(t, op, &of, 1, NULL);
+    cr_assert_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
+    cr_expect_arr_eq(reel_data_real(t, weights), want, sizeof want);
 }
 
 /* The conditional GAN's tables: few rows, many lookups, most of them of one row. */

@@ -147,8 +147,8 @@ REEL_API reel_status reel_sink_rows(reel_sink *sink, int64_t count, const int64_
  * out (recorded). */
 REEL_API const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient);
 
-/* For forward, before it reads rows of input k that `index` (int64 or int32, all of them inside) names: an optimizer may
- * have put off their updates. */
+/* For forward, before it reads rows of input k that `index` (int64 or int32, all of them inside) names: an optimizer
+ * may have put off their updates. */
 REEL_API reel_status reel_call_read_rows(const reel_call *call, int k, const reel_array *index);
 
 /* Memory for the rest of the step, 64-byte aligned, not zeroed. NULL when memory ran out (recorded). */

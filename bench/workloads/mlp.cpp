@@ -1,6 +1,10 @@
 // Classifiers of one score: ReLU between linear layers, BCE with logits, RMSprop.
 #include "workload.hpp"
 
+#include "../floor/mlp.h"
+
+#include <new>
+
 namespace bench
 {
 namespace
@@ -77,6 +81,50 @@ class Reel : public Workload
     reel_optim *optim;
 };
 
+class ByHand : public Workload
+{
+  public:
+    explicit ByHand(const std::vector<int64_t> &widths) : data(widths[0])
+    {
+        std::vector<int> sizes(widths.begin(), widths.end());
+        if (!floor_mlp_new(&mlp, static_cast<int>(sizes.size()) - 1, sizes.data())) {
+            floor_mlp_free(&mlp);
+            throw std::bad_alloc();
+        }
+        // The initial values of the network in reel, which draws them from the same seed, but weights are [in, out].
+        Session session(1);
+        reel_params *params = reel_params_new(session.context);
+        for (size_t i = 0; i + 1 < widths.size(); i++)
+            reel_linear_new(params, std::to_string(i).c_str(), widths[i], widths[i + 1], nullptr);
+        session.expect_ok();
+        float *out = mlp.params;
+        for (int i = 0; i < reel_params_count(params); i++) {
+            const reel_param *p = reel_params_at(params, i);
+            const float *values = static_cast<const float *>(reel_param_data(p));
+            reel_shape s = *reel_param_shape(p);
+            int64_t rows = s.dim[0], columns = s.ndim > 1 ? s.dim[1] : 1;
+            for (int64_t j = 0; j < columns; j++)
+                for (int64_t k = 0; k < rows; k++)
+                    *out++ = values[k * columns + j];
+        }
+        reel_params_free(params);
+    }
+
+    ~ByHand() override
+    {
+        floor_mlp_free(&mlp);
+    }
+
+    Losses step(const Enter &) override
+    {
+        return {floor_mlp_step(&mlp, data.x.data(), data.y.data()), 0};
+    }
+
+  private:
+    Data data;
+    floor_mlp mlp;
+};
+
 // Products of a step: forward and weight gradient for each layer, and the input's gradient for all but the first.
 double flops(const std::vector<int64_t> &widths)
 {
@@ -94,12 +142,16 @@ void add_mlps(Suite &suite)
         const char *name;
         std::vector<int64_t> widths;
     } networks[] = {{"mlp_small", {35, 64, 64, 1}}, {"mlp_big", {794, 512, 512, 512, 1}}};
-    for (auto &network : networks)
+    for (auto &network : networks) {
+        auto widths = network.widths;
         for (int threads : {1, 2}) {
-            auto widths = network.widths;
             std::string name = network.name + ("/threads:" + std::to_string(threads));
             suite.reel.push_back({name, [=] { return std::make_unique<Reel>(widths, threads); }, flops(widths), 0, 0});
         }
+        std::string name = std::string(network.name) + "/threads:1";
+        suite.floors.push_back(
+            {{name, [=] { return std::make_unique<ByHand>(widths); }, flops(widths), 0, 0}, name, true});
+    }
 }
 
 } // namespace bench

@@ -1,0 +1,84 @@
+#include "dense.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+float *floor_zeros(size_t n)
+{
+    const size_t page = (size_t)2 << 20, line = 64;
+    size_t bytes = n * sizeof(float), unit = bytes >= page ? page : line;
+    bytes = (bytes + unit - 1) / unit * unit;
+    float *memory = aligned_alloc(unit, bytes);
+    if (!memory)
+        return NULL;
+    if (unit == page)
+        madvise(memory, bytes, MADV_HUGEPAGE);
+    return memset(memory, 0, bytes);
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static void call_blas(int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c, int c_stride)
+{
+    cblas_sgemm(CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans, m, n,
+                k, 1, a.data, a.stride, b.data, b.stride, 0, c, c_stride);
+}
+
+void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c, int c_stride)
+{
+    int rows = m, columns = n;
+#ifdef __AVX512F__
+    /* The small kernels take 10^6 multiplications, and of rows with rows 1200 results. */
+    enum { SMALL = 1000000, SMALL_ROWS_BY_ROWS = 1200, LEAST_K = 128 };
+    int rows_by_rows = !a.transposed && b.transposed;
+    if (rows_by_rows ? k >= LEAST_K && m * n > SMALL_ROWS_BY_ROWS : (double)m * n * k > SMALL) {
+        columns = rows_by_rows ? 16 : 64;
+        int most = smaller(SMALL / (columns * k), a.transposed || rows_by_rows ? 64 : 16);
+        int blocks = (m + most - 1) / most;
+        rows = ((m + blocks - 1) / blocks + 3) / 4 * 4;
+    }
+#endif
+    for (int j = 0; j < n; j += columns)
+        for (int i = 0; i < m; i += rows) {
+            struct floor_matrix down = a, across = b;
+            down.data += a.transposed ? i : i * a.stride;
+            across.data += b.transposed ? j * b.stride : j;
+            call_blas(smaller(rows, m - i), smaller(columns, n - j), k, down, across, c + i * c_stride + j, c_stride);
+        }
+}
+
+void floor_scores(int rows, int n, const float *x, const float *w, float bias, float *scores)
+{
+    for (int i = 0; i < rows; i++)
+        scores[i] = bias;
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, rows, n, 1, x, n, w, 1, 1, scores, 1);
+}
+
+float floor_scores_grad(int rows, int n, const float *x, const float *dscores, float *dw)
+{
+    float sum = 0;
+    for (int i = 0; i < rows; i++)
+        sum += dscores[i];
+    cblas_sgemv(CblasRowMajor, CblasTrans, rows, n, 1, x, n, dscores, 1, 0, dw, 1);
+    return sum;
+}
+
+float floor_bce(int n, const float *scores, const float *targets, float *dscores)
+{
+    float sum = 0;
+    double product = 1; /* one log for all */
+    for (int i = 0; i < n; i++) {
+        float s = scores[i], e = expf(-fabsf(s));
+        sum += fmaxf(s, 0) - s * targets[i];
+        product *= 1 + (double)e;
+        float sigmoid = s >= 0 ? 1 / (1 + e) : e / (1 + e);
+        dscores[i] = (sigmoid - targets[i]) / (float)n;
+    }
+    return (sum + (float)log(product)) / (float)n;
+}

@@ -1,0 +1,39 @@
+/* What the networks by hand share: memory, products of matrices, and the loss of a score. */
+#ifndef BENCH_FLOOR_DENSE_H
+#define BENCH_FLOOR_DENSE_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* n zeros for free(), in pages of 2 MiB where the system has them, as reel's allocator does. NULL when memory ran out.
+ */
+float *floor_zeros(size_t n);
+
+/* A row-major matrix whose rows are `stride` apart, or its transpose. */
+struct floor_matrix {
+    const float *data;
+    int stride;
+    int transposed;
+};
+
+/* c [m, n] (rows c_stride apart) = a [m, k] b [k, n]. With AVX-512 in blocks that OpenBLAS's small-matrix kernels take,
+ * which here run 10 to 20 % faster than its large ones. */
+void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c, int c_stride);
+
+/* scores[i] = x[i] . w + bias for x [rows, n]: a layer with one output. */
+void floor_scores(int rows, int n, const float *x, const float *w, float bias, float *scores);
+
+/* Its gradients: dw [n] = the sum over i of dscores[i] x[i]; the result is that of the bias. */
+float floor_scores_grad(int rows, int n, const float *x, const float *dscores, float *dw);
+
+/* Mean over n of BCE with logits, and its gradient into dscores. n up to 1000. */
+float floor_bce(int n, const float *scores, const float *targets, float *dscores);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

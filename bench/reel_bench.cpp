@@ -102,10 +102,9 @@ bool near(float a, float b)
     return std::fabs(a - b) <= 1e-4f * std::fabs(b) + 1e-6f;
 }
 
-// Whether each floor and reel have the same losses for 20 steps.
+// Whether each floor and reel have the same losses for its number of steps.
 int check(const Suite &suite)
 {
-    constexpr int steps = 20;
     int failures = 0;
     for (const Floor &f : suite.floors) {
         if (!f.quick)
@@ -123,7 +122,7 @@ int check(const Suite &suite)
         Losses a = {}, b = {}, first = {};
         int step = 0;
         bool same = true;
-        for (; step < steps && same; step++) {
+        for (; step < f.steps && same; step++) {
             a = reel->step({});
             b = by_hand->step({});
             if (step == 0)

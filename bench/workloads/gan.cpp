@@ -5,6 +5,7 @@ extern "C" {
 #include "gan.h"
 }
 
+#include "../floor/cgan.h"
 #include "../floor/notebook.h"
 
 #include <algorithm>
@@ -104,28 +105,34 @@ class Reel : public Workload
 };
 
 // The params of reel's networks with the same sizes, one after the other in the order of the state_dict; no buffers.
+// Weights of linear layers are [out, in], or transposed.
 struct Initial {
     std::vector<float> generator, discriminator;
 
-    explicit Initial(const gan_sizes &sizes)
+    Initial(const gan_sizes &sizes, bool transposed)
     {
         Session session(1);
         struct gan gan = gan_new(session.context, &sizes);
         session.expect_ok();
-        collect(gan.generator, generator);
-        collect(gan.discriminator, discriminator);
+        collect(gan.generator, transposed, generator);
+        collect(gan.discriminator, transposed, discriminator);
         gan_free(&gan);
     }
 
   private:
-    static void collect(const reel_params *params, std::vector<float> &out)
+    static void collect(const reel_params *params, bool transposed, std::vector<float> &out)
     {
         for (int i = 0; i < reel_params_count(params); i++) {
             const reel_param *p = reel_params_at(params, i);
             if (reel_param_get_kind(p) == REEL_PARAM_BUFFER)
                 continue;
             const float *data = static_cast<const float *>(reel_param_data(p));
-            out.insert(out.end(), data, data + reel_shape_numel(reel_param_shape(p)));
+            const reel_shape *s = reel_param_shape(p);
+            bool linear = s->ndim == 2 && i > 0; // the embedding comes first
+            int64_t columns = linear && transposed ? s->dim[1] : 1, rows = reel_shape_numel(s) / columns;
+            for (int64_t j = 0; j < columns; j++)
+                for (int64_t k = 0; k < rows; k++)
+                    out.push_back(data[k * columns + j]);
         }
     }
 };
@@ -137,7 +144,7 @@ class NotebookByHand : public Workload
     {
         if (!notebook.generator.params || !notebook.discriminator.params)
             throw std::bad_alloc();
-        Initial initial(sizes);
+        Initial initial(sizes, false);
         std::copy(initial.generator.begin(), initial.generator.end(), notebook.generator.params);
         std::copy(initial.discriminator.begin(), initial.discriminator.end(), notebook.discriminator.params);
     }
@@ -158,6 +165,37 @@ class NotebookByHand : public Workload
   private:
     Data data;
     struct floor_notebook notebook;
+};
+
+class CganByHand : public Workload
+{
+  public:
+    explicit CganByHand(const gan_sizes &sizes) : data(sizes)
+    {
+        if (!floor_cgan_new(&cgan, reel_context_defaults().seed)) {
+            floor_cgan_free(&cgan);
+            throw std::bad_alloc();
+        }
+        Initial initial(sizes, true);
+        std::copy(initial.generator.begin(), initial.generator.end(), cgan.generator.params);
+        std::copy(initial.discriminator.begin(), initial.discriminator.end(), cgan.discriminator.params);
+    }
+
+    ~CganByHand() override
+    {
+        floor_cgan_free(&cgan);
+    }
+
+    Losses step(const Enter &) override
+    {
+        Losses losses;
+        floor_cgan_step(&cgan, data.x.data(), data.y.data(), data.z.data(), data.wanted.data(), &losses[0], &losses[1]);
+        return losses;
+    }
+
+  private:
+    Data data;
+    floor_cgan cgan;
 };
 
 // Products of one pass through the layers of a network: in to hidden[0], ..., to out.
@@ -197,6 +235,10 @@ void add_gans(Suite &suite)
         {{"notebook/threads:1", [=] { return std::make_unique<NotebookByHand>(notebook); }, flops(notebook), 0, 0},
          "notebook/threads:1",
          true});
+    suite.floors.push_back({{"cgan/threads:1", [=] { return std::make_unique<CganByHand>(cgan); }, flops(cgan), 0, 0},
+                            "cgan/threads:1",
+                            true,
+                            5}); // floor/cgan.h says why
 }
 
 } // namespace bench

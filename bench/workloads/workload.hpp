@@ -65,7 +65,8 @@ struct Case {
 struct Floor {
     Case by_hand; // "embedding/fused/rows:1000/optim:sgd/threads:1"
     std::string reel;
-    bool quick; // cheap enough for --check
+    bool quick;     // cheap enough for --check
+    int steps = 20; // for which --check compares the losses
 };
 
 struct Suite {

@@ -1,0 +1,152 @@
+#include "passes.h"
+
+#include <math.h>
+#include <string.h>
+
+static const float slope = 0.2f;
+static const float kept_scale = (float)(1 / (1 - 0.4));
+
+static inline float leaky(float x)
+{
+    return x > 0 ? x : slope * x;
+}
+
+void floor_bias_leaky(int rows, int n, const float *bias, float *h)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++)
+            h[i * n + j] = leaky(h[i * n + j] + bias[j]);
+}
+
+/* Philox for 16 counters from `counter` on, their first words and then their second ones. Words are kept in 64 bits,
+ * as the multiplications of vectors want them. */
+enum { LANES = 16, GROUP = 4 * LANES };
+static void philox(uint64_t counter, uint64_t seed, uint64_t draw, uint32_t out[GROUP])
+{
+    const uint64_t low = UINT32_MAX;
+    for (int i = 0; i < LANES; i++) {
+        uint64_t a = (counter + (uint64_t)i) & low, b = (counter + (uint64_t)i) >> 32, c = draw & low, d = draw >> 32;
+        uint64_t key0 = seed & low, key1 = seed >> 32;
+#pragma GCC unroll 10
+        for (int round = 0; round < 10; round++) {
+            uint64_t p = 0xD2511F53u * a, q = 0xCD9E8D57u * c;
+            a = (q >> 32) ^ b ^ key0;
+            b = q & low;
+            c = (p >> 32) ^ d ^ key1;
+            d = p & low;
+            key0 = (key0 + 0x9E3779B9u) & low;
+            key1 = (key1 + 0xBB67AE85u) & low;
+        }
+        out[i] = (uint32_t)a;
+        out[LANES + i] = (uint32_t)b;
+        out[2 * LANES + i] = (uint32_t)c;
+        out[3 * LANES + i] = (uint32_t)d;
+    }
+}
+
+void floor_bias_dropout_leaky(int rows, int n, const float *bias, uint64_t seed, uint64_t draw, float *h)
+{
+    const uint32_t last_kept = (uint32_t)((1 - 0.4) * 4294967296.0 - 1);
+    for (int first = 0; first < rows * n; first += GROUP) {
+        uint32_t random[GROUP];
+        philox((uint64_t)first / 4, seed, draw, random);
+        const float *b = bias + first % n;
+        for (int j = 0; j < GROUP; j++)
+            h[first + j] = random[j] <= last_kept ? leaky((h[first + j] + b[j]) * kept_scale) : 0;
+    }
+}
+
+void floor_leaky_grad(int rows, int n, const float *h, bool dropout, float *dh, float *dbias)
+{
+    const float scale = dropout ? kept_scale : 1;
+    if (dbias)
+        memset(dbias, 0, (size_t)n * sizeof *dbias);
+    for (int i = 0; i < rows; i++, h += n, dh += n) {
+        for (int j = 0; j < n; j++) {
+            float kept = h[j] > 0 ? scale : slope * scale;
+            dh[j] *= dropout && h[j] == 0 ? 0 : kept; /* a kept one is not 0, but by a chance that does not matter */
+        }
+        for (int j = 0; dbias && j < n; j++)
+            dbias[j] += dh[j];
+    }
+}
+
+void floor_norm_leaky(int rows, int n, const struct floor_norm *b, float *h)
+{
+    float mean[FLOOR_NORM_WIDEST] = {0}, var[FLOOR_NORM_WIDEST] = {0};
+    float *normal = b->normal;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++)
+            mean[j] += normal[i * n + j];
+    for (int j = 0; j < n; j++)
+        mean[j] /= (float)rows;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++) {
+            float d = normal[i * n + j] - mean[j];
+            var[j] += d * d;
+        }
+    for (int j = 0; j < n; j++) {
+        b->inverse_std[j] = 1 / sqrtf(var[j] / (float)rows + 1e-5f);
+        b->running_mean[j] += 0.1f * (mean[j] + b->bias[j] - b->running_mean[j]);
+        b->running_var[j] += 0.1f * (var[j] / (float)(rows - 1) - b->running_var[j]);
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++) {
+            float x = (normal[i * n + j] - mean[j]) * b->inverse_std[j];
+            normal[i * n + j] = x;
+            h[i * n + j] = leaky(b->gamma[j] * x + b->beta[j]);
+        }
+}
+
+void floor_norm_leaky_grad(int rows, int n, const struct floor_norm *b, const float *h, float *dh)
+{
+    const float *normal = b->normal;
+    float *dgamma = b->dgamma, *dbeta = b->dbeta, scale[FLOOR_NORM_WIDEST];
+    memset(dgamma, 0, (size_t)n * sizeof *dgamma);
+    memset(dbeta, 0, (size_t)n * sizeof *dbeta);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++) {
+            float d = h[i * n + j] > 0 ? dh[i * n + j] : slope * dh[i * n + j];
+            dh[i * n + j] = d;
+            dbeta[j] += d;
+            dgamma[j] += d * normal[i * n + j];
+        }
+    for (int j = 0; j < n; j++)
+        scale[j] = b->gamma[j] * b->inverse_std[j];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++)
+            dh[i * n + j] = scale[j] * (dh[i * n + j] - (dbeta[j] + normal[i * n + j] * dgamma[j]) / (float)rows);
+}
+
+/* (1 - e) / (1 + e) with e = exp(-2 |x|) as 2^k times a polynomial, right to 1e-7: no call, so that loops are wide. */
+static inline float wide_tanh(float x)
+{
+    const float round = 12582912; /* 1.5 * 2^23: the sum has no place for a fraction */
+    float size = fabsf(x), t = (size > 10 ? 10 : size) * -2.88539008f, k = (t + round) - round;
+    float f = (t - k) * 0.693147181f;
+    float e = 1 + f * (1 + f * (1 / 2.f + f * (1 / 6.f + f * (1 / 24.f + f * (1 / 120.f + f * (1 / 720.f))))));
+    union {
+        int32_t bits;
+        float power;
+    } two = {((int32_t)k + 127) * (1 << 23)};
+    e *= two.power;
+    return copysignf((1 - e) / (1 + e), x);
+}
+
+void floor_bias_tanh(int rows, int n, const float *bias, float *y, int stride)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++)
+            y[i * stride + j] = wide_tanh(y[i * stride + j] + bias[j]);
+}
+
+void floor_tanh_grad(int rows, int n, const float *y, int stride, float *dy, float *dbias)
+{
+    memset(dbias, 0, (size_t)n * sizeof *dbias);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++) {
+            float t = y[i * stride + j], d = dy[i * n + j] * (1 - t * t);
+            dy[i * n + j] = d;
+            dbias[j] += d;
+        }
+}

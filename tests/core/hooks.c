@@ -1,0 +1,166 @@
+/* Hooks see a gradient, and may replace it. */
+#include "helpers.h"
+
+TestSuite(hooks, .init = set_up, .fini = tear_down);
+
+struct seen {
+    int calls;
+    double first;
+    reel_var kept;
+    int *order;
+    int name;
+};
+
+static reel_var look(reel_tape *tape, reel_var grad, void *user)
+{
+    struct seen *seen = user;
+    seen->calls++;
+    seen->first = (double)reel_data_real(tape, grad)[0];
+    seen->kept = grad;
+    if (seen->order)
+        *seen->order = *seen->order * 10 + seen->name;
+    return reel_null();
+}
+
+static reel_var twice(reel_tape *tape, reel_var grad, void *user)
+{
+    (void)user;
+    return reel_mul_scalar(tape, grad, 2);
+}
+
+static reel_var same(reel_tape *tape, reel_var grad, void *user)
+{
+    (void)tape;
+    (void)user;
+    return grad;
+}
+
+static reel_var misshapen(reel_tape *tape, reel_var grad, void *user)
+{
+    (void)grad;
+    (void)user;
+    return reel_ones(tape, REEL_SHAPE(7));
+}
+
+static reel_var integers(reel_tape *tape, reel_var grad, void *user)
+{
+    (void)grad;
+    (void)user;
+    return reel_full_int64(tape, REEL_SHAPE(2), 1);
+}
+
+Test(hooks, see_the_whole_gradient_once)
+{
+    struct seen seen = {0};
+    reel_var x = reel_full(t, REEL_SHAPE(2), 3), y = reel_square(t, x), out;
+    cr_expect_eq(reel_register_hook(t, y, look, &seen), REEL_OK);
+    reel_var z = reel_sum_all(t, reel_add(t, y, reel_mul_scalar(t, y, 4))); /* two uses */
+    for (unsigned graph = 0; graph < 2; graph++) {
+        cr_expect_eq(reel_grad(t, z, &x, 1, graph ? REEL_GRAD_CREATE_GRAPH : REEL_GRAD_DEFAULT, &out), REEL_OK);
+        cr_expect_eq(seen.calls, 1 + (int)graph);
+        expect_near(seen.first, 5);
+        expect_near((double)reel_data_real(t, seen.kept)[1], 5); /* the var outlives the pass */
+        expect_near((double)reel_data_real(t, out)[0], 30);
+    }
+    reel_var unused = reel_square(t, x);
+    reel_register_hook(t, unused, look, &seen);
+    reel_grad(t, z, &x, 1, 0, &out);
+    cr_expect_eq(seen.calls, 3, "a var without gradient has no call");
+}
+
+Test(hooks, replace_the_gradient_in_order)
+{
+    for (unsigned graph = 0; graph < 2; graph++) {
+        int order = 0;
+        struct seen first = {.order = &order, .name = 1}, second = {.order = &order, .name = 2};
+        reel_var x = reel_full(t, REEL_SHAPE(2), 3), y = reel_square(t, x), out[2];
+        reel_register_hook(t, y, look, &first);
+        reel_register_hook(t, y, twice, NULL);
+        reel_register_hook(t, y, same, NULL);
+        reel_register_hook(t, y, twice, NULL);
+        reel_register_hook(t, y, look, &second);
+        reel_var xs[] = {x, y}, z = reel_sum_all(t, y);
+        cr_expect_eq(reel_grad(t, z, xs, 2, graph ? REEL_GRAD_CREATE_GRAPH : REEL_GRAD_DEFAULT, out), REEL_OK);
+        cr_expect_eq(order, 12);
+        expect_near(first.first, 1);
+        expect_near(second.first, 4);
+        expect_near((double)reel_data_real(t, out[0])[0], 24);
+        expect_near((double)reel_data_real(t, out[1])[0], 4);
+    }
+}
+
+Test(hooks, work_on_shared_and_strided_gradients)
+{
+    /* cat hands out pieces of its gradient; replacing one must not change what the others see. */
+    reel_var x = reel_full(t, REEL_SHAPE(2, 2), 3), y = reel_full(t, REEL_SHAPE(2, 3), 1);
+    reel_var z = reel_cat(t, REEL_VARS(x, y), 1), xs[] = {x, y, z}, out[3];
+    reel_register_hook(t, x, twice, NULL);
+    cr_expect_eq(reel_vjp(t, z, reel_ones(t, REEL_SHAPE(2, 5)), xs, 3, 0, out), REEL_OK);
+    expect_near((double)reel_data_real(t, out[0])[3], 2);
+    expect_near((double)reel_data_real(t, out[1])[5], 1);
+    for (int i = 0; i < 10; i++)
+        expect_near((double)reel_data_real(t, out[2])[i], 1);
+}
+
+Test(hooks, on_params_act_before_the_sum)
+{
+    reel_param *p = param_of(params, "p", 2);
+    struct seen seen = {0};
+    reel_register_hook(t, pv(p), twice, NULL);
+    reel_register_hook(t, pv(p), look, &seen);
+    reel_var loss = reel_sum_all(t, reel_mul(t, pv(p), pv(p)));
+    cr_expect_eq(reel_backward(t, loss, params), REEL_OK);
+    expect_near(grad_at(p, 0), 2 * 2 * 0.5);
+    cr_expect_eq(reel_backward(t, loss, params), REEL_OK);
+    expect_near(seen.first, 2 * 2 * 0.5); /* of this pass alone */
+    expect_near(grad_at(p, 0), 2 * 2 * 2 * 0.5);
+}
+
+Test(hooks, are_differentiated_in_graphs)
+{
+    /* The hook doubles the gradient of x^3 inside: y' = 2 * 3x^2, and y'' = 12 x. */
+    reel_var x = reel_full(t, REEL_SHAPE(1), 3), inner = reel_mul_scalar(t, x, 1);
+    reel_register_hook(t, inner, twice, NULL);
+    reel_var y = reel_sum_all(t, reel_mul(t, inner, reel_mul(t, inner, inner)));
+    reel_var first, second;
+    cr_assert_eq(reel_grad(t, y, &x, 1, REEL_GRAD_CREATE_GRAPH, &first), REEL_OK);
+    expect_near(reel_item(t, first), 54);
+    cr_assert_eq(reel_grad(t, first, &inner, 1, 0, &second), REEL_OK);
+    expect_near(reel_item(t, second), 72); /* the hook doubles here again */
+}
+
+Test(hooks, giving_nonsense_are_refused)
+{
+    reel_hook bad[] = {misshapen, integers};
+    for (int i = 0; i < 4; i++) {
+        reel_var x = reel_full(t, REEL_SHAPE(2), 3), out;
+        reel_register_hook(t, x, bad[i % 2], NULL);
+        reel_status status =
+            reel_grad(t, reel_sum_all(t, reel_square(t, x)), &x, 1, i < 2 ? 0 : REEL_GRAD_CREATE_GRAPH, &out);
+        cr_expect_eq(status, REEL_ERROR_SHAPE);
+        expect_error(REEL_ERROR_SHAPE, "a gradient hook");
+    }
+    reel_var x = reel_ones(t, REEL_SHAPE(2));
+    cr_expect_eq(reel_register_hook(t, x, NULL, NULL), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "hook is NULL");
+    cr_expect_eq(reel_register_hook(t, reel_full_int64(t, REEL_SHAPE(2), 1), look, NULL), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "not real");
+}
+
+static reel_var backward_inside(reel_tape *tape, reel_var grad, void *user)
+{
+    reel_param *p = user;
+    reel_backward(tape, reel_sum_all(tape, grad), NULL);
+    (void)p;
+    return reel_null();
+}
+
+Test(hooks, may_run_other_passes)
+{
+    /* The inner pass has nothing to differentiate; the outer one goes on as if it had not been. */
+    reel_param *p = param_of(params, "p", 2);
+    reel_var y = reel_square(t, pv(p));
+    reel_register_hook(t, y, backward_inside, p);
+    cr_expect_eq(reel_backward(t, reel_sum_all(t, reel_cat(t, REEL_VARS(y, pv(p)), 0)), params), REEL_OK);
+    expect_near(grad_at(p, 0), 2);
+}

@@ -1,24 +1,7 @@
 #include "helpers.h"
+#include "support/fixture.h"
 
 #include "golden/modules.h"
-
-static reel_context *c;
-static reel_tape *t;
-static reel_params *p;
-
-static void set_up(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-    p = reel_params_new(c);
-}
-
-static void tear_down(void)
-{
-    reel_tape_free(t);
-    reel_params_free(p);
-    reel_context_free(c);
-}
 
 TestSuite(embedding, .init = set_up, .fini = tear_down);
 
@@ -274,6 +257,7 @@ Test(embedding, other_changes_of_a_table_that_was_read_are_refused)
     reel_var y = reel_sum_all(t, reel_square(t, reel_param_var(t, weight)));
     reel_param_set(weight, table);
     cr_assert_eq(reel_backward(t, y, p), REEL_ERROR_STATE);
+    expect_error(c, REEL_ERROR_STATE, "e.weight");
 }
 
 Test(embedding, differentiable_max_norm)

@@ -1,24 +1,7 @@
 #include "helpers.h"
+#include "support/fixture.h"
 
 #include "golden/embedding_bag.h"
-
-static reel_context *c;
-static reel_tape *t;
-static reel_params *p;
-
-static void set_up(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-    p = reel_params_new(c);
-}
-
-static void tear_down(void)
-{
-    reel_tape_free(t);
-    reel_params_free(p);
-    reel_context_free(c);
-}
 
 TestSuite(embedding_bag, .init = set_up, .fini = tear_down);
 

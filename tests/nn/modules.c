@@ -1,23 +1,5 @@
 #include "helpers.h"
-
-static reel_context *c;
-static reel_tape *t;
-static reel_params *p;
-
-static void set_up(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-    p = reel_params_new(c);
-}
-
-static void tear_down(void)
-{
-    reel_tape_free(t);
-    reel_params_free(p);
-    cr_assert_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
-    reel_context_free(c);
-}
+#include "support/fixture.h"
 
 TestSuite(modules, .init = set_up, .fini = tear_down);
 

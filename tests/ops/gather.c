@@ -1,5 +1,7 @@
 /* What the walk over the registry cannot see: values against plain loops, the text of index errors, gradients that are
  * not the derivative, and which gradients stay rows. */
+#include "support/fixture.h"
+
 #include <reel/context.h>
 #include <reel/create.h>
 #include <reel/elementwise.h>
@@ -14,25 +16,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static reel_context *c;
-static reel_tape *t;
-static reel_params *p;
-
-static void set_up(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-    p = reel_params_new(c);
-}
-
-static void tear_down(void)
-{
-    cr_assert_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
-    reel_tape_free(t);
-    reel_params_free(p);
-    reel_context_free(c);
-}
 
 TestSuite(gather, .init = set_up, .fini = tear_down);
 

@@ -154,12 +154,6 @@ void reel_kern_bag_max(const struct reel_kern_bags *bags, reel_real *out, int64_
 
 /* ---- The way back ---- */
 
-REEL_CLONES static void scale_row(int64_t cols, reel_real factor, const reel_real *from, reel_real *to)
-{
-    for (int64_t j = 0; j < cols; j++)
-        to[j] = factor * from[j];
-}
-
 static void spread_bags(int64_t first, int64_t last, const struct reel_kern_bags *bags, const int64_t *winners,
                         const reel_real *factors, const reel_real *grad, int64_t stride, reel_real *rows)
 {
@@ -175,7 +169,7 @@ static void spread_bags(int64_t first, int64_t last, const struct reel_kern_bags
         }
         for (int64_t i = start; !winners && i < end; i++)
             if (row_at(bags, i) != bags->padding)
-                scale_row(cols, factors ? factors[i] : 1, grad + b * stride, rows + i * cols);
+                add_row(cols, grad + b * stride, factors ? factors[i] : 1, false, rows + i * cols);
     }
 }
 

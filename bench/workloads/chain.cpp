@@ -9,10 +9,10 @@ namespace
 constexpr int operations = 1000;
 constexpr int64_t elements = 16;
 
-class Reel : public Workload
+class Reel : public ReelWorkload
 {
   public:
-    explicit Reel(int threads) : session(threads)
+    explicit Reel(int threads) : ReelWorkload(threads)
     {
         params = reel_params_new(session.context);
         x = reel_param_new(params, "x", REEL_PARAM_TRAINED, REEL_REAL, shape({elements}));
@@ -34,24 +34,10 @@ class Reel : public Workload
         for (int i = 0; i < operations; i++)
             y = reel_mul_scalar(t, y, 1.0001);
         reel_var loss = reel_sum_all(t, y);
-        if (enter)
-            enter(Phase::backward);
-        reel_zero_grad(params);
-        reel_backward(t, loss, params);
-        if (enter)
-            enter(Phase::other);
-        Losses losses = {static_cast<float>(reel_item(t, loss)), 0};
-        session.reset();
-        return losses;
-    }
-
-    const reel_context *context() const override
-    {
-        return session.context;
+        return train(enter, loss, params, nullptr);
     }
 
   private:
-    Session session;
     reel_params *params;
     reel_param *x;
 };

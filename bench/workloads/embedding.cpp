@@ -51,10 +51,10 @@ void fill_table(float *table, int64_t rows)
     fill(table, rows * columns, -1, 1, 3);
 }
 
-class Reel : public Workload
+class Reel : public ReelWorkload
 {
   public:
-    Reel(int64_t rows, floor_embedding_optim kind, int threads) : session(threads), data(rows)
+    Reel(int64_t rows, floor_embedding_optim kind, int threads) : ReelWorkload(threads), data(rows)
     {
         params = reel_params_new(session.context);
         reel_embedding_options options = reel_embedding_defaults();
@@ -82,25 +82,10 @@ class Reel : public Workload
         if (enter)
             enter(Phase::forward);
         reel_var loss = reel_mse_loss(t, reel_forward(t, table, index), target);
-        if (enter)
-            enter(Phase::backward);
-        reel_zero_grad(params);
-        reel_backward(t, loss, params);
-        if (enter)
-            enter(Phase::other);
-        reel_optim_step(optim);
-        Losses losses = {static_cast<float>(reel_item(t, loss)), 0};
-        session.reset();
-        return losses;
-    }
-
-    const reel_context *context() const override
-    {
-        return session.context;
+        return train(enter, loss, params, optim);
     }
 
   private:
-    Session session;
     Data data;
     reel_params *params;
     reel_module *table;

@@ -32,10 +32,11 @@ struct Data {
     }
 };
 
-class Reel : public Workload
+class Reel : public ReelWorkload
 {
   public:
-    Reel(const gan_sizes &sizes, int threads) : session(threads), data(sizes), gan(gan_new(session.context, &sizes))
+    Reel(const gan_sizes &sizes, int threads)
+        : ReelWorkload(threads), data(sizes), gan(gan_new(session.context, &sizes))
     {
         reel_adam_options adam = reel_adam_defaults();
         adam.lr = 2e-4;
@@ -92,13 +93,7 @@ class Reel : public Workload
         return losses;
     }
 
-    const reel_context *context() const override
-    {
-        return session.context;
-    }
-
   private:
-    Session session;
     Data data;
     struct gan gan;
     reel_optim *generator_adam, *discriminator_adam;

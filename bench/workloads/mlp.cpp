@@ -23,10 +23,10 @@ struct Data {
     }
 };
 
-class Reel : public Workload
+class Reel : public ReelWorkload
 {
   public:
-    Reel(const std::vector<int64_t> &widths, int threads) : session(threads), data(widths[0])
+    Reel(const std::vector<int64_t> &widths, int threads) : ReelWorkload(threads), data(widths[0])
     {
         params = reel_params_new(session.context);
         for (size_t i = 0; i + 1 < widths.size(); i++)
@@ -56,25 +56,10 @@ class Reel : public Workload
                 h = reel_relu(t, h);
         }
         reel_var loss = reel_bce_with_logits_loss(t, h, y);
-        if (enter)
-            enter(Phase::backward);
-        reel_zero_grad(params);
-        reel_backward(t, loss, params);
-        if (enter)
-            enter(Phase::other);
-        reel_optim_step(optim);
-        Losses losses = {static_cast<float>(reel_item(t, loss)), 0};
-        session.reset();
-        return losses;
-    }
-
-    const reel_context *context() const override
-    {
-        return session.context;
+        return train(enter, loss, params, optim);
     }
 
   private:
-    Session session;
     Data data;
     reel_params *params;
     std::vector<reel_module *> layers;

@@ -38,6 +38,21 @@ void Session::reset() const
     reel_tape_reset(tape);
 }
 
+Losses ReelWorkload::train(const Enter &enter, reel_var loss, reel_params *params, reel_optim *optim) const
+{
+    if (enter)
+        enter(Phase::backward);
+    reel_zero_grad(params);
+    reel_backward(session.tape, loss, params);
+    if (enter)
+        enter(Phase::other);
+    if (optim)
+        reel_optim_step(optim);
+    Losses losses = {static_cast<float>(reel_item(session.tape, loss)), 0};
+    session.reset();
+    return losses;
+}
+
 reel_shape shape(std::initializer_list<int64_t> sizes)
 {
     return reel_shape_make(static_cast<int>(sizes.size()), sizes.begin());

@@ -52,6 +52,26 @@ class Workload
     }
 };
 
+// A workload in reel.
+class ReelWorkload : public Workload
+{
+  public:
+    explicit ReelWorkload(int threads) : session(threads)
+    {
+    }
+
+    const reel_context *context() const override
+    {
+        return session.context;
+    }
+
+  protected:
+    Session session;
+
+    // What follows a loss: fresh gradients, a step of the optimizer (NULL: none), and the end of the step.
+    Losses train(const Enter &enter, reel_var loss, reel_params *params, reel_optim *optim) const;
+};
+
 using Make = std::function<std::unique_ptr<Workload>()>;
 
 struct Case {

@@ -10,7 +10,7 @@
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
-steps=build/release/bench/bench_steps
+bench=build/release/bench/reel_bench
 record=bench/instructions.txt
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -18,7 +18,7 @@ trap 'rm -f "$log"' EXIT
 # The instructions of COUNT steps, start and end included.
 count() {
     if ! OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
-        valgrind --tool=callgrind --callgrind-out-file=/dev/null "$steps" "$1" "$2" >"$log" 2>&1; then
+        valgrind --tool=callgrind --callgrind-out-file=/dev/null "$bench" --run "$1/threads:1" "$2" >"$log" 2>&1; then
         cat "$log" >&2
         exit 1
     fi

@@ -1,4 +1,6 @@
-// Benchmarks of reel and of the same steps by hand. --check compares their losses instead; README.md has the names.
+// Benchmarks of reel and of the same steps by hand. README.md has the names. Instead, --check compares their losses,
+// and
+// --run CASE STEPS takes steps of reel and does nothing else, for tools that count.
 #include "workloads/workload.hpp"
 
 #include <benchmark/benchmark.h>
@@ -6,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 using namespace bench;
@@ -142,6 +145,19 @@ int check(const Suite &suite)
     return failures > 0;
 }
 
+int run(const Suite &suite, const std::string &name, long steps)
+{
+    for (const Case &c : suite.reel)
+        if (c.name == name && steps > 0) {
+            auto workload = c.make();
+            for (long i = 0; i < steps; i++)
+                workload->step({});
+            return 0;
+        }
+    std::fprintf(stderr, "reel_bench: --run takes a case such as notebook/threads:1, and a number of steps\n");
+    return 2;
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -153,6 +169,8 @@ int main(int argc, char **argv)
     add_chain(suite);
     if (argc > 1 && std::strcmp(argv[1], "--check") == 0)
         return check(suite);
+    if (argc == 4 && std::strcmp(argv[1], "--run") == 0)
+        return run(suite, argv[2], std::strtol(argv[3], nullptr, 10));
     register_suite(suite);
     register_operations();
     register_optimizers();

@@ -1,0 +1,155 @@
+/* Files in a folder of their own, and the model of tests/golden/files.py that is read from them and written to them. */
+#ifndef TESTS_TRAIN_SAFETENSORS_FILES_H
+#define TESTS_TRAIN_SAFETENSORS_FILES_H
+
+#include "helpers.h"
+
+#include "golden/files.h"
+
+#include <reel/safetensors.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef REEL_F64
+#define golden_file golden_file_f64
+#define golden_other golden_file_f32
+#define REAL_NAME "F64"
+#define REAL_SIZE "8"
+#else
+#define golden_file golden_file_f32
+#define golden_other golden_file_f64
+#define REAL_NAME "F32"
+#define REAL_SIZE "4"
+#endif
+
+/* ---- Files ---- */
+
+static char folder[64], path[128];
+
+static inline void make_folder(void)
+{
+    strcpy(folder, "/tmp/reel-safetensors-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+}
+
+static inline void remove_folder(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+static inline void put_file(const void *bytes, size_t size)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    cr_assert(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+    close(fd);
+}
+
+/* A file with this header and so many bytes of data after it. */
+static inline void put_header(const char *header, size_t header_size, size_t data_size)
+{
+    static char bytes[65536];
+    cr_assert(8 + header_size + data_size <= sizeof bytes);
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (char)(header_size >> 8 * i);
+    memcpy(bytes + 8, header, header_size);
+    memset(bytes + 8 + header_size, 1, data_size);
+    put_file(bytes, 8 + header_size + data_size);
+}
+
+static inline size_t get_file(unsigned char *bytes, size_t room)
+{
+    int fd = open(path, O_RDONLY);
+    cr_assert(fd >= 0);
+    ssize_t size = read(fd, bytes, room);
+    cr_assert(size >= 0);
+    close(fd);
+    return (size_t)size;
+}
+
+/* How many entries the folder has. */
+static inline int files_in_folder(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "ls -A %s | wc -l", folder);
+    FILE *pipe = popen(command, "r");
+    int count = -1;
+    cr_assert(pipe && fscanf(pipe, "%d", &count) == 1);
+    pclose(pipe);
+    return count;
+}
+
+/* ---- The model of tests/golden/files.py ---- */
+
+#define ODD_NAME "odd \"\\\n\x01\u00e9\u20ac\U0001f600"
+
+static const reel_real weight[6] = {-0.625, -0.375, -0.125, 0.125, 0.375, 0.625},
+                       bias[2] = {(reel_real)1e-30, (reel_real)-0.1}, odd[1] = {3};
+static const int64_t batches[1] = {(INT64_C(1) << 40) + 1};
+static const int32_t rows[3] = {-1, 5, INT32_MAX};
+static const bool mask[3] = {true, false, true};
+
+static const struct {
+    const char *name;
+    reel_param_kind kind;
+    reel_dtype dtype;
+    int ndim;
+    int64_t dim[2];
+    const void *data;
+} parts[] = {
+    {"fc1.weight", REEL_PARAM_TRAINED, REEL_REAL, 2, {2, 3}, weight},
+    {"fc1.bias", REEL_PARAM_TRAINED, REEL_REAL, 1, {2}, bias},
+    {"norm.num_batches_tracked", REEL_PARAM_BUFFER, REEL_INT64, 0, {0}, batches},
+    {"rows", REEL_PARAM_BUFFER, REEL_INT32, 2, {1, 3}, rows},
+    {"mask", REEL_PARAM_BUFFER, REEL_BOOL, 1, {3}, mask},
+    {"none", REEL_PARAM_FROZEN, REEL_REAL, 2, {0, 4}, weight},
+    {ODD_NAME, REEL_PARAM_TRAINED, REEL_REAL, 1, {1}, odd},
+};
+
+/* The model with its values, or with zeros. */
+static inline reel_params *make_model(reel_context *c, bool filled)
+{
+    reel_params *params = reel_params_new(c);
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        reel_param *p = reel_param_new(params, parts[i].name, parts[i].kind, parts[i].dtype,
+                                       reel_shape_make(parts[i].ndim, parts[i].dim));
+        if (p && filled)
+            reel_param_set(p, parts[i].data);
+    }
+    return params;
+}
+
+static inline void expect_model(const reel_params *params)
+{
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const reel_param *p = reel_params_find(params, parts[i].name);
+        cr_assert(memcmp(p->data, parts[i].data, (size_t)p->numel * reel_dtype_size(p->dtype)) == 0, "%s", p->name);
+    }
+}
+
+static inline void expect_zeros(const reel_params *params)
+{
+    for (int64_t i = 0; i < params->count; i++) {
+        const reel_param *p = params->params[i];
+        const char *bytes = p->data;
+        for (size_t k = 0; k < (size_t)p->numel * reel_dtype_size(p->dtype); k++)
+            cr_assert_eq(bytes[k], 0, "%s changed", p->name);
+        cr_assert_eq(p->version, 0u, "%s counts as changed", p->name);
+    }
+}
+
+/* The status, and a piece of the text; then clears it. */
+static inline void expect_error(reel_context *c, reel_status status, const char *piece)
+{
+    cr_assert_eq(reel_context_status(c), status, "\"%s\" should be %s", reel_error(c), reel_status_text(status));
+    cr_assert(strstr(reel_error(c), piece), "\"%s\" should say: %s", reel_error(c), piece);
+    cr_assert_null(strchr(reel_error(c), '\n'));
+    reel_clear_error(c);
+}
+
+#endif

@@ -76,7 +76,9 @@ REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, 
 /* Bags of indices -> for each bag a row [embedding_dim], reduced from the rows of its indices (nn.EmbeddingBag;
  * reel_embedding_bag in <reel/gather.h> says how). Param: weight [num_embeddings, embedding_dim] from N(0, 1).
  * reel_forward takes indices with two axes, whose rows are the bags; reel_embedding_bag_forward any form: indices with
- * one axis and offsets, or with two and the null var, and weights of the indices' shape or the null var. */
+ * one axis and offsets, or with two and the null var, and weights of the indices' shape or the null var
+ * (REEL_ERROR_ARGUMENT when the module is none of these). Errors in indices and offsets are those of
+ * reel_embedding_bag. */
 typedef struct reel_embedding_bag_options {
     reel_bag_mode mode;       /* REEL_BAG_MEAN */
     bool include_last_offset; /* the offsets end with where the last bag ends, the number of indices */

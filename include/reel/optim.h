@@ -27,12 +27,14 @@ typedef struct reel_optim reel_optim;
  *
  * REEL_EXACT: what a dense gradient with zeros there would do, bit for bit, later. Each row remembers up to which step
  * it was moved (4 bytes a row). Before it is looked up, or gets a gradient, the steps that it missed are replayed, with
- * the learning rates that held then. A row that was idle for k steps costs k updates of the row (some 90 ns each for 64
- * elements of Adam), or a few if it has come to rest, as rows have that never had a gradient: so an exact step costs at
- * most what a dense one costs, shared out over the lookups. Whoever looks at the whole param (reel_param_data,
- * reel_data, an operation other than a lookup, saving, copying, an average that is read, reel_optim_move,
- * reel_optim_free) waits until every row has caught up, and so does the step after 65,536 changes of the learning rate.
- * Only one optimizer of a param can be exact (REEL_ERROR_STATE at the second one's step).
+ * the learning rates that held then. A row that was idle for k steps costs k updates of the row (some 60 ns each for 64
+ * elements of Adam), or a few if it has come to rest, as rows have that never had a gradient. Once every row has had
+ * one the lookups of a step make up, in the long run, for a step of every row: no less than a dense step costs, and
+ * more where rows are short. It pays for tables most of which is not touched, and where the numbers must be those.
+ * Whoever looks at the whole param (reel_param_data, reel_data, an operation other than a lookup, saving, copying, an
+ * average that is read, reel_optim_move, reel_optim_free) waits until every row has caught up, and so does the step
+ * after 65,536 changes of the learning rate. Only one optimizer of a param can be exact (REEL_ERROR_STATE at the second
+ * one's step).
  *
  * Where a zero gradient changes nothing (SGD without momentum and weight decay, Adagrad without weight decay) the two
  * are the same. */

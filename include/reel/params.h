@@ -38,9 +38,9 @@ REEL_API reel_param_kind reel_param_get_kind(const reel_param *param);
 REEL_API reel_dtype reel_param_dtype(const reel_param *param);
 REEL_API const reel_shape *reel_param_shape(const reel_param *param);
 
-/* The elements, row-major; the pointer is valid as long as the set. Read them freely until the next step of an optimizer;
- * then call again, since one that defers updates (REEL_EXACT) makes up for them in this call. To change them call
- * reel_param_set. */
+/* The elements, row-major; the pointer is valid as long as the set. Read them freely until the next step of an
+ * optimizer; then call again, since one that defers updates (REEL_EXACT) makes up for them in this call. To change them
+ * call reel_param_set. */
 REEL_API const void *reel_param_data(const reel_param *param);
 
 /* Copies numel elements of the param's own type from `data`, and counts as a change: a backward pass whose rules read

@@ -7,7 +7,7 @@
 
 /* Whether a row has come to rest is asked this often, and not at all when it missed only a few steps: asking costs as
  * much as several of them. */
-enum { STEPS_BETWEEN_CHECKS = 32, FEW_STEPS = 4, ROWS_OF_LIST = 16, ROWS_OF_TABLE = 1024 };
+enum { STEPS_BETWEEN_CHECKS = 32, FEW_STEPS = 4, ROWS_TOGETHER = 32 };
 
 static reel_real *copies_of(const struct reel_deferred *d, int thread)
 {
@@ -42,51 +42,72 @@ static bool is_at_rest(const struct reel_deferred *d, int64_t row, int64_t first
     return true;
 }
 
-static void replay(const struct reel_deferred *d, int64_t row, int64_t step, int64_t last, int thread)
+/* A row, and the first step that it missed. Several are replayed together, so that the constants of a step are computed
+ * once for all of them. */
+struct due {
+    int64_t row, step, next_check;
+};
+
+/* The first step of all may differ from the others, so rest is looked for after it. */
+static struct due due_from(int64_t row, int64_t step)
 {
-    if (step > last)
+    return (struct due){row, step, step > 1 ? step : 2};
+}
+
+static void replay(const struct reel_deferred *d, struct due *due, int64_t n, int64_t last, int thread)
+{
+    int64_t step = last + 1, moving = 0;
+    for (int64_t i = 0; i < n; i++) {
+        step = due[i].step < step ? due[i].step : step;
+        moving += due[i].step <= last;
+    }
+    if (moving == 0)
         return;
     const struct reel_history_run *run = &d->rates.runs[reel_history_find(&d->rates, step)];
     const struct reel_history_run *end = d->rates.runs + d->rates.count;
-    /* The first step of all may differ from the others, so rest is looked for after it. */
-    int64_t next_check = step > 1 ? step : 2;
-    for (; step <= last; step++) {
+    int64_t columns = reel_param_columns(d->param);
+    for (; step <= last && moving > 0; step++) {
         while (run + 1 < end && run[1].first <= step)
             run++;
-        if (step == next_check && last - step >= FEW_STEPS) {
-            if (is_at_rest(d, row, step, last, thread))
-                return;
-            next_check += STEPS_BETWEEN_CHECKS;
-        }
         struct reel_update update;
         d->algorithm->prepare(&d->options, run->value, step, &update);
-        reel_param_before_change(d->param, row, 1, reel_history_version(run, step));
-        reel_kern_update_row(&update, reel_param_columns(d->param), row, d->param->data, d->room, d->state);
+        for (int64_t i = 0; i < n; i++) {
+            if (due[i].step > step)
+                continue;
+            if (step == due[i].next_check && last - step >= FEW_STEPS) {
+                if (is_at_rest(d, due[i].row, step, last, thread)) {
+                    due[i].step = last + 1;
+                    moving--;
+                    continue;
+                }
+                due[i].next_check += STEPS_BETWEEN_CHECKS;
+            }
+            reel_param_before_change(d->param, due[i].row, 1, reel_history_version(run, step));
+            reel_kern_update_row(&update, columns, due[i].row, d->param->data, d->room, d->state);
+        }
     }
 }
 
 /* ---- Catching up ---- */
 
-struct row_list {
+struct due_list {
     const struct reel_deferred *deferred;
     int64_t count;
-    struct {
-        int64_t row, step;
-    } * rows;
+    struct due *rows;
 };
 
 static void replay_list(void *user, int64_t block, int thread)
 {
-    const struct row_list *list = user;
-    int64_t end = (block + 1) * ROWS_OF_LIST < list->count ? (block + 1) * ROWS_OF_LIST : list->count;
-    for (int64_t i = block * ROWS_OF_LIST; i < end; i++)
-        replay(list->deferred, list->rows[i].row, list->rows[i].step, list->deferred->step, thread);
+    const struct due_list *list = user;
+    int64_t first = block * ROWS_TOGETHER, left = list->count - first;
+    replay(list->deferred, list->rows + first, left < ROWS_TOGETHER ? left : ROWS_TOGETHER, list->deferred->step,
+           thread);
 }
 
 static reel_status catch_up_rows(struct reel_deferred *d, const void *index, bool wide, int64_t count)
 {
     reel_context *c = d->param->set->context;
-    struct row_list list = {d, 0, NULL};
+    struct due_list list = {d, 0, NULL};
     size_t bytes;
     if (!reel_multiply_size(count, sizeof *list.rows, &bytes))
         bytes = SIZE_MAX;
@@ -98,12 +119,11 @@ static reel_status catch_up_rows(struct reel_deferred *d, const void *index, boo
         int64_t row = wide ? ((const int64_t *)index)[i] : ((const int32_t *)index)[i];
         if (d->stamps[row] == now)
             continue;
-        list.rows[list.count].row = row;
-        list.rows[list.count++].step = d->base + d->stamps[row] + 1;
+        list.rows[list.count++] = due_from(row, d->base + d->stamps[row] + 1);
         d->stamps[row] = now;
     }
     int threads = c->num_threads < d->threads ? c->num_threads : d->threads;
-    reel_kern_for_each((list.count + ROWS_OF_LIST - 1) / ROWS_OF_LIST, threads, replay_list, &list);
+    reel_kern_for_each((list.count + ROWS_TOGETHER - 1) / ROWS_TOGETHER, threads, replay_list, &list);
     reel_scratch_release(&c->scratch, list.rows);
     return REEL_OK;
 }
@@ -111,10 +131,12 @@ static reel_status catch_up_rows(struct reel_deferred *d, const void *index, boo
 static void replay_block(void *user, int64_t block, int thread)
 {
     const struct reel_deferred *d = user;
-    int64_t rows = reel_param_rows(d->param);
-    int64_t end = (block + 1) * ROWS_OF_TABLE < rows ? (block + 1) * ROWS_OF_TABLE : rows;
-    for (int64_t row = block * ROWS_OF_TABLE; row < end; row++)
-        replay(d, row, d->base + d->stamps[row] + 1, d->step, thread);
+    int64_t first = block * ROWS_TOGETHER, n = reel_param_rows(d->param) - first;
+    struct due due[ROWS_TOGETHER];
+    n = n < ROWS_TOGETHER ? n : ROWS_TOGETHER;
+    for (int64_t i = 0; i < n; i++)
+        due[i] = due_from(first + i, d->base + d->stamps[first + i] + 1);
+    replay(d, due, n, d->step, thread);
 }
 
 static void start_from(struct reel_deferred *d, int64_t step)
@@ -128,7 +150,7 @@ static void catch_up(struct reel_deferred *d)
 {
     if (d->base == d->step)
         return;
-    int64_t blocks = (reel_param_rows(d->param) + ROWS_OF_TABLE - 1) / ROWS_OF_TABLE;
+    int64_t blocks = (reel_param_rows(d->param) + ROWS_TOGETHER - 1) / ROWS_TOGETHER;
     int threads = d->param->set->context->num_threads;
     reel_kern_for_each(blocks, threads < d->threads ? threads : d->threads, replay_block, d);
     start_from(d, d->step);
@@ -231,7 +253,8 @@ void reel_deferred_begin(struct reel_deferred *d, double lr)
 
 void reel_deferred_touch(struct reel_deferred *d, int64_t row, int thread)
 {
-    replay(d, row, d->base + d->stamps[row] + 1, d->step - 1, thread);
+    struct due due = due_from(row, d->base + d->stamps[row] + 1);
+    replay(d, &due, 1, d->step - 1, thread);
     d->stamps[row] = (uint32_t)(d->step - d->base);
 }
 

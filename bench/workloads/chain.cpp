@@ -37,6 +37,11 @@ class Reel : public ReelWorkload
         return train(enter, loss, params, nullptr);
     }
 
+    std::vector<reel_params *> param_sets() const override
+    {
+        return {params};
+    }
+
   private:
     reel_params *params;
     reel_param *x;

@@ -85,6 +85,11 @@ class Reel : public ReelWorkload
         return train(enter, loss, params, optim);
     }
 
+    std::vector<reel_params *> param_sets() const override
+    {
+        return {params};
+    }
+
   private:
     Data data;
     reel_params *params;

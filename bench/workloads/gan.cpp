@@ -93,6 +93,11 @@ class Reel : public ReelWorkload
         return losses;
     }
 
+    std::vector<reel_params *> param_sets() const override
+    {
+        return {gan.generator, gan.discriminator};
+    }
+
   private:
     Data data;
     struct gan gan;

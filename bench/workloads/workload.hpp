@@ -50,6 +50,10 @@ class Workload
     {
         return nullptr;
     }
+    virtual std::vector<reel_params *> param_sets() const // in reel: what it trains, owned by the workload
+    {
+        return {};
+    }
 };
 
 // A workload in reel.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 namespace bench
 {
@@ -11,41 +12,124 @@ static bool near(float a, float b)
     return std::fabs(a - b) <= 1e-4f * std::fabs(b) + 1e-6f;
 }
 
-int check_losses(const Suite &suite)
+static const Case *find(const Suite &suite, const std::string &name)
+{
+    for (const Case &c : suite.reel)
+        if (c.name == name)
+            return &c;
+    return nullptr;
+}
+
+// Whether they agree.
+static bool compare_losses(const Case &c, const Floor &f, int threads)
+{
+    auto reel = c.make(threads), by_hand = f.by_hand.make(threads);
+    Losses a = {}, b = {}, first = {};
+    int step = 0;
+    bool same = true;
+    for (; step < f.steps && same; step++) {
+        a = reel->step({});
+        b = by_hand->step({});
+        if (step == 0)
+            first = a;
+        same = near(a[0], b[0]) && near(a[1], b[1]);
+    }
+    // Losses that stand still would agree whatever the optimizers did.
+    bool moved = std::fabs(a[0] - first[0]) > 1e-3f * std::fabs(first[0]);
+    std::printf("%-60s %s: %g and %g in reel, %g and %g by hand at step %d\n", f.by_hand.name_with(threads).c_str(),
+                !same    ? "DIFFERS"
+                : !moved ? "STANDS STILL"
+                         : "agrees",
+                static_cast<double>(a[0]), static_cast<double>(a[1]), static_cast<double>(b[0]),
+                static_cast<double>(b[1]), step);
+    return same && moved;
+}
+
+int check_floors(const Suite &suite)
 {
     int failures = 0;
     for (const Floor &f : suite.floors) {
-        if (!f.quick)
-            continue;
-        const Case *c = nullptr;
-        for (const Case &candidate : suite.reel)
-            if (candidate.name == f.reel)
-                c = &candidate;
-        if (!c) {
+        const Case *c = find(suite, f.reel);
+        if (!c)
             std::printf("%-60s there is no reel case %s\n", f.by_hand.name.c_str(), f.reel.c_str());
-            failures++;
+        failures += !c;
+        for (int threads = 1; c && f.by_hand.quick && threads <= f.most_threads; threads++)
+            failures += !compare_losses(*c, f, threads);
+    }
+    return failures > 0;
+}
+
+namespace
+{
+
+// What a run leaves.
+struct Trace {
+    std::vector<Losses> losses;
+    std::vector<std::string> names; // of params, buffers and gradients
+    std::vector<std::vector<char>> elements;
+
+    void keep(const std::string &name, const reel_param *p, const void *data)
+    {
+        auto bytes = static_cast<const char *>(data);
+        int64_t numel = reel_shape_numel(reel_param_shape(p));
+        names.push_back(name);
+        elements.emplace_back(bytes, bytes + static_cast<size_t>(numel) * reel_dtype_size(reel_param_dtype(p)));
+    }
+};
+
+} // namespace
+
+static Trace trace(const Case &c, int threads, int steps)
+{
+    Trace t;
+    auto workload = c.make(threads);
+    for (int i = 0; i < steps; i++)
+        t.losses.push_back(workload->step({}));
+    for (const reel_params *params : workload->param_sets())
+        for (int i = 0; i < reel_params_count(params); i++) {
+            reel_param *p = reel_params_at(params, i);
+            t.keep(reel_param_name(p), p, reel_param_data(p));
+            if (const reel_real *grad = reel_param_grad(p))
+                t.keep(std::string("the gradient of ") + reel_param_name(p), p, grad);
+        }
+    return t;
+}
+
+// Where two runs differ first; empty: nowhere.
+static std::string difference(const Trace &a, const Trace &b)
+{
+    for (size_t i = 0; i < a.losses.size(); i++)
+        if (!std::isfinite(a.losses[i][0]) || !std::isfinite(a.losses[i][1]) ||
+            std::memcmp(&a.losses[i], &b.losses[i], sizeof a.losses[i]) != 0)
+            return "the loss of step " + std::to_string(i);
+    for (size_t i = 0; i < a.elements.size(); i++)
+        if (a.elements[i] != b.elements[i])
+            return a.names[i] + " after the last step";
+    return "";
+}
+
+int check_same_bits(const Suite &suite, int steps)
+{
+    constexpr int most_threads = 4;
+    if (steps < 1) {
+        std::fprintf(stderr, "reel_bench: --same-bits takes a number of steps\n");
+        return 2;
+    }
+    int failures = 0;
+    for (const Case &c : suite.reel) {
+        if (!c.quick)
             continue;
-        }
-        auto reel = c->make(), by_hand = f.by_hand.make();
-        Losses a = {}, b = {}, first = {};
-        int step = 0;
-        bool same = true;
-        for (; step < f.steps && same; step++) {
-            a = reel->step({});
-            b = by_hand->step({});
-            if (step == 0)
-                first = a;
-            same = near(a[0], b[0]) && near(a[1], b[1]);
-        }
-        // Losses that stand still would agree whatever the optimizers did.
-        bool moved = std::fabs(a[0] - first[0]) > 1e-3f * std::fabs(first[0]);
-        std::printf("%-60s %s: %g and %g in reel, %g and %g by hand at step %d\n", f.by_hand.name.c_str(),
-                    !same    ? "DIFFERS"
-                    : !moved ? "STANDS STILL"
-                             : "agrees",
-                    static_cast<double>(a[0]), static_cast<double>(a[1]), static_cast<double>(b[0]),
-                    static_cast<double>(b[1]), step);
-        failures += !same || !moved;
+        Trace one = trace(c, 1, steps);
+        std::string where;
+        int threads = 1;
+        while (where.empty() && threads < most_threads)
+            where = difference(one, trace(c, ++threads, steps));
+        if (where.empty())
+            std::printf("%-60s %d steps: the same bits with 1 to %d threads\n", c.name.c_str(), steps, most_threads);
+        else
+            std::printf("%-60s DIFFERS with %d threads in %s\n", c.name.c_str(), threads, where.c_str());
+        std::fflush(stdout);
+        failures += !where.empty();
     }
     return failures > 0;
 }

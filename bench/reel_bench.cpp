@@ -1,5 +1,6 @@
-// Benchmarks of reel and of the same steps by hand. README.md has the names. Instead, --check compares their losses,
-// and --run CASE STEPS takes steps of reel and does nothing else, for tools that count.
+// Benchmarks of reel and of the same steps by hand. README.md has the names. Instead, --check compares the two,
+// --same-bits [STEPS] compares numbers of threads, and --run CASE STEPS takes steps of reel and does nothing else, for
+// tools that count.
 #include "checks.hpp"
 
 #include <benchmark/benchmark.h>
@@ -18,14 +19,16 @@ namespace
 // its time, and a table of 10^7 rows is not made in no time.
 std::unique_ptr<Workload> current;
 const Case *current_case;
+int current_threads;
 
-Workload &prepared(const Case &c)
+Workload &prepared(const Case &c, int threads)
 {
     constexpr int warm_up = 5; // reel allocates up to the third
-    if (current_case != &c) {
+    if (current_case != &c || current_threads != threads) {
         current.reset();
-        current = c.make();
+        current = c.make(threads);
         current_case = &c;
+        current_threads = threads;
         for (int i = 0; i < warm_up; i++)
             current->step({});
     }
@@ -50,9 +53,9 @@ void count(benchmark::State &state, const Case &c, double seconds, const reel_co
     }
 }
 
-void run_steps(benchmark::State &state, const Case &c)
+void run_steps(benchmark::State &state, const Case &c, int threads)
 {
-    Workload &w = prepared(c);
+    Workload &w = prepared(c, threads);
     uint64_t allocations = w.context() ? reel_memory(w.context()).allocations : 0;
     auto start = std::chrono::steady_clock::now();
     for (auto _ : state)
@@ -61,9 +64,9 @@ void run_steps(benchmark::State &state, const Case &c)
     count(state, c, seconds.count(), w.context(), allocations);
 }
 
-void run_phase(benchmark::State &state, const Case &c, Phase wanted)
+void run_phase(benchmark::State &state, const Case &c, int threads, Phase wanted)
 {
-    Workload &w = prepared(c);
+    Workload &w = prepared(c, threads);
     bool running = true;
     auto enter = [&](Phase phase) {
         if ((phase == wanted) == running)
@@ -89,24 +92,31 @@ void add(const std::string &name, const std::function<void(benchmark::State &)> 
 // The cases must stay where they are.
 void register_suite(const Suite &suite)
 {
-    for (const Case &c : suite.reel) {
-        add("step/" + c.name, [&c](benchmark::State &state) { run_steps(state, c); });
-        add("forward/" + c.name, [&c](benchmark::State &state) { run_phase(state, c, Phase::forward); });
-        add("backward/" + c.name, [&c](benchmark::State &state) { run_phase(state, c, Phase::backward); });
-    }
+    constexpr int most_threads = 2;
+    for (const Case &c : suite.reel)
+        for (int n = 1; n <= most_threads; n++) {
+            std::string name = c.name_with(n);
+            add("step/" + name, [&c, n](benchmark::State &state) { run_steps(state, c, n); });
+            add("forward/" + name, [&c, n](benchmark::State &state) { run_phase(state, c, n, Phase::forward); });
+            add("backward/" + name, [&c, n](benchmark::State &state) { run_phase(state, c, n, Phase::backward); });
+        }
     for (const Floor &f : suite.floors)
-        add("floor/" + f.by_hand.name, [&c = f.by_hand](benchmark::State &state) { run_steps(state, c); });
+        for (int n = 1; n <= f.most_threads; n++)
+            add("floor/" + f.by_hand.name_with(n),
+                [&c = f.by_hand, n](benchmark::State &state) { run_steps(state, c, n); });
 }
 
 int run(const Suite &suite, const std::string &name, long steps)
 {
+    constexpr int most_threads = 4;
     for (const Case &c : suite.reel)
-        if (c.name == name && steps > 0) {
-            auto workload = c.make();
-            for (long i = 0; i < steps; i++)
-                workload->step({});
-            return 0;
-        }
+        for (int n = 1; n <= most_threads; n++)
+            if (c.name_with(n) == name && steps > 0) {
+                auto workload = c.make(n);
+                for (long i = 0; i < steps; i++)
+                    workload->step({});
+                return 0;
+            }
     std::fprintf(stderr, "reel_bench: --run takes a case such as notebook/threads:1, and a number of steps\n");
     return 2;
 }
@@ -121,7 +131,9 @@ int main(int argc, char **argv)
     add_embedding(suite);
     add_chain(suite);
     if (argc > 1 && std::strcmp(argv[1], "--check") == 0)
-        return check_losses(suite);
+        return check_floors(suite);
+    if (argc > 1 && argc < 4 && std::strcmp(argv[1], "--same-bits") == 0)
+        return check_same_bits(suite, argc == 3 ? std::atoi(argv[2]) : 200);
     if (argc == 4 && std::strcmp(argv[1], "--run") == 0)
         return run(suite, argv[2], std::strtol(argv[3], nullptr, 10));
     register_suite(suite);

@@ -51,9 +51,7 @@ class Reel : public ReelWorkload
 
 void add_chain(Suite &suite)
 {
-    for (int threads : {1, 2})
-        suite.reel.push_back({"chain/threads:" + std::to_string(threads),
-                              [=] { return std::make_unique<Reel>(threads); }, 0, 0, operations});
+    suite.reel.push_back({"chain", [](int threads) { return std::make_unique<Reel>(threads); }, 0, 0, operations});
 }
 
 } // namespace bench

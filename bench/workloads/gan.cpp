@@ -225,19 +225,16 @@ double flops(const gan_sizes &s)
 void add_gans(Suite &suite)
 {
     gan_sizes notebook = gan_notebook_sizes(), cgan = gan_image_sizes(1e-5, 0.4);
-    for (int threads : {1, 2}) {
-        std::string end = "/threads:" + std::to_string(threads);
-        suite.reel.push_back(
-            {"notebook" + end, [=] { return std::make_unique<Reel>(notebook, threads); }, flops(notebook), 0, 0});
-        suite.reel.push_back({"cgan" + end, [=] { return std::make_unique<Reel>(cgan, threads); }, flops(cgan), 0, 0});
-    }
+    suite.reel.push_back(
+        {"notebook", [=](int threads) { return std::make_unique<Reel>(notebook, threads); }, flops(notebook), 0, 0});
+    suite.reel.push_back(
+        {"cgan", [=](int threads) { return std::make_unique<Reel>(cgan, threads); }, flops(cgan), 0, 0});
     suite.floors.push_back(
-        {{"notebook/threads:1", [=] { return std::make_unique<NotebookByHand>(notebook); }, flops(notebook), 0, 0},
-         "notebook/threads:1",
-         true});
-    suite.floors.push_back({{"cgan/threads:1", [=] { return std::make_unique<CganByHand>(cgan); }, flops(cgan), 0, 0},
-                            "cgan/threads:1",
-                            true,
+        {{"notebook", [=](int) { return std::make_unique<NotebookByHand>(notebook); }, flops(notebook), 0, 0},
+         "notebook"});
+    suite.floors.push_back({{"cgan", [=](int) { return std::make_unique<CganByHand>(cgan); }, flops(cgan), 0, 0},
+                            "cgan",
+                            1,
                             5}); // floor/cgan.h says why
 }
 

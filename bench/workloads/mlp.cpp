@@ -134,13 +134,10 @@ void add_mlps(Suite &suite)
     } networks[] = {{"mlp_small", {35, 64, 64, 1}}, {"mlp_big", {794, 512, 512, 512, 1}}};
     for (auto &network : networks) {
         auto widths = network.widths;
-        for (int threads : {1, 2}) {
-            std::string name = network.name + ("/threads:" + std::to_string(threads));
-            suite.reel.push_back({name, [=] { return std::make_unique<Reel>(widths, threads); }, flops(widths), 0, 0});
-        }
-        std::string name = std::string(network.name) + "/threads:1";
+        suite.reel.push_back(
+            {network.name, [=](int threads) { return std::make_unique<Reel>(widths, threads); }, flops(widths), 0, 0});
         suite.floors.push_back(
-            {{name, [=] { return std::make_unique<ByHand>(widths); }, flops(widths), 0, 0}, name, true});
+            {{network.name, [=](int) { return std::make_unique<ByHand>(widths); }, flops(widths), 0, 0}, network.name});
     }
 }
 

@@ -76,21 +76,27 @@ class ReelWorkload : public Workload
     Losses train(const Enter &enter, reel_var loss, reel_params *params, reel_optim *optim) const;
 };
 
-using Make = std::function<std::unique_ptr<Workload>()>;
+using Make = std::function<std::unique_ptr<Workload>(int threads)>;
 
 struct Case {
-    std::string name; // "notebook/threads:1"
+    std::string name; // "notebook", or "embedding/fused/rows:1000/optim:sgd"; "/threads:N" follows where it is shown
     Make make;
     double flops, bytes; // of a step, by its formulas; 0: not counted
     int operations;      // for the counter per_op; 0: none
+    bool quick = true;   // cheap enough for the checks
+
+    std::string name_with(int threads) const
+    {
+        return name + "/threads:" + std::to_string(threads);
+    }
 };
 
 // A workload by hand, and the case of reel that it must agree with.
 struct Floor {
-    Case by_hand; // "embedding/fused/rows:1000/optim:sgd/threads:1"
+    Case by_hand;
     std::string reel;
-    bool quick;     // cheap enough for --check
-    int steps = 20; // for which --check compares the losses
+    int most_threads = 1;
+    int steps = 20; // for which the losses must agree
 };
 
 struct Suite {

@@ -8,8 +8,6 @@ extern "C" {
 #include "../floor/cgan.h"
 #include "../floor/notebook.h"
 
-#include <algorithm>
-#include <cmath>
 #include <new>
 
 namespace bench
@@ -104,39 +102,6 @@ class Reel : public ReelWorkload
     reel_optim *generator_adam, *discriminator_adam;
 };
 
-// The params of reel's networks with the same sizes, one after the other in the order of the state_dict; no buffers.
-// Weights of linear layers are [out, in], or transposed.
-struct Initial {
-    std::vector<float> generator, discriminator;
-
-    Initial(const gan_sizes &sizes, bool transposed)
-    {
-        Session session(1);
-        struct gan gan = gan_new(session.context, &sizes);
-        session.expect_ok();
-        collect(gan.generator, transposed, generator);
-        collect(gan.discriminator, transposed, discriminator);
-        gan_free(&gan);
-    }
-
-  private:
-    static void collect(const reel_params *params, bool transposed, std::vector<float> &out)
-    {
-        for (int i = 0; i < reel_params_count(params); i++) {
-            const reel_param *p = reel_params_at(params, i);
-            if (reel_param_get_kind(p) == REEL_PARAM_BUFFER)
-                continue;
-            const float *data = static_cast<const float *>(reel_param_data(p));
-            const reel_shape *s = reel_param_shape(p);
-            bool linear = s->ndim == 2 && i > 0; // the embedding comes first
-            int64_t columns = linear && transposed ? s->dim[1] : 1, rows = reel_shape_numel(s) / columns;
-            for (int64_t j = 0; j < columns; j++)
-                for (int64_t k = 0; k < rows; k++)
-                    out.push_back(data[k * columns + j]);
-        }
-    }
-};
-
 class NotebookByHand : public Workload
 {
   public:
@@ -144,9 +109,7 @@ class NotebookByHand : public Workload
     {
         if (!notebook.generator.params || !notebook.discriminator.params)
             throw std::bad_alloc();
-        Initial initial(sizes, false);
-        std::copy(initial.generator.begin(), initial.generator.end(), notebook.generator.params);
-        std::copy(initial.discriminator.begin(), initial.discriminator.end(), notebook.discriminator.params);
+        copy_params(Reel(sizes, 1), *this);
     }
 
     ~NotebookByHand() override
@@ -160,6 +123,12 @@ class NotebookByHand : public Workload
         floor_notebook_step(&notebook, data.x.data(), data.y.data(), data.z.data(), data.wanted.data(), &losses[0],
                             &losses[1]);
         return losses;
+    }
+
+    std::vector<Network> networks() const override
+    {
+        return {{notebook.generator.params, notebook.generator.grads, none_transposed},
+                {notebook.discriminator.params, notebook.discriminator.grads, none_transposed}};
     }
 
   private:
@@ -176,9 +145,7 @@ class CganByHand : public Workload
             floor_cgan_free(&cgan);
             throw std::bad_alloc();
         }
-        Initial initial(sizes, true);
-        std::copy(initial.generator.begin(), initial.generator.end(), cgan.generator.params);
-        std::copy(initial.discriminator.begin(), initial.discriminator.end(), cgan.discriminator.params);
+        copy_params(Reel(sizes, 1), *this);
     }
 
     ~CganByHand() override
@@ -191,6 +158,13 @@ class CganByHand : public Workload
         Losses losses;
         floor_cgan_step(&cgan, data.x.data(), data.y.data(), data.z.data(), data.wanted.data(), &losses[0], &losses[1]);
         return losses;
+    }
+
+    std::vector<Network> networks() const override
+    {
+        constexpr int after_embedding = 1;
+        return {{cgan.generator.params, cgan.generator.grads, after_embedding},
+                {cgan.discriminator.params, cgan.discriminator.grads, after_embedding}};
     }
 
   private:

@@ -81,23 +81,7 @@ class ByHand : public Workload
             floor_mlp_free(&mlp);
             throw std::bad_alloc();
         }
-        // The initial values of the network in reel, which draws them from the same seed, but weights are [in, out].
-        Session session(1);
-        reel_params *params = reel_params_new(session.context);
-        for (size_t i = 0; i + 1 < widths.size(); i++)
-            reel_linear_new(params, std::to_string(i).c_str(), widths[i], widths[i + 1], nullptr);
-        session.expect_ok();
-        float *out = mlp.params;
-        for (int i = 0; i < reel_params_count(params); i++) {
-            const reel_param *p = reel_params_at(params, i);
-            const float *values = static_cast<const float *>(reel_param_data(p));
-            reel_shape s = *reel_param_shape(p);
-            int64_t rows = s.dim[0], columns = s.ndim > 1 ? s.dim[1] : 1;
-            for (int64_t j = 0; j < columns; j++)
-                for (int64_t k = 0; k < rows; k++)
-                    *out++ = values[k * columns + j];
-        }
-        reel_params_free(params);
+        copy_params(Reel(widths, 1), *this);
     }
 
     ~ByHand() override
@@ -108,6 +92,11 @@ class ByHand : public Workload
     Losses step(const Enter &) override
     {
         return {floor_mlp_step(&mlp, data.x.data(), data.y.data()), 0};
+    }
+
+    std::vector<Network> networks() const override
+    {
+        return {{mlp.params, mlp.grads, 0}};
     }
 
   private:

@@ -1,5 +1,6 @@
 #include "workload.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -51,6 +52,35 @@ Losses ReelWorkload::train(const Enter &enter, reel_var loss, reel_params *param
     Losses losses = {static_cast<float>(reel_item(session.tape, loss)), 0};
     session.reset();
     return losses;
+}
+
+std::vector<float> elements_by_hand(const Network &network, const reel_params *set, int i, const void *elements)
+{
+    auto from = static_cast<const float *>(elements);
+    const reel_shape *s = reel_param_shape(reel_params_at(set, i));
+    int64_t columns = s->ndim == 2 && i >= network.first_transposed ? s->dim[1] : 1;
+    int64_t rows = reel_shape_numel(s) / columns;
+    std::vector<float> out;
+    for (int64_t j = 0; j < columns; j++)
+        for (int64_t k = 0; k < rows; k++)
+            out.push_back(from[k * columns + j]);
+    return out;
+}
+
+void copy_params(const Workload &reel, const Workload &by_hand)
+{
+    auto sets = reel.param_sets();
+    auto networks = by_hand.networks();
+    for (size_t n = 0; n < networks.size(); n++) {
+        float *to = networks[n].params;
+        for (int i = 0; i < reel_params_count(sets[n]); i++) {
+            const reel_param *p = reel_params_at(sets[n], i);
+            if (reel_param_get_kind(p) == REEL_PARAM_BUFFER)
+                continue;
+            auto elements = elements_by_hand(networks[n], sets[n], i, reel_param_data(p));
+            to = std::copy(elements.begin(), elements.end(), to);
+        }
+    }
 }
 
 reel_shape shape(std::initializer_list<int64_t> sizes)

@@ -5,6 +5,7 @@
 #include <reel/reel.h>
 
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -41,6 +42,15 @@ reel_shape shape(std::initializer_list<int64_t> sizes);
 
 using Losses = std::array<float, 2>; // the second is 0 where there is one loss
 
+// What a network by hand trains, and the gradients of the last step: in the order of reel's set, without its buffers.
+struct Network {
+    float *params;
+    const float *grads;
+    int first_transposed; // weights with two axes are [in, out] from this param of reel's set on
+};
+
+constexpr int none_transposed = INT_MAX;
+
 class Workload
 {
   public:
@@ -51,6 +61,10 @@ class Workload
         return nullptr;
     }
     virtual std::vector<reel_params *> param_sets() const // in reel: what it trains, owned by the workload
+    {
+        return {};
+    }
+    virtual std::vector<Network> networks() const // by hand: one for each of reel's sets; none: cannot be compared
     {
         return {};
     }
@@ -103,6 +117,12 @@ struct Suite {
     std::vector<Case> reel;
     std::vector<Floor> floors;
 };
+
+// Elements of param i of a set, or of its gradient, as a network by hand has them.
+std::vector<float> elements_by_hand(const Network &network, const reel_params *set, int i, const void *elements);
+
+// Gives the networks the params of a workload in reel.
+void copy_params(const Workload &reel, const Workload &by_hand);
 
 void add_embedding(Suite &suite);
 void add_gans(Suite &suite);

@@ -1,7 +1,8 @@
 // Benchmarks of reel and of the same steps by hand. README.md has the names. Instead, --check compares the two,
-// --same-bits [STEPS] compares numbers of threads, and --run CASE STEPS takes steps of reel and does nothing else, for
-// tools that count.
+// --same-bits [STEPS] compares numbers of threads, --run CASE STEPS takes steps of reel and does nothing else, for
+// tools that count, and --save CASE FOLDER writes what other programs need to take the same steps.
 #include "checks.hpp"
+#include "save.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -108,17 +109,14 @@ void register_suite(const Suite &suite)
 
 int run(const Suite &suite, const std::string &name, long steps)
 {
-    constexpr int most_threads = 4;
-    for (const Case &c : suite.reel)
-        for (int n = 1; n <= most_threads; n++)
-            if (c.name_with(n) == name && steps > 0) {
-                auto workload = c.make(n);
-                for (long i = 0; i < steps; i++)
-                    workload->step({});
-                return 0;
-            }
-    std::fprintf(stderr, "reel_bench: --run takes a case such as notebook/threads:1, and a number of steps\n");
-    return 2;
+    auto workload = make_reel(suite, name);
+    if (!workload || steps < 1) {
+        std::fprintf(stderr, "reel_bench: --run takes a case such as notebook/threads:1, and a number of steps\n");
+        return 2;
+    }
+    for (long i = 0; i < steps; i++)
+        workload->step({});
+    return 0;
 }
 
 } // namespace
@@ -136,6 +134,8 @@ int main(int argc, char **argv)
         return check_same_bits(suite, argc == 3 ? std::atoi(argv[2]) : 200);
     if (argc == 4 && std::strcmp(argv[1], "--run") == 0)
         return run(suite, argv[2], std::strtol(argv[3], nullptr, 10));
+    if (argc == 4 && std::strcmp(argv[1], "--save") == 0)
+        return save(suite, argv[2], argv[3]);
     register_suite(suite);
     register_operations();
     register_optimizers();

@@ -90,6 +90,12 @@ class Reel : public ReelWorkload
         return {params};
     }
 
+    std::vector<Input> inputs() const override
+    {
+        return {{"indices", REEL_INT64, shape({batches, batch}), data.indices.data()},
+                {"target", REEL_REAL, shape({batch, columns}), data.target.data()}};
+    }
+
   private:
     Data data;
     reel_params *params;

@@ -96,6 +96,14 @@ class Reel : public ReelWorkload
         return {gan.generator, gan.discriminator};
     }
 
+    std::vector<Input> inputs() const override
+    {
+        return {{"x", REEL_REAL, shape({batch, gan.sizes.data}), data.x.data()},
+                {"y", REEL_INT64, shape({batch}), data.y.data()},
+                {"z", REEL_REAL, shape({batch, gan.sizes.noise}), data.z.data()},
+                {"wanted", REEL_INT64, shape({batch}), data.wanted.data()}};
+    }
+
   private:
     Data data;
     struct gan gan;
@@ -203,6 +211,10 @@ void add_gans(Suite &suite)
         {"notebook", [=](int threads) { return std::make_unique<Reel>(notebook, threads); }, flops(notebook), 0, 0});
     suite.reel.push_back(
         {"cgan", [=](int threads) { return std::make_unique<Reel>(cgan, threads); }, flops(cgan), 0, 0});
+    // Other libraries draw other masks: without any, losses can be compared with theirs.
+    suite.reel.push_back({"cgan_no_dropout",
+                          [](int threads) { return std::make_unique<Reel>(gan_image_sizes(1e-5, 0), threads); },
+                          flops(cgan), 0, 0, false});
     suite.floors.push_back(
         {{"notebook", [=](int) { return std::make_unique<NotebookByHand>(notebook); }, flops(notebook), 0, 0},
          "notebook"});

@@ -64,6 +64,12 @@ class Reel : public ReelWorkload
         return {params};
     }
 
+    std::vector<Input> inputs() const override
+    {
+        return {{"x", REEL_REAL, shape({batch, static_cast<int64_t>(data.x.size()) / batch}), data.x.data()},
+                {"y", REEL_REAL, shape({batch, 1}), data.y.data()}};
+    }
+
   private:
     Data data;
     reel_params *params;

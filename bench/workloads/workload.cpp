@@ -83,6 +83,15 @@ void copy_params(const Workload &reel, const Workload &by_hand)
     }
 }
 
+std::unique_ptr<Workload> make_reel(const Suite &suite, const std::string &name)
+{
+    for (const Case &c : suite.reel)
+        for (int threads = 1; threads <= 4; threads++)
+            if (c.name_with(threads) == name)
+                return c.make(threads);
+    return nullptr;
+}
+
 reel_shape shape(std::initializer_list<int64_t> sizes)
 {
     return reel_shape_make(static_cast<int>(sizes.size()), sizes.begin());

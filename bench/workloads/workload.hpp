@@ -51,6 +51,14 @@ struct Network {
 
 constexpr int none_transposed = INT_MAX;
 
+// What the steps of a workload read and never write; the workload owns it.
+struct Input {
+    const char *name;
+    reel_dtype dtype;
+    reel_shape sizes;
+    const void *data;
+};
+
 class Workload
 {
   public:
@@ -65,6 +73,10 @@ class Workload
         return {};
     }
     virtual std::vector<Network> networks() const // by hand: one for each of reel's sets; none: cannot be compared
+    {
+        return {};
+    }
+    virtual std::vector<Input> inputs() const
     {
         return {};
     }
@@ -117,6 +129,9 @@ struct Suite {
     std::vector<Case> reel;
     std::vector<Floor> floors;
 };
+
+// The workload of reel that is called "notebook/threads:1" or so, with up to 4 threads; empty: there is none.
+std::unique_ptr<Workload> make_reel(const Suite &suite, const std::string &name);
 
 // Elements of param i of a set, or of its gradient, as a network by hand has them.
 std::vector<float> elements_by_hand(const Network &network, const reel_params *set, int i, const void *elements);

@@ -9,57 +9,35 @@ matplotlib for the plots. Run it on a quiet machine, under `taskset -c 1`.
 """
 
 import argparse
-import csv
-import json
-import os
 import pathlib
 import statistics
-import subprocess
-import sys
 
-BENCH = pathlib.Path(__file__).resolve().parent.parent / "build/release/bench/reel_bench"
+import measure
+import report
+
 OPTIMS = ["sgd", "rowwise_adagrad", "lazy_adam"]
 ROWS = [10**k for k in range(3, 8)]
 
 
-def measure(names, options):
-    """Microseconds of each benchmark. A process each: what an earlier table left in memory changes the pages of the next."""
+def measure_all(names, options):
+    """Microseconds of each benchmark."""
     times = {name: [] for name in names}
     for _ in range(options.rounds):
         for name in names:
-            command = [BENCH, f"--benchmark_filter=^{name}$", f"--benchmark_min_time={options.min_time}",
-                       "--benchmark_format=json"]
-            result = subprocess.run(command, capture_output=True, text=True, check=True)
-            times[name].append(json.loads(result.stdout)["benchmarks"][0]["real_time"])
+            times[name].append(measure.benchmark(name, options.min_time))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def write_table(path, header, rows):
-    with open(path.with_suffix(".csv"), "w", newline="") as file:
-        csv.writer(file).writerows([header] + rows)
-    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
-    for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |")
-    print()
-
-
-def figure(columns):
-    try:
-        import matplotlib
-    except ImportError:
-        print("growth.py: matplotlib is not installed: no plots", file=sys.stderr)
-        return None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot.subplots(1, columns, figsize=(4.5 * columns, 3.8), layout="constrained")
+    report.write_csv(path.with_suffix(".csv"), header, rows)
+    print(report.table(header, rows))
 
 
 def grow_rows(options):
     forms = [("step/embedding", "reel"), ("floor/embedding/eager", "by hand, eager"),
              ("floor/embedding/fused", "by hand, fused")]
     name = "{}/rows:{}/optim:{}/threads:1".format
-    times = measure([name(f, r, o) for o in OPTIMS for r in ROWS for f, _ in forms], options)
+    times = measure_all([name(f, r, o) for o in OPTIMS for r in ROWS for f, _ in forms], options)
     table = []
     for o in OPTIMS:
         for r in ROWS:
@@ -67,9 +45,9 @@ def grow_rows(options):
             table.append([o, r] + [round(t) for t in us] + [f"{us[0] / us[1]:.2f}", f"{us[0] / us[2]:.2f}"])
     write_table(options.folder / "rows", ["optimizer", "rows", "reel, us", "eager by hand", "fused by hand",
                                           "reel / eager", "reel / fused"], table)
-    drawn = figure(len(OPTIMS))
+    drawn = report.figure(1, len(OPTIMS))
     if drawn:
-        for axes, o in zip(drawn[1], OPTIMS):
+        for axes, o in zip(drawn[1][0], OPTIMS):
             for f, label in forms:
                 axes.plot(ROWS, [times[name(f, r, o)] for r in ROWS], marker="o", label=label)
             axes.set(title=o, xscale="log", xlabel="rows of the table", ylabel="microseconds a step", ylim=(0, None))
@@ -85,7 +63,7 @@ def grow_network(options):
     network = "growth/batch:{}/width:{}/depth:{}/threads:1".format
     product = "gemm/batch:{}/width:{}/{}".format
     names = [network(*s) for s in sizes] + sorted({product(b, w, form) for b, w, _ in sizes for form in ("nn", "nt")})
-    times = measure(names, options)
+    times = measure_all(names, options)
     table, share = [], {}
     for batch, width, depth in sizes:
         us = times[network(batch, width, depth)]
@@ -97,9 +75,9 @@ def grow_network(options):
                       f"{products / us:.2f}"])
     write_table(options.folder / "network", ["batch", "width", "depth", "reel, us", "reel, GFLOP/s", "BLAS, GFLOP/s",
                                              "products alone / reel"], table)
-    drawn = figure(len(series))
+    drawn = report.figure(1, len(series))
     if drawn:
-        for axes, (what, values) in zip(drawn[1], series.items()):
+        for axes, (what, values) in zip(drawn[1][0], series.items()):
             x = [v[list(series).index(what)] for v in values]
             axes.plot(x, [times[network(*v)] for v in values], marker="o", label="reel, forward and backward")
             axes.plot(x, [times[network(*v)] * share[v] for v in values], marker="o", label="its products in the BLAS alone")
@@ -115,8 +93,7 @@ def main():
     parser.add_argument("--min-time", type=float, default=0.3)
     parser.add_argument("--only", default="rows,network")
     options = parser.parse_args()
-    if not BENCH.exists():
-        sys.exit(f"growth.py: there is no {os.path.relpath(BENCH)}; build the release preset first")
+    measure.need_bench()
     options.folder.mkdir(parents=True, exist_ok=True)
     for what in options.only.split(","):
         {"rows": grow_rows, "network": grow_network}[what](options)

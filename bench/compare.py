@@ -27,14 +27,6 @@ def say(text):
     print(f"compare.py: {text}", file=sys.stderr, flush=True)
 
 
-def environment(threads):
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=" + ("false" if threads == 1 else "true"),
-    }
-
-
 def agrees(losses, reference):
     near = (abs(a - b) <= 1e-4 * abs(b) + 1e-6 for a, b in zip(losses, reference, strict=True))
     return all(near)
@@ -46,7 +38,7 @@ class Session:
         self.results, self.notes, self.failures = [], [], 0
         # The last cores, since interrupts and other programs prefer the first.
         self.cores = {n: sorted(os.sched_getaffinity(0))[-n:] for n in options.threads}
-        self.peers = contestants(None)
+        self.peers = contestants(options.folder.resolve() / "libtorch")
         self.floors = True
 
     def note(self, text, failure=False):
@@ -56,11 +48,26 @@ class Session:
             self.notes.append(text)
 
     def environment(self, contestant, threads):
-        result = {**environment(threads), **contestant.environment}
+        result = {
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=" + ("false" if threads == 1 else "true"),
+            **contestant.environment,
+        }
         if contestant.library in self.options.peer_path:
             paths = [self.options.peer_path[contestant.library], os.environ.get("PYTHONPATH", "")]
             result["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         return result
+
+    def build(self):
+        """Compiles the peers that are programs; those that cannot be are left out."""
+        for contestant in [peer for peer in self.peers if peer.build]:
+            result = subprocess.run(contestant.build, env={**os.environ, **self.environment(contestant, 1)},
+                                    capture_output=True, text=True)  # fmt: skip
+            if result.returncode != 0:
+                print(result.stderr, file=sys.stderr)
+                self.note(f"{contestant.name}: skipped, it cannot be compiled")
+                self.peers.remove(contestant)
 
     def check_floors(self):
         command = measure.pinned([measure.BENCH, "--check"], self.cores[self.options.threads[0]])
@@ -171,6 +178,7 @@ def main():
     measure.need_bench()
     options.folder.mkdir(parents=True, exist_ok=True)
     session = Session(options)
+    session.build()
     session.check_floors()
     for name in options.only:
         if name == "first_step":

@@ -47,26 +47,26 @@ class Contestant:
     workloads: tuple
     environment: dict = dataclasses.field(default_factory=dict)
     first_step: bool = False  # is timed from the start of the process too
+    build: list = None  # what makes its program
 
 
 def contestants(libtorch):
-    """All peers; libtorch is the program made of peers/libtorch.cpp, None when there is none."""
+    """All peers; libtorch is where the program goes that is made of peers/libtorch.cpp."""
     networks = ("notebook", "cgan", "mlp_small", "mlp_big")
     eager = [sys.executable, PEERS / "torch_networks.py"]
     embedding = [sys.executable, PEERS / "embedding.py"]
     fresh = {"MALLOC_MMAP_THRESHOLD_": "131072"}
-    peers = [
+    build = [sys.executable, PEERS / "build_libtorch.py", libtorch]
+    return [
         Contestant("PyTorch", "torch", eager, networks + ("chain",), first_step=True),
         Contestant("PyTorch compiled", "torch", eager + ["--compile"], networks),
+        Contestant("PyTorch C++", "torch", [libtorch], networks + ("chain",), first_step=True, build=build),
         Contestant("JAX", "jax", [sys.executable, PEERS / "jax_networks.py"], networks, first_step=True),
         Contestant("PyTorch", "torch", embedding + ["torch"], ("embedding_sgd", "embedding_lazy_adam")),
         Contestant("PyTorch, fresh pages", "torch", embedding + ["torch"], ("embedding_sgd",), fresh),
         Contestant("FBGEMM", "fbgemm", embedding + ["fbgemm"], ("embedding_sgd", "embedding_rowwise_adagrad")),
         Contestant("JAX", "jax", embedding + ["jax"], ("embedding_sgd",)),
     ]
-    if libtorch:
-        peers.insert(2, Contestant("PyTorch C++", "torch", [libtorch], networks + ("chain",), first_step=True))
-    return peers
 
 
 # {(workload, threads, contestant): what its time divided by reel's should be at least}. For mlp the aim is to be faster

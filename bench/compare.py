@@ -27,9 +27,12 @@ def say(text):
     print(f"compare.py: {text}", file=sys.stderr, flush=True)
 
 
-def agrees(losses, reference):
-    near = (abs(a - b) <= 1e-4 * abs(b) + 1e-6 for a, b in zip(losses, reference, strict=True))
-    return all(near)
+def difference(losses, reference):
+    """Where losses are not those of reel, as text; "" where they are everywhere."""
+    for i, (a, b) in enumerate(zip(losses, reference, strict=True)):
+        if not abs(a - b) <= 1e-4 * abs(b) + 1e-6:
+            return f"in step {i // 2 + 1} its loss is {a:.9g}, that of reel {b:.9g}"
+    return ""
 
 
 class Session:
@@ -86,14 +89,25 @@ class Session:
         try:
             peer.ask("load", WORKLOADS[name].check, folder)
             losses = [float(word) for word in peer.ask("losses", WORKLOADS[name].steps)]
-            if agrees(losses, reference):
+            why = difference(losses, reference)
+            if not why:
                 return peer
-            why = f"its losses are {losses}, those of reel {reference}"
         except PeerError as error:
             why = str(error)
         self.note(f"{contestant.name}, {name}, threads {threads}: NOT TIMED, {why}", failure=True)
         peer.close()
         return None
+
+    def ask(self, peers, *words):
+        """{name: answer} of the peers, one after the other; those that fail are taken out."""
+        answers = {}
+        for who, peer in list(peers.items()):
+            try:
+                answers[who] = peer.ask(*words)
+            except PeerError as error:
+                self.note(f"{who}, {words[0]}: NOT TIMED, {error}", failure=True)
+                peers.pop(who).close()
+        return answers
 
     def by_hand(self, name, threads):
         """{contestant: name of its benchmark}: reel and the floors."""
@@ -104,6 +118,9 @@ class Session:
         if self.floors and threads in workload.floor_threads:
             found |= {who: f"floor/{floor}/threads:{threads}" for who, floor in workload.floors.items()}
         return found
+
+    def add(self, name, threads, unit, medians):
+        self.results += [report.Result(name, threads, who, m, unit, medians["reel"]) for who, m in medians.items()]
 
     def run(self, name, threads):
         workload, seconds, cores = WORKLOADS[name], self.options.seconds, self.cores[threads]
@@ -118,19 +135,18 @@ class Session:
                         peers[contestant.name] = peer
             if workload.case != workload.check:
                 measure.save(workload.case + "/threads:1", folder, cores)
-            for peer in peers.values():
-                peer.ask("load", workload.case, folder)
+            self.ask(peers, "load", workload.case, folder)
         benchmarks = self.by_hand(name, threads)
         times = {who: [] for who in [*benchmarks, *peers]}
         for _ in range(self.options.rounds):
             for who, benchmark in benchmarks.items():
                 times[who].append(measure.benchmark(benchmark, seconds, cores))
-            for who, peer in peers.items():
-                times[who].append(float(peer.ask("time", seconds)[0]))
+            for who, answer in self.ask(peers, "time", seconds).items():
+                times[who].append(float(answer[0]))
         for peer in peers.values():
             peer.close()
-        medians = {who: statistics.median(values) for who, values in times.items()}
-        self.results += [report.Result(name, threads, who, us, "us", medians["reel"]) for who, us in medians.items()]
+        medians = {who: statistics.median(values) for who, values in times.items() if values}
+        self.add(name, threads, "us", medians)
 
     def first_steps(self):
         """Of the notebook, by processes that end after it."""
@@ -151,9 +167,9 @@ class Session:
                     except PeerError as error:
                         self.note(f"{who}: no first step, {error}")
         for i, unit in enumerate(("ms", "MB")):
-            medians = {who: statistics.median(value[i] for value in taken) for who, taken in values.items() if taken}
-            self.results += [report.Result("first step", threads, who, value, unit, medians["reel"])
-                             for who, value in medians.items()]  # fmt: skip
+            medians = {who: statistics.median(value[i] for value in taken)
+                       for who, taken in values.items() if taken and taken[0][i] is not None}  # fmt: skip
+            self.add("first step", threads, unit, medians)
 
 
 def parse():
@@ -163,9 +179,9 @@ def parse():
     parser.add_argument("--threads", default="1,2", type=lambda text: [int(word) for word in text.split(",")])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each contestant in each round")
-    parser.add_argument("--peer-path", action="append", default=[], type=lambda text: text.split("=", 1))
+    parser.add_argument("--peer-path", action="append", default=[], metavar="LIBRARY=FOLDER")
     options = parser.parse_args()
-    options.peer_path = dict(options.peer_path)
+    options.peer_path = dict(text.partition("=")[::2] for text in options.peer_path)
     if len(os.sched_getaffinity(0)) < max(options.threads):
         parser.error(f"{max(options.threads)} threads need as many cores")
     names = [*WORKLOADS, "first_step"]
@@ -178,6 +194,8 @@ def main():
     measure.need_bench()
     options.folder.mkdir(parents=True, exist_ok=True)
     session = Session(options)
+    session.note(measure.machine())
+    session.note(f"medians of {options.rounds} rounds, {options.seconds} s each")
     session.build()
     session.check_floors()
     for name in options.only:

@@ -3,17 +3,30 @@
 import json
 import os
 import pathlib
+import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent / "build/release/bench/reel_bench"
+TIME = shutil.which("time")  # the program (Debian: time), not the shell's word
 
 
 def need_bench():
     if not BENCH.exists():
         name = pathlib.Path(sys.argv[0]).name
         sys.exit(f"{name}: there is no {os.path.relpath(BENCH)}; build the release preset first")
+
+
+def machine():
+    """What was measured, and where and when."""
+    command = ["git", "-C", str(BENCH.parent), "describe", "--always", "--dirty"]
+    commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown commit"
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return f"reel: {commit}, {time.strftime('%Y-%m-%d')}, {model}, {os.cpu_count()} cores"
 
 
 def pinned(command, cores):
@@ -69,17 +82,24 @@ class Peer:
         return answer
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.stdout.close()
         self.process.wait()
 
 
 def first_step(command, cores, environment):
-    """Milliseconds from the start of a process to its end, and its peak resident memory in MB (10^6 bytes)."""
-    start = time.perf_counter()
-    process = subprocess.Popen(pinned(command, cores), env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise PeerError(f"the process ended with {process.returncode}")
-    return (time.perf_counter() - start) * 1e3, usage.ru_maxrss * 1024 / 1e6
+    """Milliseconds from the start of a process to its end, and its peak resident memory in MB (10^6 bytes; None without
+    the program time). What the system tells the parent of a child counts what the child was before it became another
+    program, so time stands between them, which is small."""
+    with tempfile.NamedTemporaryFile("r") as peak:
+        timed = [TIME, "-q", "-f", "%M", "-o", peak.name] if TIME else []
+        start = time.perf_counter()
+        result = subprocess.run(pinned(timed + command, cores), env={**os.environ, **environment},
+                                stdout=subprocess.DEVNULL)  # fmt: skip
+        milliseconds = (time.perf_counter() - start) * 1e3
+        if result.returncode != 0:
+            raise PeerError(f"the process ended with {result.returncode}")
+        return milliseconds, int(peak.read()) * 1024 / 1e6 if TIME else None

@@ -59,9 +59,13 @@ class Result:
     def cells(self):
         text, met = self.target
         verdict = {True: "met", False: "missed", None: ""}[met]
-        digits = max(0, 2 - len(str(int(self.value))))
+        digits = 1 if self.value < 100 else 0
         return [self.workload, self.threads, self.contestant, f"{self.value:.{digits}f}", self.unit,
-                f"{self.ratio:.2f}", text, verdict]  # fmt: skip
+                _ratio(self.ratio), text, verdict]  # fmt: skip
+
+
+def _ratio(ratio):
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
 
 
 def write(folder, results, notes):
@@ -93,11 +97,11 @@ def plot(path, results):
             places = [names.index(r.contestant) + (i - (len(threads) - 1) / 2) * height for r in bars]
             label = f"{count} thread" + "s" * (count > 1)
             drawn_bars = axes.barh(places, [r.value for r in bars], height * 0.92, color=f"C{i}", label=label)
-            axes.bar_label(drawn_bars, [f"{r.value:,.0f}  ({r.ratio:.2g} x)" for r in bars], padding=3, fontsize=8)
-        axes.set(title=workload, xscale="log", yticks=range(len(names)), yticklabels=names)
-        axes.set_xlim(min(r.value for r in mine) / 2, max(r.value for r in mine) * 8)
+            axes.bar_label(drawn_bars, [f"{r.value:,.0f}  ({_ratio(r.ratio)} x)" for r in bars], padding=3, fontsize=8)
+        axes.set(title=workload, yticks=range(len(names)), yticklabels=names, xticks=[])
+        axes.set_xlim(0, max(r.value for r in mine) * 1.45)  # room for the numbers
         axes.invert_yaxis()
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
     drawn[1].flat[0].legend(fontsize=8, loc="lower right")
-    drawn[0].suptitle("Microseconds a training step (times reel's), logarithmic: shorter is faster")
+    drawn[0].suptitle("Microseconds a training step (times reel's): shorter is faster")
     drawn[0].savefig(path, dpi=110)

@@ -239,7 +239,7 @@ int main(int argc, char **argv)
         load(argv[2], argv[3])();
         return 0;
     }
-    std::cout << "ready PyTorch C++ " << TORCH_VERSION << std::endl;
+    std::cout << "ready PyTorch " << TORCH_VERSION << std::endl;
     Step step;
     for (std::string line; std::getline(std::cin, line);) {
         std::string out;

@@ -3,10 +3,10 @@
     python3 bench/compare.py FOLDER [--only notebook,cgan] [--threads 1,2] [--rounds 5] [--seconds 0.5]
                                     [--peer-path fbgemm=FOLDER]...
 
-Writes FOLDER/compare.{md,csv,png} and prints the first. All begin with the params and inputs of `reel_bench --save`, and
-only those are timed whose losses are reel's; when some are not, the program fails at the end. Peers that are not
-installed for the interpreter that runs this are skipped; --peer-path puts a folder with a library (torch, jax, fbgemm) before
-its packages. In a round each contestant is timed once; figures are medians of the rounds.
+Writes FOLDER/compare.{md,csv,png} and prints the first. All begin with the params and inputs of `reel_bench --save`,
+and only those are timed whose losses are reel's; when some are not, the program fails at the end. Peers that are not
+installed for the interpreter that runs this are skipped; --peer-path puts a folder with a library (torch, jax, fbgemm)
+before its packages. In a round each contestant is timed once; figures are medians of the rounds. README.md has more.
 """
 
 import argparse

@@ -36,8 +36,8 @@ def pinned(command, cores):
 
 
 def benchmark(name, seconds, cores=()):
-    """Microseconds of a benchmark of reel. A process each: what an earlier table left in memory changes the pages of the
-    next."""
+    """Microseconds of a benchmark of reel_bench. A process each: what an earlier table left in memory changes the pages
+    of the next."""
     command = [BENCH, f"--benchmark_filter=^{name}$", f"--benchmark_min_time={seconds}", "--benchmark_format=json"]
     result = subprocess.run(pinned(command, cores), capture_output=True, text=True, check=True)
     return json.loads(result.stdout)["benchmarks"][0]["real_time"]
@@ -47,7 +47,8 @@ def save(case, folder, cores=()):
     """Writes the inputs and initial params of a case of reel; gives the two losses of its first 20 steps, one after the
     other."""
     command = pinned([BENCH, "--save", case, folder], cores)
-    return [float(word) for word in subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [float(word) for word in result.stdout.split()]
 
 
 class PeerError(Exception):

@@ -76,7 +76,8 @@ def write(folder, results, notes):
     print(text)
     write_csv(folder / "compare.csv", header[:-1] + ["verdict"],
               [r.cells()[:3] + [r.value, r.unit, r.ratio] + r.cells()[6:] for r in results])  # fmt: skip
-    plot(folder / "compare.png", [r for r in results if r.unit == "us"])
+    # Reel's own other number of threads has a bar already.
+    plot(folder / "compare.png", [r for r in results if r.unit == "us" and r.contestant != "reel, 1 thread"])
 
 
 def plot(path, results):

@@ -33,7 +33,7 @@ def torch_steps():
             nonlocal count
             count += 1
             if optim == "lazy_adam":
-                # It adds eps before it corrects the bias of the second moment, Adam and reel after: this makes them equal.
+                # It adds eps before it corrects the bias of the second moment, Adam and reel after; so they are equal.
                 optimizer.param_groups[0]["eps"] = 1e-8 * math.sqrt(1 - 0.999**count)
             optimizer.zero_grad(set_to_none=True)
             loss = torch.nn.functional.mse_loss(embedding(next(batches)), target)

@@ -51,8 +51,8 @@ def losses(step):
 
 
 def serve(start):
-    """start() imports and gives the version and a function load(workload, groups), which gives a function that takes one
-    step and returns its losses, computed in that step, as a sequence of whatever float() takes."""
+    """start() imports, and gives a version and a function load(workload, groups). That gives a function that takes one
+    step and returns its losses, computed in that step, as a sequence of what float() takes."""
     try:
         version, load = start()
     except (ImportError, OSError) as error:

@@ -107,6 +107,11 @@ struct reel_op {
      * that gradient is not asked for. */
     reel_status (*accumulate)(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks);
 
+    /* Optional, for one output: which columns of its last axis the rule reads of the gradient to give that of input k,
+     * *first to *end - 1. Without it, all. What makes the gradient may then leave the others out (reel_sink_columns).
+     */
+    void (*grad_columns)(const reel_call *call, int k, int64_t *first, int64_t *end);
+
     const reel_sample *samples;
     int n_samples;
 
@@ -132,6 +137,11 @@ REEL_API const reel_op *reel_op_find(const char *name);
  * to add to it (true) or to overwrite every element (false). NULL when memory ran out (recorded). One call per sink per
  * rule. */
 REEL_API reel_real *reel_sink_target(reel_sink *sink, bool *add);
+
+/* The columns of the var's last axis whose gradient will be read, *first to *end - 1: all but where the var was joined
+ * of parts (reel_cat) of which only some want a gradient. A rule may leave the others of its target as they are. The
+ * var has an axis. */
+REEL_API void reel_sink_columns(const reel_sink *sink, int64_t *first, int64_t *end);
 
 /* Adds a gradient to the sink as it is; when nothing was there, shares the memory instead of copying. The element count
  * must match. `block` must be that of the gradient that data belongs to. */

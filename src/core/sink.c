@@ -73,6 +73,26 @@ reel_real *reel_sink_target(struct reel_sink *sink, bool *add)
     return data;
 }
 
+void reel_sink_columns(const struct reel_sink *sink, int64_t *first, int64_t *end)
+{
+    const struct reel_node *node = sink->node;
+    const reel_call *call = node->call;
+    const reel_shape *shape = &node->array.shape;
+    *first = 0;
+    *end = shape->dim[shape->ndim - 1];
+    if (!call || !call->op->grad_columns || node->hooks || sink->target)
+        return;
+    int64_t least = *end, most = 0;
+    for (int k = 0; k < call->n_inputs; k++)
+        if (sink->pass->sinks[call->inputs[k].number].needed) {
+            call->op->grad_columns(call, k, first, end);
+            least = *first < least ? *first : least;
+            most = *end > most ? *end : most;
+        }
+    *first = least;
+    *end = most;
+}
+
 reel_status reel_sink_add(struct reel_sink *sink, const reel_real *values)
 {
     bool add;

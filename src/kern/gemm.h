@@ -16,6 +16,12 @@ struct reel_matrix {
 void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add, reel_real *c,
                     int64_t c_stride, int threads);
 
+/* Whether [m, k] times the transpose of [n, k] is faster when that is written out first, by reel_kern_transpose. */
+bool reel_kern_gemm_prefers_written_out(int64_t m, int64_t n, int64_t k);
+
+/* to [n, m] = the transpose of from [m, n]; both contiguous, of at most 2^30 elements. */
+void reel_kern_transpose(int64_t m, int64_t n, const reel_real *from, reel_real *to);
+
 /* A batch of products, counted along up to REEL_MAX_NDIM axes. A step is how many elements the next matrix along an
  * axis is away; 0 where one matrix serves the whole axis. */
 struct reel_gemm_batch {

@@ -147,6 +147,19 @@ static reel_status cat_accumulate(const reel_call *call, const reel_gradient *gr
     return REEL_OK;
 }
 
+static void cat_grad_columns(const reel_call *call, int k, int64_t *first, int64_t *end)
+{
+    const reel_shape *shape = &call->out[0]->shape;
+    int axis = from_front(((const struct axis_attributes *)call->attributes)->axis, shape);
+    *first = 0;
+    *end = shape->dim[shape->ndim - 1];
+    if (axis < shape->ndim - 1)
+        return;
+    for (int i = 0; i < k; i++)
+        *first += call->in[i]->shape.dim[axis];
+    *end = *first + call->in[k]->shape.dim[axis];
+}
+
 static const struct axis_attributes axis_0 = {0}, axis_1 = {1}, axis_2 = {2}, axis_last = {-1}, axis_7 = {7},
                                     axis_minus_3 = {-3};
 static const reel_sample cat_samples[] = {
@@ -182,6 +195,7 @@ static const reel_op cat_op = {
     .forward = cat_forward,
     .vjp = cat_vjp,
     .accumulate = cat_accumulate,
+    .grad_columns = cat_grad_columns,
     .cost = reel_cost_of_copy,
     SAMPLES(cat_samples),
 };

@@ -334,11 +334,20 @@ static reel_status linear_forward(reel_call *call)
     struct linear_sizes s = linear_sizes_of(call);
     reel_real *out = call->out[0]->data;
     bool bias = call->n_inputs == 3;
+    struct reel_matrix weight = {call->in[1]->data, s.in, true};
+    reel_real *written_out = NULL;
+    if (reel_kern_gemm_prefers_written_out(s.rows, s.out, s.in)) {
+        size_t bytes = (size_t)call->in[1]->numel * sizeof(reel_real);
+        if (!(written_out = reel_scratch_allocate(&call->context->scratch, bytes)))
+            return reel_fail_memory(call->context, "linear", bytes);
+        reel_kern_transpose(s.out, s.in, weight.data, written_out);
+        weight = (struct reel_matrix){written_out, s.out, false};
+    }
     if (bias)
         reel_kern_copy_rows(s.rows, s.out, call->in[2]->data, 0, out, s.out);
-    reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false},
-                   (struct reel_matrix){call->in[1]->data, s.in, true}, bias, out, s.out,
+    reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false}, weight, bias, out, s.out,
                    reel_get_num_threads(call->context));
+    reel_scratch_release(&call->context->scratch, written_out);
     return REEL_OK;
 }
 
@@ -377,8 +386,11 @@ static reel_status linear_accumulate(const reel_call *call, const reel_gradient 
     if (sinks[0]) {
         if (!(target = reel_sink_target(sinks[0], &add)))
             return call->context->status;
-        reel_kern_gemm(s.rows, s.in, s.out, g, (struct reel_matrix){call->in[1]->data, s.in, false}, add, target, s.in,
-                       threads);
+        int64_t first, end;
+        reel_sink_columns(sinks[0], &first, &end);
+        const reel_real *weight = call->in[1]->data;
+        reel_kern_gemm(s.rows, end - first, s.out, g, (struct reel_matrix){weight + first, s.in, false}, add,
+                       target + first, s.in, threads);
     }
     if (sinks[1]) {
         if (!(target = reel_sink_target(sinks[1], &add)))

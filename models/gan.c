@@ -39,6 +39,15 @@ static const char *model_name(char text[32], int place)
     return text;
 }
 
+/* The layer's activation, or none where something stands between. */
+static reel_linear_options ending_with(reel_activation activation, bool between)
+{
+    reel_linear_options o = reel_linear_defaults();
+    o.activation = between ? REEL_ACTIVATION_NONE : activation;
+    o.negative_slope = slope;
+    return o;
+}
+
 struct gan gan_new(reel_context *context, const struct gan_sizes *sizes)
 {
     struct gan gan = {.sizes = *sizes};
@@ -52,14 +61,17 @@ struct gan gan_new(reel_context *context, const struct gan_sizes *sizes)
     int place = 0;
     for (int i = 0; i < sizes->generator_layers; i++) {
         int64_t out = sizes->generator[i];
-        gan.generator_linear[i] = reel_linear_new(gan.generator, model_name(name, place++), in, out, NULL);
-        if (sizes->batch_norm && i > 0)
+        bool has_norm = sizes->batch_norm && i > 0;
+        reel_linear_options linear = ending_with(REEL_ACTIVATION_LEAKY_RELU, has_norm);
+        gan.generator_linear[i] = reel_linear_new(gan.generator, model_name(name, place++), in, out, &linear);
+        if (has_norm)
             gan.generator_norm[i] = reel_batch_norm1d_new(gan.generator, model_name(name, place++), out, &norm);
         place++;
         in = out;
     }
+    reel_linear_options last = ending_with(REEL_ACTIVATION_TANH, false);
     gan.generator_linear[sizes->generator_layers] =
-        reel_linear_new(gan.generator, model_name(name, place), in, sizes->data, NULL);
+        reel_linear_new(gan.generator, model_name(name, place), in, sizes->data, &last);
 
     gan.discriminator = reel_params_new(context);
     gan.discriminator_label =
@@ -68,8 +80,10 @@ struct gan gan_new(reel_context *context, const struct gan_sizes *sizes)
     place = 0;
     for (int i = 0; i < sizes->discriminator_layers; i++) {
         int64_t out = sizes->discriminator[i];
-        gan.discriminator_linear[i] = reel_linear_new(gan.discriminator, model_name(name, place++), in, out, NULL);
-        place += i > 0 && sizes->dropout > 0 ? 2 : 1;
+        bool has_dropout = i > 0 && sizes->dropout > 0;
+        reel_linear_options linear = ending_with(REEL_ACTIVATION_LEAKY_RELU, has_dropout);
+        gan.discriminator_linear[i] = reel_linear_new(gan.discriminator, model_name(name, place++), in, out, &linear);
+        place += has_dropout ? 2 : 1;
         in = out;
     }
     gan.discriminator_linear[sizes->discriminator_layers] =
@@ -93,10 +107,9 @@ reel_var gan_generate(reel_tape *tape, const struct gan *gan, reel_var noise, re
     for (int i = 0; i < gan->sizes.generator_layers; i++) {
         h = reel_forward(tape, gan->generator_linear[i], h);
         if (gan->generator_norm[i])
-            h = reel_forward(tape, gan->generator_norm[i], h);
-        h = reel_leaky_relu(tape, h, slope);
+            h = reel_leaky_relu(tape, reel_forward(tape, gan->generator_norm[i], h), slope);
     }
-    return reel_tanh(tape, reel_forward(tape, gan->generator_linear[gan->sizes.generator_layers], h));
+    return reel_forward(tape, gan->generator_linear[gan->sizes.generator_layers], h);
 }
 
 reel_var gan_discriminate(reel_tape *tape, const struct gan *gan, reel_var x, reel_var labels)
@@ -106,8 +119,7 @@ reel_var gan_discriminate(reel_tape *tape, const struct gan *gan, reel_var x, re
     for (int i = 0; i < gan->sizes.discriminator_layers; i++) {
         h = reel_forward(tape, gan->discriminator_linear[i], h);
         if (i > 0 && gan->sizes.dropout > 0)
-            h = reel_forward(tape, gan->discriminator_dropout, h);
-        h = reel_leaky_relu(tape, h, slope);
+            h = reel_leaky_relu(tape, reel_forward(tape, gan->discriminator_dropout, h), slope);
     }
     return reel_forward(tape, gan->discriminator_linear[gan->sizes.discriminator_layers], h);
 }

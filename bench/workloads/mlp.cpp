@@ -29,8 +29,11 @@ class Reel : public ReelWorkload
     Reel(const std::vector<int64_t> &widths, int threads) : ReelWorkload(threads), data(widths[0])
     {
         params = reel_params_new(session.context);
-        for (size_t i = 0; i + 1 < widths.size(); i++)
-            layers.push_back(reel_linear_new(params, std::to_string(i).c_str(), widths[i], widths[i + 1], nullptr));
+        for (size_t i = 0; i + 1 < widths.size(); i++) {
+            reel_linear_options linear = reel_linear_defaults();
+            linear.activation = i + 2 < widths.size() ? REEL_ACTIVATION_RELU : REEL_ACTIVATION_NONE;
+            layers.push_back(reel_linear_new(params, std::to_string(i).c_str(), widths[i], widths[i + 1], &linear));
+        }
         reel_rmsprop_options options = reel_rmsprop_defaults();
         options.lr = 1e-3;
         optim = reel_rmsprop_new(params, &options);
@@ -50,11 +53,8 @@ class Reel : public ReelWorkload
         reel_var y = reel_borrow(t, data.y.data(), shape({batch, 1}));
         if (enter)
             enter(Phase::forward);
-        for (size_t i = 0; i < layers.size(); i++) {
-            h = reel_forward(t, layers[i], h);
-            if (i + 1 < layers.size())
-                h = reel_relu(t, h);
-        }
+        for (reel_module *layer : layers)
+            h = reel_forward(t, layer, h);
         reel_var loss = reel_bce_with_logits_loss(t, h, y);
         return train(enter, loss, params, optim);
     }

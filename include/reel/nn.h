@@ -10,6 +10,7 @@
 #define REEL_NN_H
 
 #include <reel/gather.h>
+#include <reel/matmul.h>
 #include <reel/params.h>
 #include <reel/types.h>
 
@@ -34,9 +35,12 @@ REEL_API bool reel_module_is_training(const reel_module *module);
 /* ---- Layers with params ---- */
 
 /* x [..., in_features] -> x weight^T + bias [..., out_features] (nn.Linear). Params: weight [out_features, in_features]
- * and bias [out_features], both uniform on +-1/sqrt(in_features). */
+ * and bias [out_features], both uniform on +-1/sqrt(in_features). With an activation the layer ends with it, which
+ * costs less than a layer of its own (reel_linear_activation). REEL_ERROR_ARGUMENT as there. */
 typedef struct reel_linear_options {
-    bool bias; /* true */
+    bool bias;                  /* true */
+    reel_activation activation; /* REEL_ACTIVATION_NONE */
+    double negative_slope;      /* of REEL_ACTIVATION_LEAKY_RELU, at least 0: 0.01 */
 } reel_linear_options;
 REEL_API reel_linear_options reel_linear_defaults(void);
 REEL_API reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_features, int64_t out_features,

@@ -9,13 +9,15 @@
 struct linear {
     reel_module module;
     reel_param *weight, *bias;
+    reel_activation activation;
+    double negative_slope;
 };
 
 static reel_var linear_forward(reel_tape *tape, reel_module *module, reel_var x)
 {
     struct linear *m = (struct linear *)module;
     reel_var weight = reel_param_var(tape, m->weight), bias = reel_module_var(tape, m->bias);
-    return reel_linear(tape, x, weight, bias);
+    return reel_linear_activation(tape, x, weight, bias, m->activation, m->negative_slope);
 }
 
 static const struct reel_module_kind linear_kind = {
@@ -23,7 +25,7 @@ static const struct reel_module_kind linear_kind = {
 
 reel_linear_options reel_linear_defaults(void)
 {
-    return (reel_linear_options){.bias = true};
+    return (reel_linear_options){.bias = true, .negative_slope = 0.01};
 }
 
 reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_features, int64_t out_features,
@@ -33,10 +35,18 @@ reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_f
     struct linear *m = reel_module_begin(params, name, &linear_kind);
     if (!m)
         return NULL;
+    m->activation = o.activation;
+    m->negative_slope = o.negative_slope;
     reel_shape shape = {2, {out_features, in_features}}, bias_shape = {1, {out_features}};
     m->weight = reel_module_param(&m->module, "weight", REEL_PARAM_TRAINED, REEL_REAL, shape);
     if (o.bias)
         m->bias = reel_module_param(&m->module, "bias", REEL_PARAM_TRAINED, REEL_REAL, bias_shape);
+    if (m->weight && (o.activation < REEL_ACTIVATION_NONE || o.activation > REEL_ACTIVATION_TANH))
+        reel_fail(params->context, REEL_ERROR_ARGUMENT, "linear \"%s\": there is no activation %d", name,
+                  (int)o.activation);
+    else if (m->weight && !(o.negative_slope >= 0))
+        reel_fail(params->context, REEL_ERROR_ARGUMENT, "linear \"%s\": negative_slope is %g, not 0 or more", name,
+                  o.negative_slope);
     if (!reel_module_end(&m->module))
         return NULL;
 

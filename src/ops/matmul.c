@@ -1,4 +1,6 @@
-/* Products of matrices, and the linear layer. */
+/* Products of matrices. */
+#include "ops/matmul.h"
+
 #include "core/sink.h"
 #include "kern/copy.h"
 #include "kern/gemm.h"
@@ -110,23 +112,20 @@ static reel_status matmul_forward(reel_call *call)
     return REEL_OK;
 }
 
-static reel_var matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b);
-
 /* With C = op(A) op(B): the gradient of op(A) is G op(B)^T, that of op(B) is op(A)^T G. */
 static void matmul_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
 {
     const struct matmul_attributes *t = call->attributes;
     reel_var g = grad_outputs[0], a = call->inputs[0], b = call->inputs[1];
     if (call->needed[0])
-        grad_inputs[0] = t->transpose_a ? matmul_with(call->tape, b, g, t->transpose_b, true)
-                                        : matmul_with(call->tape, g, b, false, !t->transpose_b);
+        grad_inputs[0] = t->transpose_a ? reel_matmul_with(call->tape, b, g, t->transpose_b, true)
+                                        : reel_matmul_with(call->tape, g, b, false, !t->transpose_b);
     if (call->needed[1])
-        grad_inputs[1] = t->transpose_b ? matmul_with(call->tape, g, a, true, t->transpose_a)
-                                        : matmul_with(call->tape, a, g, !t->transpose_a, false);
+        grad_inputs[1] = t->transpose_b ? reel_matmul_with(call->tape, g, a, true, t->transpose_a)
+                                        : reel_matmul_with(call->tape, a, g, !t->transpose_a, false);
 }
 
-/* The gradient as a matrix of `columns` columns, the BLAS takes its stride; data NULL when memory ran out. */
-static struct reel_matrix gradient_matrix(const reel_call *call, const reel_gradient *gradient, int64_t columns)
+struct reel_matrix reel_gradient_matrix(const reel_call *call, const reel_gradient *gradient, int64_t columns)
 {
     if (gradient->cols == columns)
         return (struct reel_matrix){gradient->data, gradient->stride, false};
@@ -143,7 +142,7 @@ static reel_status matmul_accumulate(const reel_call *call, const reel_gradient 
 {
     const struct matmul_attributes *t = call->attributes;
     const reel_shape *out = &call->out[0]->shape;
-    struct stack g = {out, gradient_matrix(call, &grad_outputs[0], columns_of(out))};
+    struct stack g = {out, reel_gradient_matrix(call, &grad_outputs[0], columns_of(out))};
     if (!g.first.data)
         return call->context->status;
     struct stack a = stack_of(call->in[0], t->transpose_a), b = stack_of(call->in[1], t->transpose_b);
@@ -224,7 +223,7 @@ static const reel_op matmul_op = {
     SAMPLES(matmul_samples),
 };
 
-static reel_var matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b)
+reel_var reel_matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b)
 {
     const struct matmul_attributes t = {transpose_a, transpose_b};
     return reel_apply1(tape, &matmul_op, (const reel_var[]){a, b}, 2, &t);
@@ -268,14 +267,14 @@ reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b)
     reel_var c;
     if (shape_a.ndim > 2 && shape_b.ndim == 2) {
         /* One matrix for all batches: their rows are the rows of one matrix. */
-        c = matmul_with(tape, reel_flatten(tape, a, 0, -2), b, false, false);
+        c = reel_matmul_with(tape, reel_flatten(tape, a, 0, -2), b, false, false);
         shape_a.dim[shape_a.ndim - 1] = shape_b.dim[1];
         c = reel_reshape(tape, c, shape_a);
     } else {
         int ndim = shape_a.ndim > shape_b.ndim ? shape_a.ndim : shape_b.ndim;
         a = with_axes(tape, a, shape_a, ndim);
         b = with_axes(tape, b, shape_b, ndim);
-        c = matmul_with(tape, a, b, false, false);
+        c = reel_matmul_with(tape, a, b, false, false);
     }
     if (column)
         c = reel_squeeze(tape, c, -1);
@@ -284,196 +283,4 @@ reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b)
     return c;
 }
 
-/* ---- linear ---- */
-
-static reel_status linear_shape(reel_call *call)
-{
-    static const char *const names[] = {"x", "weight", "bias"};
-    for (int k = 0; k < call->n_inputs; k++)
-        if (reel_expect_real(call, k, names[k]) != REEL_OK)
-            return call->context->status;
-    const reel_shape *x = &call->in[0]->shape, *weight = &call->in[1]->shape;
-    char text[REEL_SHAPE_TEXT];
-    if (weight->ndim != 2)
-        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: weight %s is not a matrix",
-                         reel_shape_text(weight, text));
-    if (x->ndim < 1)
-        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: x is a scalar");
-    int64_t in = x->dim[x->ndim - 1], out = weight->dim[0];
-    if (in != weight->dim[1])
-        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: x has %lld columns, weight %s takes %lld",
-                         (long long)in, reel_shape_text(weight, text), (long long)weight->dim[1]);
-    if (call->n_inputs == 3 && (call->in[2]->shape.ndim != 1 || call->in[2]->shape.dim[0] != out))
-        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: bias %s does not fit the %lld outputs",
-                         reel_shape_text(&call->in[2]->shape, text), (long long)out);
-    call->out[0]->shape = *x;
-    call->out[0]->shape.dim[x->ndim - 1] = out;
-    call->out[0]->dtype = REEL_REAL;
-    return REEL_OK;
-}
-
-/* x seen as [rows, in], the output as [rows, out]. */
-struct linear_sizes {
-    int64_t rows, in, out;
-};
-
-static struct linear_sizes linear_sizes_of(const reel_call *call)
-{
-    const reel_shape *weight = &call->in[1]->shape;
-    struct linear_sizes s = {0, weight->dim[1], weight->dim[0]};
-    /* The sizes of leading axes may overflow when multiplied, where another size is 0. */
-    if (s.in > 0)
-        s.rows = call->in[0]->numel / s.in;
-    else if (s.out > 0)
-        s.rows = call->out[0]->numel / s.out;
-    return s;
-}
-
-static reel_status linear_forward(reel_call *call)
-{
-    struct linear_sizes s = linear_sizes_of(call);
-    reel_real *out = call->out[0]->data;
-    bool bias = call->n_inputs == 3;
-    struct reel_matrix weight = {call->in[1]->data, s.in, true};
-    reel_real *written_out = NULL;
-    if (reel_kern_gemm_prefers_written_out(s.rows, s.out, s.in)) {
-        size_t bytes = (size_t)call->in[1]->numel * sizeof(reel_real);
-        if (!(written_out = reel_scratch_allocate(&call->context->scratch, bytes)))
-            return reel_fail_memory(call->context, "linear", bytes);
-        reel_kern_transpose(s.out, s.in, weight.data, written_out);
-        weight = (struct reel_matrix){written_out, s.out, false};
-    }
-    if (bias)
-        reel_kern_copy_rows(s.rows, s.out, call->in[2]->data, 0, out, s.out);
-    reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false}, weight, bias, out, s.out,
-                   reel_get_num_threads(call->context));
-    reel_scratch_release(&call->context->scratch, written_out);
-    return REEL_OK;
-}
-
-static void linear_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
-{
-    struct linear_sizes s = linear_sizes_of(call);
-    reel_tape *t = call->tape;
-    reel_shape flat = {2, {s.rows, s.out}}, flat_x = {2, {s.rows, s.in}};
-    reel_var g = reel_reshape(t, grad_outputs[0], flat);
-    if (call->needed[0])
-        grad_inputs[0] = reel_reshape(t, matmul_with(t, g, call->inputs[1], false, false), call->in[0]->shape);
-    if (call->needed[1])
-        grad_inputs[1] = matmul_with(t, g, reel_reshape(t, call->inputs[0], flat_x), true, false);
-    if (call->n_inputs == 3 && call->needed[2])
-        grad_inputs[2] = reel_sum_to_size(t, g, call->in[2]->shape);
-}
-
-static reel_status add_bias_gradient(const reel_call *call, const reel_gradient *gradient, struct linear_sizes s,
-                                     reel_sink *sink)
-{
-    const reel_real *contiguous = reel_gradient_contiguous(call, gradient);
-    if (!contiguous)
-        return call->context->status;
-    return reel_sink_add_broadcast(sink, contiguous, &(reel_shape){2, {s.rows, s.out}});
-}
-
-static reel_status linear_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
-{
-    struct linear_sizes s = linear_sizes_of(call);
-    int threads = reel_get_num_threads(call->context);
-    struct reel_matrix g = gradient_matrix(call, &grad_outputs[0], s.out);
-    if (!g.data)
-        return call->context->status;
-    bool add;
-    reel_real *target;
-    if (sinks[0]) {
-        if (!(target = reel_sink_target(sinks[0], &add)))
-            return call->context->status;
-        int64_t first, end;
-        reel_sink_columns(sinks[0], &first, &end);
-        const reel_real *weight = call->in[1]->data;
-        reel_kern_gemm(s.rows, end - first, s.out, g, (struct reel_matrix){weight + first, s.in, false}, add,
-                       target + first, s.in, threads);
-    }
-    if (sinks[1]) {
-        if (!(target = reel_sink_target(sinks[1], &add)))
-            return call->context->status;
-        struct reel_matrix g_transposed = {g.data, g.stride, true};
-        reel_kern_gemm(s.out, s.in, s.rows, g_transposed, (struct reel_matrix){call->in[0]->data, s.in, false}, add,
-                       target, s.in, threads);
-    }
-    if (call->n_inputs == 3 && sinks[2])
-        return add_bias_gradient(call, &grad_outputs[0], s, sinks[2]);
-    return REEL_OK;
-}
-
-static reel_cost linear_cost(const reel_call *call)
-{
-    struct linear_sizes s = linear_sizes_of(call);
-    return (reel_cost){.flops = 2.0 * (double)s.rows * (double)s.in * (double)s.out,
-                       .bytes = (double)sizeof(reel_real) * (double)(s.rows * s.in + s.in * s.out + s.rows * s.out)};
-}
-
-static const reel_sample linear_samples[] = {
-    GOOD("a batch", NULL, REAL(3, 4), REAL(2, 4)),
-    GOOD("one row without axis", NULL, REAL(4), REAL(2, 4)),
-    GOOD("two leading axes", NULL, REAL(2, 3, 4), REAL(5, 4)),
-    GOOD("an empty batch", NULL, REAL(0, 4), REAL(2, 4)),
-    GOOD("one input, one output", NULL, REAL(3, 1), REAL(1, 1)),
-    GOOD("no inputs", NULL, REAL(3, 0), REAL(2, 0)),
-    GOOD("no outputs", NULL, REAL(3, 2), REAL(0, 2)),
-    GOOD("neither, in more rows than an integer counts", NULL, REAL(INT64_C(1) << 40, INT64_C(1) << 40, 0), REAL(0, 0)),
-    REFUSED("columns", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 5)),
-    REFUSED("weight is no matrix", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(4)),
-    REFUSED("x is a scalar", REEL_ERROR_SHAPE, NULL, SCALAR, REAL(1, 1)),
-    REFUSED("integers", REEL_ERROR_DTYPE, NULL, INDEX(3, 3, 4), REAL(2, 4)),
-};
-
-static const reel_op linear_op = {
-    .name = "linear",
-    .n_inputs = 2,
-    .n_outputs = 1,
-    .differentiable = 3,
-    .reads_inputs = 3,
-    .shape = linear_shape,
-    .forward = linear_forward,
-    .vjp = linear_vjp,
-    .accumulate = linear_accumulate,
-    .cost = linear_cost,
-    SAMPLES(linear_samples),
-};
-
-static const reel_sample linear_bias_samples[] = {
-    GOOD("a batch", NULL, REAL(3, 4), REAL(2, 4), REAL(2)),
-    GOOD("one row without axis", NULL, REAL(4), REAL(2, 4), REAL(2)),
-    GOOD("two leading axes", NULL, REAL(2, 3, 4), REAL(5, 4), REAL(5)),
-    GOOD("an empty batch", NULL, REAL(0, 4), REAL(2, 4), REAL(2)),
-    GOOD("one input, one output", NULL, REAL(3, 1), REAL(1, 1), REAL(1)),
-    GOOD("large values", NULL, WITHIN(90, 100, 3, 2), WITHIN(90, 100, 2, 2), WITHIN(-100, 100, 2)),
-    GOOD("no inputs", NULL, REAL(3, 0), REAL(2, 0), REAL(2)),
-    GOOD("no outputs", NULL, REAL(3, 2), REAL(0, 2), REAL(0)),
-    REFUSED("columns", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 5), REAL(2)),
-    REFUSED("bias of another size", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 4), REAL(3)),
-    REFUSED("bias with two axes", REEL_ERROR_SHAPE, NULL, REAL(3, 4), REAL(2, 4), REAL(1, 2)),
-    REFUSED("integers", REEL_ERROR_DTYPE, NULL, REAL(3, 4), REAL(2, 4), INDEX(2, 2)),
-};
-
-static const reel_op linear_bias_op = {
-    .name = "linear_bias",
-    .n_inputs = 3,
-    .n_outputs = 1,
-    .differentiable = 7,
-    .reads_inputs = 3,
-    .shape = linear_shape,
-    .forward = linear_forward,
-    .vjp = linear_vjp,
-    .accumulate = linear_accumulate,
-    .cost = linear_cost,
-    SAMPLES(linear_bias_samples),
-};
-
-reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel_var bias)
-{
-    const reel_var inputs[] = {x, weight, bias};
-    bool has_bias = !reel_is_null(bias);
-    return reel_apply1(tape, has_bias ? &linear_bias_op : &linear_op, inputs, has_bias ? 3 : 2, NULL);
-}
-
-REEL_OP_FAMILY(matmul, &matmul_op, &linear_op, &linear_bias_op);
+REEL_OP_FAMILY(matmul, &matmul_op);

@@ -25,6 +25,10 @@ reel_status reel_unary_accumulate(const reel_call *call, const struct reel_unary
         return reel_unary_accumulate(call, &(kernel), g, sinks[0]);                                                    \
     }
 
+/* The rules of relu and leaky_relu: g times the slope at x, or at the value there if it has the sign of x. */
+reel_var reel_relu_slope(reel_tape *tape, reel_var g, reel_var x);
+reel_var reel_leaky_relu_slope(reel_tape *tape, reel_var g, reel_var x, reel_real negative_slope);
+
 /* A constant without axes. `number` must outlive the tape; make it static. */
 reel_var reel_constant(reel_tape *tape, const reel_real *number);
 

@@ -3,11 +3,11 @@
 #include <string.h>
 
 static const struct reel_op_family *const families[] = {
-    &reel_elementwise_family,   &reel_scalar_family,     &reel_unary_family,   &reel_compare_family,
-    &reel_view_family,          &reel_join_family,       &reel_permute_family, &reel_gather_family,
-    &reel_reduce_family,        &reel_statistics_family, &reel_softmax_family, &reel_matmul_family,
-    &reel_normalize_family,     &reel_dropout_family,    &reel_loss_family,    &reel_cross_entropy_family,
-    &reel_embedding_bag_family,
+    &reel_elementwise_family,   &reel_scalar_family,        &reel_unary_family,   &reel_compare_family,
+    &reel_view_family,          &reel_join_family,          &reel_permute_family, &reel_gather_family,
+    &reel_reduce_family,        &reel_statistics_family,    &reel_softmax_family, &reel_matmul_family,
+    &reel_linear_family,        &reel_normalize_family,     &reel_dropout_family, &reel_loss_family,
+    &reel_cross_entropy_family, &reel_embedding_bag_family,
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 

@@ -471,20 +471,24 @@ static reel_status relu_slope_accumulate(const reel_call *call, const reel_gradi
 
 static void relu_slope_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
-    const reel_var inputs[] = {g[0], call->inputs[1]};
-    grad_inputs[0] = reel_apply1(call->tape, call->op, inputs, 2, NULL);
+    grad_inputs[0] = reel_relu_slope(call->tape, g[0], call->inputs[1]);
 }
 
 static const reel_sample relu_slope_samples[] = {SLOPE_SAMPLES(NULL)};
 
 static const reel_op relu_slope_op = {SLOPE_ROW(relu_slope), SAMPLES(relu_slope_samples)};
 
+reel_var reel_relu_slope(reel_tape *tape, reel_var g, reel_var x)
+{
+    const reel_var inputs[] = {g, x};
+    return reel_apply1(tape, &relu_slope_op, inputs, 2, NULL);
+}
+
 UNARY_FUNCTIONS(relu, reel_unary_relu)
 
 static void relu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
-    const reel_var inputs[] = {g[0], call->inputs[0]};
-    grad_inputs[0] = reel_apply1(call->tape, &relu_slope_op, inputs, 2, NULL);
+    grad_inputs[0] = reel_relu_slope(call->tape, g[0], call->inputs[0]);
 }
 
 static const reel_sample relu_samples[] = {
@@ -521,6 +525,13 @@ static const reel_sample leaky_relu_slope_samples[] = {SLOPE_SAMPLES(slope_0_2)}
 
 static const reel_op leaky_relu_slope_op = {SLOPE_ROW(leaky_relu_slope), WITH_NUMBERS,
                                             SAMPLES(leaky_relu_slope_samples)};
+
+reel_var reel_leaky_relu_slope(reel_tape *tape, reel_var g, reel_var x, reel_real negative_slope)
+{
+    const reel_var inputs[] = {g, x};
+    const reel_real numbers[2] = {negative_slope};
+    return reel_apply1(tape, &leaky_relu_slope_op, inputs, 2, numbers);
+}
 
 UNARY_FUNCTIONS(leaky_relu, reel_unary_leaky_relu)
 

@@ -24,6 +24,25 @@ Test(modules, linear_is_the_operation)
     cr_assert_null(reel_params_find(p, "without.bias"));
 }
 
+Test(modules, linear_ends_with_its_activation)
+{
+    reel_linear_options o = reel_linear_defaults();
+    o.activation = REEL_ACTIVATION_LEAKY_RELU;
+    reel_module *fc = reel_linear_new(p, "fc", 3, 20, &o);
+    reel_var x = reel_randn(t, REEL_SHAPE(4, 3)), w = reel_param_var(t, reel_params_find(p, "fc.weight")),
+             b = reel_param_var(t, reel_params_find(p, "fc.bias"));
+    expect_same(reel_forward(t, fc, x), reel_leaky_relu(t, reel_linear(t, x, w, b), 0.01));
+
+    o.negative_slope = -1;
+    cr_assert_null(reel_linear_new(p, "bad", 3, 2, &o));
+    expect_error(c, REEL_ERROR_ARGUMENT, "linear \"bad\": negative_slope is -1");
+    o = reel_linear_defaults();
+    o.activation = (reel_activation)9;
+    cr_assert_null(reel_linear_new(p, "bad", 3, 2, &o));
+    expect_error(c, REEL_ERROR_ARGUMENT, "linear \"bad\": there is no activation 9");
+    cr_assert_eq(reel_params_count(p), 2);
+}
+
 Test(modules, errors_name_the_layer)
 {
     reel_module *fc = reel_linear_new(p, "generator.fc1", 3, 2, NULL);

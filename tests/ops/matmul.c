@@ -1,4 +1,4 @@
-/* Products against plain loops for every form that torch.matmul takes, the linear layer, and what both refuse. That the
+/* Products against plain loops for every form that torch.matmul takes, and what they refuse. That the
  * gradients are derivatives is for the registry's tests, except through the forms that it does not see. */
 #include <reel/context.h>
 #include <reel/create.h>
@@ -167,67 +167,6 @@ Test(matmul, gradients_that_are_columns_of_another)
         cr_assert_float_eq(reel_data_real(t, grads[0][1])[i], reel_data_real(t, grads[1][1])[i], 64 * epsilon);
 }
 
-/* ---- linear ---- */
-
-static void check_linear(reel_shape shape, int64_t out, bool has_bias)
-{
-    int64_t in = shape.dim[shape.ndim - 1];
-    reel_var x = reel_randn(t, shape), weight = reel_randn(t, REEL_SHAPE(out, in));
-    reel_var bias = has_bias ? reel_randn(t, REEL_SHAPE(out)) : reel_null(), y = reel_linear(t, x, weight, bias);
-    cr_assert_eq(reel_context_status(c), REEL_OK, "%s", reel_error(c));
-    reel_shape wanted = shape, got = reel_shape_of(t, y);
-    wanted.dim[shape.ndim - 1] = out;
-    cr_assert(reel_shape_equal(&wanted, &got));
-    const reel_real *xs = reel_data_real(t, x), *weights = reel_data_real(t, weight), *ys = reel_data_real(t, y);
-    for (int64_t i = 0; i < reel_numel(t, y); i++) {
-        long double want = has_bias ? reel_data_real(t, bias)[i % out] : 0, terms = fabsl(want);
-        for (int64_t j = 0; j < in; j++) {
-            long double term = (long double)xs[i / out * in + j] * weights[i % out * in + j];
-            want += term;
-            terms += fabsl(term);
-        }
-        cr_assert(fabsl(ys[i] - want) <= (double)(in + 1) * epsilon * terms);
-    }
-    cr_assert_eq(reel_tape_reset(t), REEL_OK);
-}
-
-Test(matmul, linear)
-{
-    for (int has_bias = 0; has_bias < 2; has_bias++) {
-        check_linear(REEL_SHAPE(7), 5, has_bias);
-        check_linear(REEL_SHAPE(3, 7), 5, has_bias);
-        check_linear(REEL_SHAPE(2, 3, 7), 5, has_bias);
-        check_linear(REEL_SHAPE(2, 1, 3, 7), 1, has_bias);
-        check_linear(REEL_SHAPE(0, 7), 5, has_bias);
-        check_linear(REEL_SHAPE(3, 0), 5, has_bias);
-        check_linear(REEL_SHAPE(3, 7), 0, has_bias);
-        check_linear(REEL_SHAPE(64, 794), 256, has_bias);
-    }
-}
-
-Test(matmul, threads_do_not_change_bits)
-{
-    enum { BATCH = 64, IN = 794, OUT = 512 };
-    const reel_real *one[4] = {NULL};
-    if (!reel_threads_deterministic())
-        cr_skip("this BLAS starts threads of its own");
-    reel_var x = reel_randn(t, REEL_SHAPE(BATCH, IN)), weight = reel_randn(t, REEL_SHAPE(OUT, IN)),
-             bias = reel_randn(t, REEL_SHAPE(OUT)), inputs[] = {x, weight, bias},
-             g = reel_randn(t, REEL_SHAPE(BATCH, OUT));
-    for (int threads = 1; threads <= 4; threads++) {
-        cr_assert_eq(reel_set_num_threads(c, threads), REEL_OK);
-        reel_var results[4] = {reel_linear(t, x, weight, bias)};
-        cr_assert_eq(reel_vjp(t, results[0], g, inputs, 3, REEL_GRAD_DEFAULT, results + 1), REEL_OK, "%s",
-                     reel_error(c));
-        for (int k = 0; k < 4; k++) {
-            const reel_real *data = reel_data_real(t, results[k]);
-            one[k] = one[k] ? one[k] : data;
-            cr_assert(memcmp(one[k], data, (size_t)reel_numel(t, results[k]) * sizeof *data) == 0,
-                      "%d threads, result %d", threads, k);
-        }
-    }
-}
-
 /* ---- Errors ---- */
 
 static void expect_error(reel_var result, reel_status status, const char *text)
@@ -241,19 +180,13 @@ static void expect_error(reel_var result, reel_status status, const char *text)
 Test(matmul, errors_name_the_shapes)
 {
     reel_var vector = reel_ones(t, REEL_SHAPE(3)), matrix = reel_ones(t, REEL_SHAPE(2, 3)),
-             batch = reel_ones(t, REEL_SHAPE(2, 3, 4)), scalar = reel_ones(t, REEL_SCALAR), none = reel_null();
+             batch = reel_ones(t, REEL_SHAPE(2, 3, 4)), scalar = reel_ones(t, REEL_SCALAR);
     expect_error(reel_matmul(t, matrix, matrix), REEL_ERROR_SHAPE,
                  "matmul: shapes [2, 3] and [2, 3] do not fit: inner sizes 3 and 2");
     expect_error(reel_matmul(t, scalar, matrix), REEL_ERROR_SHAPE, "matmul: a is a scalar");
     expect_error(reel_matmul(t, vector, scalar), REEL_ERROR_SHAPE, "matmul: b is a scalar");
     expect_error(reel_matmul(t, batch, reel_ones(t, REEL_SHAPE(3, 4, 2))), REEL_ERROR_SHAPE,
                  "matmul: shapes [2] and [3] do not broadcast: axis 0 has 2 and 3");
-    expect_error(reel_linear(t, matrix, reel_ones(t, REEL_SHAPE(64, 10)), none), REEL_ERROR_SHAPE,
-                 "linear: x has 3 columns, weight [64, 10] takes 10");
-    expect_error(reel_linear(t, matrix, vector, none), REEL_ERROR_SHAPE, "linear: weight [3] is not a matrix");
-    expect_error(reel_linear(t, scalar, matrix, none), REEL_ERROR_SHAPE, "linear: x is a scalar");
-    expect_error(reel_linear(t, matrix, matrix, vector), REEL_ERROR_SHAPE,
-                 "linear: bias [3] does not fit the 2 outputs");
     cr_assert(reel_is_null(reel_matmul(t, matrix, reel_full_int64(t, REEL_SHAPE(3, 2), 1))));
     cr_assert_eq(reel_context_status(c), REEL_ERROR_DTYPE);
     reel_clear_error(c);

@@ -1,0 +1,281 @@
+/* The linear layer, with an activation. */
+#include "kern/linear.h"
+
+#include "core/sink.h"
+#include "ops/matmul.h"
+#include "ops/pointwise.h"
+
+#include <reel/elementwise.h>
+#include <reel/matmul.h>
+#include <reel/reduce.h>
+#include <reel/unary.h>
+#include <reel/view.h>
+
+struct linear_attributes {
+    reel_activation activation;
+    reel_real slope;
+};
+
+static reel_status linear_shape(reel_call *call)
+{
+    static const char *const names[] = {"x", "weight", "bias"};
+    for (int k = 0; k < call->n_inputs; k++)
+        if (reel_expect_real(call, k, names[k]) != REEL_OK)
+            return call->context->status;
+    const reel_shape *x = &call->in[0]->shape, *weight = &call->in[1]->shape;
+    char text[REEL_SHAPE_TEXT];
+    if (weight->ndim != 2)
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: weight %s is not a matrix",
+                         reel_shape_text(weight, text));
+    if (x->ndim < 1)
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: x is a scalar");
+    const struct linear_attributes *t = call->attributes;
+    if (t->activation < REEL_ACTIVATION_NONE || t->activation > REEL_ACTIVATION_TANH)
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "linear: there is no activation %d", (int)t->activation);
+    if (!(t->slope >= 0))
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "linear: negative_slope is %g, not 0 or more",
+                         (double)t->slope);
+    int64_t in = x->dim[x->ndim - 1], out = weight->dim[0];
+    if (in != weight->dim[1])
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: x has %lld columns, weight %s takes %lld",
+                         (long long)in, reel_shape_text(weight, text), (long long)weight->dim[1]);
+    if (call->n_inputs == 3 && (call->in[2]->shape.ndim != 1 || call->in[2]->shape.dim[0] != out))
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "linear: bias %s does not fit the %lld outputs",
+                         reel_shape_text(&call->in[2]->shape, text), (long long)out);
+    call->out[0]->shape = *x;
+    call->out[0]->shape.dim[x->ndim - 1] = out;
+    call->out[0]->dtype = REEL_REAL;
+    return REEL_OK;
+}
+
+/* x seen as [rows, in], the output as [rows, out]. */
+struct linear_sizes {
+    int64_t rows, in, out;
+};
+
+static struct linear_sizes linear_sizes_of(const reel_call *call)
+{
+    const reel_shape *weight = &call->in[1]->shape;
+    struct linear_sizes s = {0, weight->dim[1], weight->dim[0]};
+    /* The sizes of leading axes may overflow when multiplied, where another size is 0. */
+    if (s.in > 0)
+        s.rows = call->in[0]->numel / s.in;
+    else if (s.out > 0)
+        s.rows = call->out[0]->numel / s.out;
+    return s;
+}
+
+static reel_status linear_forward(reel_call *call)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    const struct linear_attributes *t = call->attributes;
+    reel_real *out = call->out[0]->data;
+    int threads = reel_get_num_threads(call->context);
+    struct reel_matrix weight = {call->in[1]->data, s.in, true};
+    reel_real *written_out = NULL;
+    if (reel_kern_gemm_prefers_written_out(s.rows, s.out, s.in)) {
+        size_t bytes = (size_t)call->in[1]->numel * sizeof(reel_real);
+        if (!(written_out = reel_scratch_allocate(&call->context->scratch, bytes)))
+            return reel_fail_memory(call->context, "linear", bytes);
+        reel_kern_transpose(s.out, s.in, weight.data, written_out);
+        weight = (struct reel_matrix){written_out, s.out, false};
+    }
+    reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false}, weight, false, out, s.out,
+                   threads);
+    reel_scratch_release(&call->context->scratch, written_out);
+    reel_kern_bias_activation(s.rows, s.out, call->n_inputs == 3 ? call->in[2]->data : NULL, t->activation, t->slope,
+                              out, threads);
+    return REEL_OK;
+}
+
+/* The gradient before the activation, by its output. */
+static reel_var activation_vjp(const reel_call *call, reel_var g)
+{
+    const struct linear_attributes *t = call->attributes;
+    reel_var y = call->outputs[0];
+    switch (t->activation) {
+    case REEL_ACTIVATION_RELU:
+        return reel_relu_slope(call->tape, g, y);
+    case REEL_ACTIVATION_LEAKY_RELU:
+        return reel_leaky_relu_slope(call->tape, g, y, t->slope);
+    case REEL_ACTIVATION_TANH:
+        return reel_mul(call->tape, g, reel_rsub_scalar(call->tape, reel_square(call->tape, y), 1));
+    default:
+        return g;
+    }
+}
+
+static void linear_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    reel_tape *t = call->tape;
+    reel_shape flat = {2, {s.rows, s.out}}, flat_x = {2, {s.rows, s.in}};
+    reel_var g = reel_reshape(t, activation_vjp(call, grad_outputs[0]), flat);
+    if (call->needed[0])
+        grad_inputs[0] = reel_reshape(t, reel_matmul_with(t, g, call->inputs[1], false, false), call->in[0]->shape);
+    if (call->needed[1])
+        grad_inputs[1] = reel_matmul_with(t, g, reel_reshape(t, call->inputs[0], flat_x), true, false);
+    if (call->n_inputs == 3 && call->needed[2])
+        grad_inputs[2] = reel_sum_to_size(t, g, call->in[2]->shape);
+}
+
+static reel_status add_bias_gradient(const reel_call *call, const reel_gradient *gradient, struct linear_sizes s,
+                                     reel_sink *sink)
+{
+    const reel_real *contiguous = reel_gradient_contiguous(call, gradient);
+    if (!contiguous)
+        return call->context->status;
+    return reel_sink_add_broadcast(sink, contiguous, &(reel_shape){2, {s.rows, s.out}});
+}
+
+/* Replaces the gradient by that before the activation. */
+static reel_status through_activation(const reel_call *call, struct linear_sizes s, reel_gradient *gradient)
+{
+    const struct linear_attributes *t = call->attributes;
+    if (t->activation == REEL_ACTIVATION_NONE)
+        return REEL_OK;
+    struct reel_matrix g = reel_gradient_matrix(call, gradient, s.out);
+    reel_real *before = g.data ? reel_call_allocate(call, (size_t)call->out[0]->numel * sizeof(reel_real)) : NULL;
+    if (!before)
+        return call->context->status;
+    reel_kern_activation_grad(s.rows, s.out, t->activation, t->slope, call->out[0]->data, g.data, g.stride, before,
+                              reel_get_num_threads(call->context));
+    *gradient = (reel_gradient){before, s.rows, s.out, s.out, NULL};
+    return REEL_OK;
+}
+
+static reel_status linear_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    int threads = reel_get_num_threads(call->context);
+    reel_gradient gradient = grad_outputs[0];
+    if (through_activation(call, s, &gradient) != REEL_OK)
+        return call->context->status;
+    struct reel_matrix g = reel_gradient_matrix(call, &gradient, s.out);
+    if (!g.data)
+        return call->context->status;
+    bool add;
+    reel_real *target;
+    if (sinks[0]) {
+        if (!(target = reel_sink_target(sinks[0], &add)))
+            return call->context->status;
+        int64_t first, end;
+        reel_sink_columns(sinks[0], &first, &end);
+        const reel_real *weight = call->in[1]->data;
+        reel_kern_gemm(s.rows, end - first, s.out, g, (struct reel_matrix){weight + first, s.in, false}, add,
+                       target + first, s.in, threads);
+    }
+    if (sinks[1]) {
+        if (!(target = reel_sink_target(sinks[1], &add)))
+            return call->context->status;
+        struct reel_matrix g_transposed = {g.data, g.stride, true};
+        reel_kern_gemm(s.out, s.in, s.rows, g_transposed, (struct reel_matrix){call->in[0]->data, s.in, false}, add,
+                       target, s.in, threads);
+    }
+    if (call->n_inputs == 3 && sinks[2])
+        return add_bias_gradient(call, &gradient, s, sinks[2]);
+    return REEL_OK;
+}
+
+static reel_cost linear_cost(const reel_call *call)
+{
+    struct linear_sizes s = linear_sizes_of(call);
+    return (reel_cost){.flops = 2.0 * (double)s.rows * (double)s.in * (double)s.out,
+                       .bytes = (double)sizeof(reel_real) * (double)(s.rows * s.in + s.in * s.out + s.rows * s.out)};
+}
+
+static const struct linear_attributes no_activation = {REEL_ACTIVATION_NONE, 0}, relu = {REEL_ACTIVATION_RELU, 0},
+                                      leaky_relu = {REEL_ACTIVATION_LEAKY_RELU, (reel_real)0.2},
+                                      leaky_relu_0 = {REEL_ACTIVATION_LEAKY_RELU, 0}, tanh_ = {REEL_ACTIVATION_TANH, 0},
+                                      below_0 = {REEL_ACTIVATION_LEAKY_RELU, -1}, no_such = {(reel_activation)4, 0};
+
+static const reel_sample linear_samples[] = {
+    GOOD("a batch", &no_activation, REAL(3, 4), REAL(2, 4)),
+    GOOD("one row without axis", &no_activation, REAL(4), REAL(2, 4)),
+    GOOD("two leading axes", &no_activation, REAL(2, 3, 4), REAL(5, 4)),
+    GOOD("an empty batch", &no_activation, REAL(0, 4), REAL(2, 4)),
+    GOOD("one input, one output", &no_activation, REAL(3, 1), REAL(1, 1)),
+    GOOD("no inputs", &no_activation, REAL(3, 0), REAL(2, 0)),
+    GOOD("no outputs", &no_activation, REAL(3, 2), REAL(0, 2)),
+    GOOD("neither, in more rows than an integer counts", &no_activation, REAL(INT64_C(1) << 40, INT64_C(1) << 40, 0),
+         REAL(0, 0)),
+    GOOD("relu", &relu, REAL(3, 4), REAL(2, 4)),
+    GOOD("leaky_relu", &leaky_relu, REAL(3, 4), REAL(2, 4)),
+    GOOD("leaky_relu with slope 0", &leaky_relu_0, REAL(3, 4), REAL(2, 4)),
+    GOOD("tanh", &tanh_, REAL(3, 4), REAL(2, 4)),
+    GOOD("tanh of an empty batch", &tanh_, REAL(0, 4), REAL(2, 4)),
+    REFUSED("a negative slope", REEL_ERROR_ARGUMENT, &below_0, REAL(3, 4), REAL(2, 4)),
+    REFUSED("no such activation", REEL_ERROR_ARGUMENT, &no_such, REAL(3, 4), REAL(2, 4)),
+    REFUSED("columns", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(2, 5)),
+    REFUSED("weight is no matrix", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(4)),
+    REFUSED("x is a scalar", REEL_ERROR_SHAPE, &no_activation, SCALAR, REAL(1, 1)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &no_activation, INDEX(3, 3, 4), REAL(2, 4)),
+};
+
+static const reel_op linear_op = {
+    .name = "linear",
+    .n_inputs = 2,
+    .n_outputs = 1,
+    .differentiable = 3,
+    .reads_inputs = 3,
+    .attributes_size = sizeof(struct linear_attributes),
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .vjp = linear_vjp,
+    .accumulate = linear_accumulate,
+    .cost = linear_cost,
+    SAMPLES(linear_samples),
+};
+
+static const reel_sample linear_bias_samples[] = {
+    GOOD("a batch", &no_activation, REAL(3, 4), REAL(2, 4), REAL(2)),
+    GOOD("one row without axis", &no_activation, REAL(4), REAL(2, 4), REAL(2)),
+    GOOD("two leading axes", &no_activation, REAL(2, 3, 4), REAL(5, 4), REAL(5)),
+    GOOD("an empty batch", &no_activation, REAL(0, 4), REAL(2, 4), REAL(2)),
+    GOOD("one input, one output", &no_activation, REAL(3, 1), REAL(1, 1), REAL(1)),
+    GOOD("large values", &no_activation, WITHIN(90, 100, 3, 2), WITHIN(90, 100, 2, 2), WITHIN(-100, 100, 2)),
+    GOOD("no inputs", &no_activation, REAL(3, 0), REAL(2, 0), REAL(2)),
+    GOOD("no outputs", &no_activation, REAL(3, 2), REAL(0, 2), REAL(0)),
+    GOOD("relu", &relu, REAL(3, 2, 4), REAL(5, 4), REAL(5)),
+    GOOD("leaky_relu", &leaky_relu, REAL(3, 2, 4), REAL(5, 4), REAL(5)),
+    GOOD("leaky_relu with slope 0", &leaky_relu_0, REAL(3, 2, 4), REAL(5, 4), REAL(5)),
+    GOOD("tanh", &tanh_, REAL(3, 2, 4), REAL(5, 4), REAL(5)),
+    GOOD("tanh of an empty batch", &tanh_, REAL(0, 4), REAL(2, 4), REAL(2)),
+    REFUSED("a negative slope", REEL_ERROR_ARGUMENT, &below_0, REAL(3, 2, 4), REAL(5, 4), REAL(5)),
+    REFUSED("no such activation", REEL_ERROR_ARGUMENT, &no_such, REAL(3, 2, 4), REAL(5, 4), REAL(5)),
+    REFUSED("columns", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(2, 5), REAL(2)),
+    REFUSED("bias of another size", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(2, 4), REAL(3)),
+    REFUSED("bias with two axes", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(2, 4), REAL(1, 2)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &no_activation, REAL(3, 4), REAL(2, 4), INDEX(2, 2)),
+};
+
+static const reel_op linear_bias_op = {
+    .name = "linear_bias",
+    .n_inputs = 3,
+    .n_outputs = 1,
+    .differentiable = 7,
+    .reads_inputs = 3,
+    .attributes_size = sizeof(struct linear_attributes),
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .vjp = linear_vjp,
+    .accumulate = linear_accumulate,
+    .cost = linear_cost,
+    SAMPLES(linear_bias_samples),
+};
+
+reel_var reel_linear_activation(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, reel_activation activation,
+                                double negative_slope)
+{
+    const reel_var inputs[] = {x, weight, bias};
+    const struct linear_attributes t = {activation, (reel_real)negative_slope};
+    bool has_bias = !reel_is_null(bias);
+    return reel_apply1(tape, has_bias ? &linear_bias_op : &linear_op, inputs, has_bias ? 3 : 2, &t);
+}
+
+reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel_var bias)
+{
+    return reel_linear_activation(tape, x, weight, bias, REEL_ACTIVATION_NONE, 0);
+}
+
+REEL_OP_FAMILY(linear, &linear_op, &linear_bias_op);

@@ -3,7 +3,6 @@
 #include "dense.h"
 #include "passes.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,8 +112,7 @@ static void input_grad(const struct floor_cgan_network *n, int l, int rows, int 
                        float *dx)
 {
     const struct floor_cgan_layer *p = &n->layer[l];
-    floor_product(rows, end - first, p->out, (struct floor_matrix){dy, p->out, 0},
-                  (struct floor_matrix){n->params + p->weight + first * p->out, p->out, 1}, dx, end - first);
+    floor_input_grad(rows, end - first, p->out, dy, n->params + p->weight + first * p->out, dx);
 }
 
 static struct floor_norm norm_of(const struct floor_cgan *c, int l)
@@ -228,18 +226,7 @@ static float *judge_grad(struct floor_cgan *c, int first, const float *dscores, 
 
 static void adam(struct floor_cgan_network *n)
 {
-    const float beta1 = 0.5f, beta2 = 0.999f, eps = 1e-8f;
-    n->steps++;
-    float step = (float)(2e-4 / (1 - pow(0.5, (double)n->steps)));
-    float correction = (float)(1 / sqrt(1 - pow(0.999, (double)n->steps)));
-    float *p = n->params, *first = n->first, *second = n->second;
-    const float *grads = n->grads;
-    for (int i = 0; i < n->count; i++) {
-        float g = grads[i], m = beta1 * first[i] + (1 - beta1) * g, v = beta2 * second[i] + (1 - beta2) * g * g;
-        first[i] = m;
-        second[i] = v;
-        p[i] -= step * m / (sqrtf(v) * correction + eps);
-    }
+    floor_adam(n->count, ++n->steps, n->params, n->grads, n->first, n->second);
 }
 
 void floor_cgan_step(struct floor_cgan *c, const float *x, const int64_t *y, const float *z, const int64_t *wanted,

@@ -53,6 +53,18 @@ void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matr
         }
 }
 
+void floor_input_grad(int rows, int in, int out, const float *dy, const float *weight, float *dx)
+{
+    enum { MOST = 64 * 64 };
+    float columns[MOST];
+    struct floor_matrix gradient = {dy, out, 0}, across = {weight, out, 1};
+    if (in * out <= MOST) {
+        cblas_somatcopy(CblasRowMajor, CblasTrans, in, out, 1, weight, out, columns, in);
+        across = (struct floor_matrix){columns, in, 0};
+    }
+    floor_product(rows, in, out, gradient, across, dx, in);
+}
+
 void floor_scores(int rows, int n, const float *x, const float *w, float bias, float *scores)
 {
     for (int i = 0; i < rows; i++)
@@ -81,4 +93,17 @@ float floor_bce(int n, const float *scores, const float *targets, float *dscores
         dscores[i] = (sigmoid - targets[i]) / (float)n;
     }
     return (sum + (float)log(product)) / (float)n;
+}
+
+void floor_adam(int n, int64_t step, float *p, const float *grads, float *first, float *second)
+{
+    const float beta1 = 0.5f, beta2 = 0.999f, eps = 1e-8f;
+    float size = (float)(2e-4 / (1 - pow(0.5, (double)step)));
+    float correction = (float)(1 / sqrt(1 - pow(0.999, (double)step)));
+    for (int i = 0; i < n; i++) {
+        float g = grads[i], m = beta1 * first[i] + (1 - beta1) * g, v = beta2 * second[i] + (1 - beta2) * g * g;
+        first[i] = m;
+        second[i] = v;
+        p[i] -= size * m / (sqrtf(v) * correction + eps);
+    }
 }

@@ -1,8 +1,9 @@
-/* What the networks by hand share: memory, products of matrices, and the loss of a score. */
+/* What the networks by hand share: memory, products of matrices, the loss of a score, and Adam. */
 #ifndef BENCH_FLOOR_DENSE_H
 #define BENCH_FLOOR_DENSE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +24,10 @@ struct floor_matrix {
  * which here run 10 to 20 % faster than its large ones. */
 void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c, int c_stride);
 
+/* dx [rows, in] = dy [rows, out] times weight [in, out] transposed. OpenBLAS packs both operands of such a product, so
+ * that small weights had better be written out first. */
+void floor_input_grad(int rows, int in, int out, const float *dy, const float *weight, float *dx);
+
 /* scores[i] = x[i] . w + bias for x [rows, n]: a layer with one output. */
 void floor_scores(int rows, int n, const float *x, const float *w, float bias, float *scores);
 
@@ -31,6 +36,9 @@ float floor_scores_grad(int rows, int n, const float *x, const float *dscores, f
 
 /* Mean over n of BCE with logits, and its gradient into dscores. n up to 1000. */
 float floor_bce(int n, const float *scores, const float *targets, float *dscores);
+
+/* Adam(2e-4, 0.5, 0.999) for all params at once; the first step is 1. */
+void floor_adam(int n, int64_t step, float *params, const float *grads, float *first, float *second);
 
 #ifdef __cplusplus
 }

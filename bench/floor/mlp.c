@@ -107,8 +107,7 @@ float floor_mlp_step(struct floor_mlp *m, const float *x, const float *y)
         floor_product(in, out, BATCH, (struct floor_matrix){input, in, 1}, (struct floor_matrix){dh, out, 0}, grad,
                       out);
         if (l > 0)
-            floor_product(BATCH, in, out, (struct floor_matrix){dh, out, 0},
-                          (struct floor_matrix){m->params + m->at[l], out, 1}, down, in);
+            floor_input_grad(BATCH, in, out, dh, m->params + m->at[l], down);
     }
     rmsprop(m);
     return loss;

@@ -1,181 +1,176 @@
 #include "notebook.h"
 
-#include <cblas.h>
-#include <math.h>
+#include "dense.h"
+#include "passes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS = 3, WIDEST = 64 };
-static const float slope = 0.2f;
+enum { BATCH = FLOOR_BATCH, CLASSES = FLOOR_CLASSES, DIM = FLOOR_DIM, DATA = FLOOR_DATA, HIDDEN = FLOOR_HIDDEN };
 
-/* What a forward pass leaves for the backward pass. */
-struct activations {
-    float input[FLOOR_BATCH * WIDEST]; /* noise or sample, and embedding */
-    float hidden[2][FLOOR_BATCH * FLOOR_HIDDEN];
-    float output[FLOOR_BATCH * WIDEST];
-};
+/* ---- Memory ---- */
 
-static void place(struct floor_network *n, float *base, float **embedding, float **weight, float **bias)
+static void place(struct floor_network *n, float *base, struct floor_network_arrays *a)
 {
-    *embedding = base;
-    base += FLOOR_CLASSES * FLOOR_DIM;
-    for (int l = 0; l < LAYERS; l++) {
-        weight[l] = base;
-        base += n->in[l] * n->out[l];
-        bias[l] = base;
-        base += n->out[l];
+    a->all = base;
+    a->embedding = base;
+    base += CLASSES * DIM;
+    for (int l = 0; l < FLOOR_LAYERS; l++) {
+        a->weight[l] = base;
+        base += n->width[l] * n->width[l + 1];
+        a->bias[l] = base;
+        base += n->width[l + 1];
+        if (l == 0)
+            a->label_weight = a->bias[0] - DIM * n->width[1];
     }
 }
 
-static struct floor_network network_new(int in, int out)
+static bool network_new(struct floor_network *n, int in, int out)
 {
-    struct floor_network n = {.in = {in, FLOOR_HIDDEN, FLOOR_HIDDEN}, .out = {FLOOR_HIDDEN, FLOOR_HIDDEN, out}};
-    n.count = FLOOR_CLASSES * FLOOR_DIM;
-    for (int l = 0; l < LAYERS; l++)
-        n.count += (n.in[l] + 1) * n.out[l];
-    float *memory = calloc(4 * (size_t)n.count, sizeof *memory);
-    if (!memory)
-        return n;
-    n.params = memory;
-    n.grads = memory + n.count;
-    n.first = memory + 2 * n.count;
-    n.second = memory + 3 * n.count;
-    place(&n, n.params, &n.embedding, n.weight, n.bias);
-    place(&n, n.grads, &n.embedding_grad, n.weight_grad, n.bias_grad);
-    return n;
+    *n = (struct floor_network){.data = in - DIM, .width = {in, HIDDEN, HIDDEN, out}, .count = CLASSES * DIM};
+    for (int l = 0; l < FLOOR_LAYERS; l++)
+        n->count += (n->width[l] + 1) * n->width[l + 1];
+    /* The embedding ends where a cache line does, so that weights begin with one. */
+    const int line = 16, before = line - CLASSES * DIM % line, size = (before + n->count + line - 1) / line * line;
+    n->memory = floor_zeros(4 * (size_t)size);
+    if (!n->memory)
+        return false;
+    float *next = n->memory + before;
+    place(n, next, &n->params);
+    place(n, next + size, &n->grads);
+    n->first = next + 2 * size;
+    n->second = next + 3 * size;
+    return true;
 }
 
-struct floor_notebook floor_notebook_new(void)
+bool floor_notebook_new(struct floor_notebook *n)
 {
-    return (struct floor_notebook){network_new(FLOOR_NOISE + FLOOR_DIM, FLOOR_DATA),
-                                   network_new(FLOOR_DATA + FLOOR_DIM, 1)};
+    bool made = network_new(&n->generator, FLOOR_NOISE + DIM, DATA);
+    return network_new(&n->discriminator, DATA + DIM, 1) && made;
 }
 
 void floor_notebook_free(struct floor_notebook *n)
 {
-    free(n->generator.params);
-    free(n->discriminator.params);
+    free(n->generator.memory);
+    free(n->discriminator.memory);
 }
 
-static void linear(const float *x, const float *w, const float *b, float *y, int in, int out)
+/* ---- Networks ---- */
+
+static void product(int rows, int in, int out, const float *x, const float *weight, float *y)
 {
-    for (int i = 0; i < FLOOR_BATCH; i++)
-        memcpy(y + i * out, b, (size_t)out * sizeof *y);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, FLOOR_BATCH, out, in, 1, x, in, w, in, 1, y, out);
+    floor_product(rows, out, in, (struct floor_matrix){x, in, 0}, (struct floor_matrix){weight, out, 0}, y, out);
 }
 
-static void leaky_relu(float *y, int n)
+static void weight_grad(int rows, int in, int out, const float *x, const float *dy, float *dweight)
 {
-    for (int i = 0; i < n; i++)
-        y[i] = y[i] > 0 ? y[i] : slope * y[i];
+    floor_product(in, out, rows, (struct floor_matrix){x, in, 1}, (struct floor_matrix){dy, out, 0}, dweight, out);
 }
 
-/* input = cat(x, embedding[labels]); then the three layers. The output's activation is the caller's. */
-static void forward(const struct floor_network *n, const float *x, const int64_t *labels, struct activations *a)
+/* The two hidden layers of `rows` rows from x [rows, data] and their labels. */
+static void hidden_layers(const struct floor_network *n, int rows, const float *x, const int64_t *labels,
+                          float *const h[2])
 {
-    int width = n->in[0], data = width - FLOOR_DIM;
-    for (int i = 0; i < FLOOR_BATCH; i++) {
-        memcpy(a->input + i * width, x + i * data, (size_t)data * sizeof *x);
-        memcpy(a->input + i * width + data, n->embedding + labels[i] * FLOOR_DIM, FLOOR_DIM * sizeof *x);
-    }
-    linear(a->input, n->weight[0], n->bias[0], a->hidden[0], n->in[0], n->out[0]);
-    leaky_relu(a->hidden[0], FLOOR_BATCH * FLOOR_HIDDEN);
-    linear(a->hidden[0], n->weight[1], n->bias[1], a->hidden[1], n->in[1], n->out[1]);
-    leaky_relu(a->hidden[1], FLOOR_BATCH * FLOOR_HIDDEN);
-    linear(a->hidden[1], n->weight[2], n->bias[2], a->output, n->in[2], n->out[2]);
+    const struct floor_network_arrays *p = &n->params;
+    float label_bias[CLASSES * HIDDEN];
+    for (int c = 0; c < CLASSES; c++)
+        for (int j = 0; j < HIDDEN; j++) {
+            float sum = p->bias[0][j];
+            for (int k = 0; k < DIM; k++)
+                sum += p->embedding[c * DIM + k] * p->label_weight[k * HIDDEN + j];
+            label_bias[c * HIDDEN + j] = sum;
+        }
+    product(rows, n->data, HIDDEN, x, p->weight[0], h[0]);
+    for (int i = 0; i < rows; i++)
+        floor_bias_leaky(1, HIDDEN, label_bias + labels[i] * HIDDEN, h[0] + i * HIDDEN);
+    product(rows, HIDDEN, HIDDEN, h[0], p->weight[1], h[1]);
+    floor_bias_leaky(rows, HIDDEN, p->bias[1], h[1]);
 }
 
-/* dw (+)= dy^T x and db (+)= column sums of dy. */
-static void linear_grads(const float *x, const float *dy, float *dw, float *db, int in, int out, float beta)
+/* From dh, the gradient of h[1], down to that of the first layer's product, which is the result. Those of the params
+ * unless grads is false. */
+static float *hidden_layers_grad(struct floor_network *n, int rows, const float *x, const int64_t *labels,
+                                 float *const h[2], float *dh, float *down, bool grads)
 {
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, FLOOR_BATCH, 1, dy, out, x, in, beta, dw, in);
-    if (beta == 0)
-        memset(db, 0, (size_t)out * sizeof *db);
-    for (int i = 0; i < FLOOR_BATCH; i++)
-        for (int j = 0; j < out; j++)
-            db[j] += dy[i * out + j];
-}
-
-/* From dy [64, out] at the last layer down to dx [64, in] at the joined input (NULL: not wanted). `grads` says whether
- * gradients of the params are wanted, `beta` whether they are added to those there. */
-static void backward(struct floor_network *n, const struct activations *a, const float *dy, const int64_t *labels,
-                     int grads, float beta, float *dx)
-{
-    float buffers[2][FLOOR_BATCH * WIDEST];
-    const float *inputs[LAYERS] = {a->input, a->hidden[0], a->hidden[1]};
-    for (int l = LAYERS - 1; l >= 0; l--) {
-        if (grads)
-            linear_grads(inputs[l], dy, n->weight_grad[l], n->bias_grad[l], n->in[l], n->out[l], beta);
-        float *down = l == 0 && dx ? dx : buffers[l % 2];
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, FLOOR_BATCH, n->in[l], n->out[l], 1, dy, n->out[l],
-                    n->weight[l], n->in[l], 0, down, n->in[l]);
-        for (int i = 0; l > 0 && i < FLOOR_BATCH * n->in[l]; i++)
-            down[i] = inputs[l][i] > 0 ? down[i] : slope * down[i];
-        dy = down;
-    }
+    const struct floor_network_arrays *p = &n->params, *g = &n->grads;
+    floor_leaky_grad(rows, HIDDEN, h[1], false, dh, grads ? g->bias[1] : NULL);
+    if (grads)
+        weight_grad(rows, HIDDEN, HIDDEN, h[0], dh, g->weight[1]);
+    floor_input_grad(rows, HIDDEN, HIDDEN, dh, p->weight[1], down);
+    floor_leaky_grad(rows, HIDDEN, h[0], false, down, grads ? g->bias[0] : NULL);
     if (!grads)
-        return;
-    if (beta == 0)
-        memset(n->embedding_grad, 0, FLOOR_CLASSES * FLOOR_DIM * sizeof *dy);
-    int width = n->in[0];
-    for (int i = 0; i < FLOOR_BATCH; i++)
-        for (int j = 0; j < FLOOR_DIM; j++)
-            n->embedding_grad[labels[i] * FLOOR_DIM + j] += dy[i * width + width - FLOOR_DIM + j];
-}
+        return down;
+    weight_grad(rows, n->data, HIDDEN, x, down, g->weight[0]);
 
-/* Mean of BCE with logits against one target, times `scale`; its gradient into dy. */
-static float bce(const float *scores, float target, float scale, float *dy)
-{
-    float sum = 0;
-    for (int i = 0; i < FLOOR_BATCH; i++) {
-        float s = scores[i], e = expf(-fabsf(s));
-        sum += fmaxf(s, 0) - s * target + log1pf(e);
-        float sigmoid = s >= 0 ? 1 / (1 + e) : e / (1 + e);
-        dy[i] = (sigmoid - target) * scale / FLOOR_BATCH;
-    }
-    return sum * scale / FLOOR_BATCH;
+    float of_label[CLASSES * HIDDEN] = {0};
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < HIDDEN; j++)
+            of_label[labels[i] * HIDDEN + j] += down[i * HIDDEN + j];
+    weight_grad(CLASSES, DIM, HIDDEN, p->embedding, of_label, g->label_weight);
+    floor_input_grad(CLASSES, DIM, HIDDEN, of_label, p->label_weight, g->embedding);
+    return down;
 }
 
 static void adam(struct floor_network *n)
 {
-    const float beta1 = 0.5f, beta2 = 0.999f, eps = 1e-8f;
-    n->steps++;
-    float step = (float)(2e-4 / (1 - pow(0.5, (double)n->steps)));
-    float correction = (float)sqrt(1 - pow(0.999, (double)n->steps));
-    for (int i = 0; i < n->count; i++) {
-        float g = n->grads[i];
-        n->first[i] = beta1 * n->first[i] + (1 - beta1) * g;
-        n->second[i] = beta2 * n->second[i] + (1 - beta2) * g * g;
-        n->params[i] -= step * n->first[i] / (sqrtf(n->second[i]) / correction + eps);
-    }
+    floor_adam(n->count, ++n->steps, n->params.all, n->grads.all, n->first, n->second);
 }
 
-void floor_notebook_step(struct floor_notebook *n, const float *x, const int64_t *y, const float *z,
+/* ---- The step ---- */
+
+/* Rows of samples, real ones and then the generator's: all, or those from BATCH on. */
+static void judge(struct floor_notebook *b, int first, float *scores)
+{
+    const struct floor_network *d = &b->discriminator;
+    int rows = 2 * BATCH - first;
+    float *h[] = {b->judged[0] + first * HIDDEN, b->judged[1] + first * HIDDEN};
+    hidden_layers(d, rows, b->samples + first * DATA, b->labels + first, h);
+    floor_scores(rows, HIDDEN, h[1], d->params.weight[2], d->params.bias[2][0], scores);
+}
+
+static float *judge_grad(struct floor_notebook *b, int first, const float *dscores, bool grads)
+{
+    struct floor_network *d = &b->discriminator;
+    int rows = 2 * BATCH - first;
+    float *h[] = {b->judged[0] + first * HIDDEN, b->judged[1] + first * HIDDEN};
+    const float *w = d->params.weight[2];
+    if (grads)
+        d->grads.bias[2][0] = floor_scores_grad(rows, HIDDEN, h[1], dscores, d->grads.weight[2]);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < HIDDEN; j++)
+            b->dhidden[0][i * HIDDEN + j] = dscores[i] * w[j];
+    return hidden_layers_grad(d, rows, b->samples + first * DATA, b->labels + first, h, b->dhidden[0], b->dhidden[1],
+                              grads);
+}
+
+void floor_notebook_step(struct floor_notebook *b, const float *x, const int64_t *y, const float *z,
                          const int64_t *wanted, float *g_loss, float *d_loss)
 {
-    struct floor_network *g = &n->generator, *d = &n->discriminator;
-    struct activations made, judged;
-    float dy[FLOOR_BATCH], dx[FLOOR_BATCH * (FLOOR_DATA + FLOOR_DIM)], dmade[FLOOR_BATCH * FLOOR_DATA];
+    struct floor_network *g = &b->generator;
+    float *invented = b->samples + BATCH * DATA, *h[] = {b->made[0], b->made[1]};
+    float scores[2 * BATCH], dscores[2 * BATCH], targets[2 * BATCH] = {0};
+    for (int i = 0; i < BATCH; i++)
+        targets[i] = 1;
+    memcpy(b->labels, y, BATCH * sizeof *y);
+    memcpy(b->labels + BATCH, wanted, BATCH * sizeof *y);
+    memcpy(b->samples, x, BATCH * DATA * sizeof *x);
 
-    forward(g, z, wanted, &made);
-    for (int i = 0; i < FLOOR_BATCH * FLOOR_DATA; i++)
-        made.output[i] = tanhf(made.output[i]);
-    forward(d, made.output, wanted, &judged);
-    *g_loss = bce(judged.output, 1, 1, dy);
-    backward(d, &judged, dy, wanted, 0, 0, dx);
-    for (int i = 0; i < FLOOR_BATCH; i++)
-        for (int j = 0; j < FLOOR_DATA; j++) {
-            float t = made.output[i * FLOOR_DATA + j];
-            dmade[i * FLOOR_DATA + j] = dx[i * (FLOOR_DATA + FLOOR_DIM) + j] * (1 - t * t);
-        }
-    backward(g, &made, dmade, wanted, 1, 0, NULL);
+    hidden_layers(g, BATCH, z, wanted, h);
+    product(BATCH, HIDDEN, DATA, h[1], g->params.weight[2], invented);
+    floor_bias_tanh(BATCH, DATA, g->params.bias[2], invented, DATA);
+    judge(b, BATCH, scores);
+    *g_loss = floor_bce(BATCH, scores, targets, dscores);
+
+    float *dh = judge_grad(b, BATCH, dscores, false);
+    floor_input_grad(BATCH, DATA, HIDDEN, dh, b->discriminator.params.weight[0], b->dinvented);
+    floor_tanh_grad(BATCH, DATA, invented, DATA, b->dinvented, g->grads.bias[2]);
+    weight_grad(BATCH, HIDDEN, DATA, h[1], b->dinvented, g->grads.weight[2]);
+    floor_input_grad(BATCH, HIDDEN, DATA, b->dinvented, g->params.weight[2], b->dhidden[0]);
+    hidden_layers_grad(g, BATCH, z, wanted, h, b->dhidden[0], b->dhidden[1], true);
     adam(g);
 
-    forward(d, x, y, &judged);
-    *d_loss = bce(judged.output, 1, 0.5f, dy);
-    backward(d, &judged, dy, y, 1, 0, NULL);
-    forward(d, made.output, wanted, &judged);
-    *d_loss += bce(judged.output, 0, 0.5f, dy);
-    backward(d, &judged, dy, wanted, 1, 1, NULL);
-    adam(d);
+    judge(b, 0, scores);
+    *d_loss = floor_bce(2 * BATCH, scores, targets, dscores);
+    judge_grad(b, 0, dscores, true);
+    adam(&b->discriminator);
 }

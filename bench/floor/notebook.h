@@ -1,36 +1,60 @@
-/* The notebook workload by hand: what a C programmer would write over the same BLAS, without a tape. */
+/* The notebook workload by hand: a step of the generator and one of the discriminator, without a tape. The work is that
+ * of models/gan.c with gan_notebook_sizes, the discriminator's three passes included; real and invented samples go
+ * through it as one batch in its own step.
+ *
+ * Labels are not joined to what goes in: the first layer adds W e + b to a sample's product, e its label's embedding,
+ * which is one of ten rows. Backward it sums its gradient by label, and the rest is products of ten rows. */
 #ifndef BENCH_FLOOR_NOTEBOOK_H
 #define BENCH_FLOOR_NOTEBOOK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { FLOOR_BATCH = 64, FLOOR_CLASSES = 10, FLOOR_DIM = 3, FLOOR_NOISE = 10, FLOOR_DATA = 32, FLOOR_HIDDEN = 64 };
+enum {
+    FLOOR_BATCH = 64,
+    FLOOR_CLASSES = 10,
+    FLOOR_DIM = 3,
+    FLOOR_NOISE = 10,
+    FLOOR_DATA = 32,
+    FLOOR_HIDDEN = 64,
+    FLOOR_LAYERS = 3
+};
 
-/* One of the two networks: Embedding(10, 3), then three linear layers. Params lie in one array in the order of the
- * state_dict, gradients and Adam's moments in others of the same layout. */
+/* Params lie in one array in the order of the state_dict, gradients in another of the same layout. */
+struct floor_network_arrays {
+    float *all, *embedding, *weight[FLOOR_LAYERS], *bias[FLOOR_LAYERS]; /* weights are [in, out] */
+    float *label_weight; /* the last rows of weight[0], for what the embedding gives */
+};
+
+/* One of the two networks: Embedding(10, 3), then three linear layers. */
 struct floor_network {
-    int in[3], out[3];
-    float *params, *grads, *first, *second;
-    float *embedding, *weight[3], *bias[3];
-    float *embedding_grad, *weight_grad[3], *bias_grad[3];
-    int count;
+    int data, width[FLOOR_LAYERS + 1]; /* of the input without the embedding; of the whole and of each layer's output */
+    int count;                         /* numbers in params */
+    float *memory;                     /* of all that follows */
+    struct floor_network_arrays params, grads;
+    float *first, *second; /* Adam's moments */
     int64_t steps;
 };
 
 struct floor_notebook {
     struct floor_network generator, discriminator;
+    int64_t labels[2 * FLOOR_BATCH];                 /* of the samples */
+    float samples[2 * FLOOR_BATCH * FLOOR_DATA];     /* of the discriminator: real ones, then the generator's */
+    float made[2][FLOOR_BATCH * FLOOR_HIDDEN];       /* the generator's hidden layers */
+    float judged[2][2 * FLOOR_BATCH * FLOOR_HIDDEN]; /* the discriminator's */
+    float dhidden[2][2 * FLOOR_BATCH * FLOOR_HIDDEN], dinvented[FLOOR_BATCH * FLOOR_DATA]; /* gradients */
 };
 
-/* NULL pointers inside when memory ran out. */
-struct floor_notebook floor_notebook_new(void);
+/* Params are 0 until the caller fills them. False when memory ran out; free it all the same. */
+bool floor_notebook_new(struct floor_notebook *n);
 void floor_notebook_free(struct floor_notebook *n);
 
-/* Generator step, then discriminator step: LeakyReLU 0.2, BCE with logits, Adam(2e-4, 0.5, 0.999).
- * x [64, 32], y [64], z [64, 10], wanted [64]. The losses go to *g_loss and *d_loss. */
+/* LeakyReLU 0.2, BCE with logits, Adam(2e-4, 0.5, 0.999). x [64, 32], y [64], z [64, 10], wanted [64]. The losses go to
+ * *g_loss and *d_loss. */
 void floor_notebook_step(struct floor_notebook *n, const float *x, const int64_t *y, const float *z,
                          const int64_t *wanted, float *g_loss, float *d_loss);
 

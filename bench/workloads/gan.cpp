@@ -16,6 +16,7 @@ namespace
 {
 
 constexpr int64_t batch = 64;
+constexpr int after_embedding = 1; // in both networks by hand: the first param whose transpose they keep
 
 // One batch, the same in every step. x is what a tanh could have made.
 struct Data {
@@ -113,10 +114,12 @@ class Reel : public ReelWorkload
 class NotebookByHand : public Workload
 {
   public:
-    explicit NotebookByHand(const gan_sizes &sizes) : data(sizes), notebook(floor_notebook_new())
+    explicit NotebookByHand(const gan_sizes &sizes) : data(sizes)
     {
-        if (!notebook.generator.params || !notebook.discriminator.params)
+        if (!floor_notebook_new(&notebook)) {
+            floor_notebook_free(&notebook);
             throw std::bad_alloc();
+        }
         copy_params(Reel(sizes, 1), *this);
     }
 
@@ -135,8 +138,8 @@ class NotebookByHand : public Workload
 
     std::vector<Network> networks() const override
     {
-        return {{notebook.generator.params, notebook.generator.grads, none_transposed},
-                {notebook.discriminator.params, notebook.discriminator.grads, none_transposed}};
+        return {{notebook.generator.params.all, notebook.generator.grads.all, after_embedding},
+                {notebook.discriminator.params.all, notebook.discriminator.grads.all, after_embedding}};
     }
 
   private:
@@ -170,7 +173,6 @@ class CganByHand : public Workload
 
     std::vector<Network> networks() const override
     {
-        constexpr int after_embedding = 1;
         return {{cgan.generator.params, cgan.generator.grads, after_embedding},
                 {cgan.discriminator.params, cgan.discriminator.grads, after_embedding}};
     }

@@ -5,7 +5,6 @@
 #include <reel/reel.h>
 
 #include <array>
-#include <climits>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -48,8 +47,6 @@ struct Network {
     const float *grads;
     int first_transposed; // weights with two axes are [in, out] from this param of reel's set on
 };
-
-constexpr int none_transposed = INT_MAX;
 
 // What the steps of a workload read and never write; the workload owns it.
 struct Input {

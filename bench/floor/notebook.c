@@ -81,8 +81,7 @@ static void hidden_layers(const struct floor_network *n, int rows, const float *
             label_bias[c * HIDDEN + j] = sum;
         }
     product(rows, n->data, HIDDEN, x, p->weight[0], h[0]);
-    for (int i = 0; i < rows; i++)
-        floor_bias_leaky(1, HIDDEN, label_bias + labels[i] * HIDDEN, h[0] + i * HIDDEN);
+    floor_label_bias_leaky(rows, HIDDEN, label_bias, labels, h[0]);
     product(rows, HIDDEN, HIDDEN, h[0], p->weight[1], h[1]);
     floor_bias_leaky(rows, HIDDEN, p->bias[1], h[1]);
 }

@@ -18,6 +18,13 @@ void floor_bias_leaky(int rows, int n, const float *bias, float *h)
             h[i * n + j] = leaky(h[i * n + j] + bias[j]);
 }
 
+void floor_label_bias_leaky(int rows, int n, const float *bias, const int64_t *labels, float *h)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < n; j++)
+            h[i * n + j] = leaky(h[i * n + j] + bias[labels[i] * n + j]);
+}
+
 /* Philox for 16 counters from `counter` on, their first words and then their second ones. Words are kept in 64 bits,
  * as the multiplications of vectors want them. */
 enum { LANES = 16, GROUP = 4 * LANES };
@@ -58,16 +65,19 @@ void floor_bias_dropout_leaky(int rows, int n, const float *bias, uint64_t seed,
 
 void floor_leaky_grad(int rows, int n, const float *h, bool dropout, float *dh, float *dbias)
 {
-    const float scale = dropout ? kept_scale : 1;
-    if (dbias)
-        memset(dbias, 0, (size_t)n * sizeof *dbias);
-    for (int i = 0; i < rows; i++, h += n, dh += n) {
-        for (int j = 0; j < n; j++) {
-            float kept = h[j] > 0 ? scale : slope * scale;
-            dh[j] *= dropout && h[j] == 0 ? 0 : kept; /* a kept one is not 0, but by a chance that does not matter */
-        }
-        for (int j = 0; dbias && j < n; j++)
-            dbias[j] += dh[j];
+    for (int first = 0; first < n; first += GROUP) {
+        float sum[GROUP] = {0};
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < GROUP; j++) {
+                int at = i * n + first + j;
+                float kept = h[at] > 0 ? 1 : slope;
+                if (dropout)
+                    kept = h[at] == 0 ? 0 : kept * kept_scale; /* a kept one is 0 by a chance that does not matter */
+                dh[at] *= kept;
+                sum[j] += dh[at];
+            }
+        if (dbias)
+            memcpy(dbias + first, sum, sizeof sum);
     }
 }
 

@@ -12,6 +12,7 @@ extern "C" {
 
 /* h = leaky(h + bias); with dropout 0.4 before the activation. Masks are Philox's, n a multiple of 64. */
 void floor_bias_leaky(int rows, int n, const float *bias, float *h);
+void floor_label_bias_leaky(int rows, int n, const float *bias, const int64_t *labels, float *h);
 void floor_bias_dropout_leaky(int rows, int n, const float *bias, uint64_t seed, uint64_t draw, float *h);
 
 /* From h, either of the above, and its gradient dh: dh becomes the gradient of the product, and dbias (NULL: not

@@ -81,20 +81,6 @@ float floor_scores_grad(int rows, int n, const float *x, const float *dscores, f
     return sum;
 }
 
-float floor_bce(int n, const float *scores, const float *targets, float *dscores)
-{
-    float sum = 0;
-    double product = 1; /* one log for all */
-    for (int i = 0; i < n; i++) {
-        float s = scores[i], e = expf(-fabsf(s));
-        sum += fmaxf(s, 0) - s * targets[i];
-        product *= 1 + (double)e;
-        float sigmoid = s >= 0 ? 1 / (1 + e) : e / (1 + e);
-        dscores[i] = (sigmoid - targets[i]) / (float)n;
-    }
-    return (sum + (float)log(product)) / (float)n;
-}
-
 void floor_adam(int n, int64_t step, float *p, const float *grads, float *first, float *second)
 {
     const float beta1 = 0.5f, beta2 = 0.999f, eps = 1e-8f;

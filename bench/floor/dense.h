@@ -1,4 +1,4 @@
-/* What the networks by hand share: memory, products of matrices, the loss of a score, and Adam. */
+/* What the networks by hand share: memory, products of matrices, and Adam. */
 #ifndef BENCH_FLOOR_DENSE_H
 #define BENCH_FLOOR_DENSE_H
 
@@ -33,9 +33,6 @@ void floor_scores(int rows, int n, const float *x, const float *w, float bias, f
 
 /* Its gradients: dw [n] = the sum over i of dscores[i] x[i]; the result is that of the bias. */
 float floor_scores_grad(int rows, int n, const float *x, const float *dscores, float *dw);
-
-/* Mean over n of BCE with logits, and its gradient into dscores. n up to 1000. */
-float floor_bce(int n, const float *scores, const float *targets, float *dscores);
 
 /* Adam(2e-4, 0.5, 0.999) for all params at once; the first step is 1. */
 void floor_adam(int n, int64_t step, float *params, const float *grads, float *first, float *second);

@@ -1,6 +1,7 @@
 #include "mlp.h"
 
 #include "dense.h"
+#include "passes.h"
 
 #include <math.h>
 #include <stdlib.h>

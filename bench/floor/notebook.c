@@ -45,14 +45,26 @@ static bool network_new(struct floor_network *n, int in, int out)
 
 bool floor_notebook_new(struct floor_notebook *n)
 {
+    enum { SAMPLES = 2 * BATCH * DATA, MADE = BATCH * HIDDEN, JUDGED = 2 * BATCH * HIDDEN, INVENTED = BATCH * DATA };
+    *n = (struct floor_notebook){.samples = floor_zeros(SAMPLES + 2 * MADE + 4 * JUDGED + INVENTED)};
     bool made = network_new(&n->generator, FLOOR_NOISE + DIM, DATA);
-    return network_new(&n->discriminator, DATA + DIM, 1) && made;
+    if (!network_new(&n->discriminator, DATA + DIM, 1) || !made || !n->samples)
+        return false;
+    float *next = n->samples + SAMPLES;
+    for (int l = 0; l < 2; l++, next += MADE + 2 * JUDGED) {
+        n->made[l] = next;
+        n->judged[l] = next + MADE;
+        n->dhidden[l] = next + MADE + JUDGED;
+    }
+    n->dinvented = next;
+    return true;
 }
 
 void floor_notebook_free(struct floor_notebook *n)
 {
     free(n->generator.memory);
     free(n->discriminator.memory);
+    free(n->samples);
 }
 
 /* ---- Networks ---- */

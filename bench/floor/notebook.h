@@ -42,11 +42,10 @@ struct floor_network {
 
 struct floor_notebook {
     struct floor_network generator, discriminator;
-    int64_t labels[2 * FLOOR_BATCH];                 /* of the samples */
-    float samples[2 * FLOOR_BATCH * FLOOR_DATA];     /* of the discriminator: real ones, then the generator's */
-    float made[2][FLOOR_BATCH * FLOOR_HIDDEN];       /* the generator's hidden layers */
-    float judged[2][2 * FLOOR_BATCH * FLOOR_HIDDEN]; /* the discriminator's */
-    float dhidden[2][2 * FLOOR_BATCH * FLOOR_HIDDEN], dinvented[FLOOR_BATCH * FLOOR_DATA]; /* gradients */
+    int64_t labels[2 * FLOOR_BATCH]; /* of the samples */
+    float *samples;                  /* of the discriminator: [128, 32], real ones and then the generator's */
+    float *made[2], *judged[2];      /* hidden layers of the two */
+    float *dhidden[2], *dinvented;   /* gradients of two neighbouring layers, and of what was generated [64, 32] */
 };
 
 /* Params are 0 until the caller fills them. False when memory ran out; free it all the same. */

@@ -128,18 +128,23 @@ void floor_norm_leaky_grad(int rows, int n, const struct floor_norm *b, const fl
             dh[i * n + j] = scale[j] * (dh[i * n + j] - (dbeta[j] + normal[i * n + j] * dgamma[j]) / (float)rows);
 }
 
-/* (1 - e) / (1 + e) with e = exp(-2 |x|) as 2^k times a polynomial, right to 1e-7: no call, so that loops are wide. */
-static inline float wide_tanh(float x)
+/* exp for x <= 0 as 2^k times a polynomial, right to 2e-7: no call, so that loops are wide. */
+static inline float wide_exp(float x)
 {
     const float round = 12582912; /* 1.5 * 2^23: the sum has no place for a fraction */
-    float size = fabsf(x), t = (size > 10 ? 10 : size) * -2.88539008f, k = (t + round) - round;
+    float t = (x < -87 ? -87 : x) * 1.44269504f, k = (t + round) - round;
     float f = (t - k) * 0.693147181f;
     float e = 1 + f * (1 + f * (1 / 2.f + f * (1 / 6.f + f * (1 / 24.f + f * (1 / 120.f + f * (1 / 720.f))))));
     union {
         int32_t bits;
         float power;
     } two = {((int32_t)k + 127) * (1 << 23)};
-    e *= two.power;
+    return e * two.power;
+}
+
+static inline float wide_tanh(float x)
+{
+    float e = wide_exp(-2 * fabsf(x));
     return copysignf((1 - e) / (1 + e), x);
 }
 
@@ -159,4 +164,24 @@ void floor_tanh_grad(int rows, int n, const float *y, int stride, float *dy, flo
             dy[i * n + j] = d;
             dbias[j] += d;
         }
+}
+
+float floor_bce(int n, const float *scores, const float *targets, float *dscores)
+{
+    float sum[LANES] = {0}, all = 0;
+    double product[LANES]; /* of what logs are summed, so that one log is enough */
+    for (int j = 0; j < LANES; j++)
+        product[j] = 1;
+    for (int first = 0; first < n; first += LANES)
+        for (int j = 0; j < LANES; j++) {
+            float s = scores[first + j], y = targets[first + j], e = wide_exp(-fabsf(s));
+            sum[j] += (s > 0 ? s : 0) - s * y;
+            product[j] *= 1 + (double)e;
+            dscores[first + j] = ((s > 0 ? 1 : e) / (1 + e) - y) / (float)n;
+        }
+    for (int j = 1; j < LANES; j++)
+        product[0] *= product[j];
+    for (int j = 0; j < LANES; j++)
+        all += sum[j];
+    return (all + (float)log(product[0])) / (float)n;
 }

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = FLOOR_MLP_BATCH };
 
@@ -20,12 +21,13 @@ bool floor_mlp_new(struct floor_mlp *m, int layers, const int *width)
         hidden += width[l + 1];
         widest = width[l + 1] > widest ? width[l + 1] : widest;
     }
-    m->params = floor_zeros(3 * (size_t)m->count);
+    int size = (m->count + 15) / 16 * 16; /* each array begins with a cache line */
+    m->params = floor_zeros(3 * (size_t)size);
     m->hidden[0] = floor_zeros((size_t)BATCH * (size_t)(hidden + 2 * widest));
     if (!m->params || !m->hidden[0])
         return false;
-    m->grads = m->params + m->count;
-    m->squares = m->grads + m->count;
+    m->grads = m->params + size;
+    m->squares = m->grads + size;
     float *next = m->hidden[0];
     for (int l = 0; l < layers - 1; l++) {
         m->hidden[l] = next;
@@ -55,14 +57,17 @@ static void bias_relu(int n, const float *bias, float *h)
 /* dh becomes the gradient before ReLU, and dbias its sum over the batch. */
 static void bias_relu_grad(int n, const float *h, float *dh, float *dbias)
 {
-    for (int j = 0; j < n; j++)
-        dbias[j] = 0;
-    for (int i = 0; i < BATCH; i++)
-        for (int j = 0; j < n; j++) {
-            float d = h[i * n + j] > 0 ? dh[i * n + j] : 0;
-            dh[i * n + j] = d;
-            dbias[j] += d;
-        }
+    enum { GROUP = 64 };
+    for (int first = 0; first < n; first += GROUP) {
+        float sum[GROUP] = {0};
+        for (int i = 0; i < BATCH; i++)
+            for (int j = 0; j < GROUP; j++) {
+                int at = i * n + first + j;
+                dh[at] = h[at] > 0 ? dh[at] : 0;
+                sum[j] += dh[at];
+            }
+        memcpy(dbias + first, sum, sizeof sum);
+    }
 }
 
 static void rmsprop(struct floor_mlp *m)

@@ -20,8 +20,8 @@ struct floor_mlp {
     float *dhidden[2];                       /* gradients of two neighbouring ones */
 };
 
-/* width[layers] must be 1, 2 <= layers <= 4. Params are 0 until the caller fills them. False when memory ran out; free
- * it all the same. */
+/* 2 <= layers <= 4; hidden widths must be multiples of 64, width[layers] 1. Params are 0 until the caller fills them.
+ * False when memory ran out; free it all the same. */
 bool floor_mlp_new(struct floor_mlp *m, int layers, const int *width);
 void floor_mlp_free(struct floor_mlp *m);
 

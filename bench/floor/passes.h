@@ -17,7 +17,7 @@ void floor_bias_leaky(int rows, int n, const float *bias, float *h);
 void floor_label_bias_leaky(int rows, int n, const float *bias, const int64_t *labels, float *h);
 void floor_bias_dropout_leaky(int rows, int n, const float *bias, uint64_t seed, uint64_t draw, float *h);
 
-/* From h, either of the above, and its gradient dh: dh becomes the gradient of the product, and dbias (NULL: not
+/* From h, any of the above, and its gradient dh: dh becomes the gradient of the product, and dbias (NULL: not
  * wanted) its sum over the rows. No mask was kept: a dropped h is 0. n is a multiple of 64. */
 void floor_leaky_grad(int rows, int n, const float *h, bool dropout, float *dh, float *dbias);
 

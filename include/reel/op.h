@@ -56,8 +56,8 @@ typedef enum reel_derivative {
 typedef struct reel_sample_input {
     reel_dtype dtype;
     int ndim;
-    int64_t dim[REEL_MAX_NDIM];
-    double low, high; /* both 0: -2 and 2 for reals, 0 and 2 for bools */
+    const int64_t *dim; /* ndim sizes; NULL will do when there are none */
+    double low, high;   /* both 0: -2 and 2 for reals, 0 and 2 for bools */
     double gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
     bool ascending; /* integers are sorted, and the first is low, the last of several high - 1 (for offsets) */
 } reel_sample_input;
@@ -67,8 +67,8 @@ typedef struct reel_sample_input {
 typedef struct reel_sample {
     const char *what;    /* what the sample is about, in a few words */
     reel_status refused; /* REEL_OK: a good sample; else the status that it must give */
-    int n_inputs;
-    reel_sample_input inputs[REEL_MAX_SAMPLE_INPUTS];
+    int n_inputs;        /* at most REEL_MAX_SAMPLE_INPUTS */
+    const reel_sample_input *inputs;
     const void *attributes;
 } reel_sample;
 

@@ -24,7 +24,11 @@ extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, 
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
  * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1. */
-#define REEL_DIMS(...) .ndim = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .dim = {__VA_ARGS__}
+#define REEL_DIMS(...)                                                                                                 \
+    .ndim = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .dim = (const int64_t[])                        \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 #define SCALAR                                                                                                         \
     {                                                                                                                  \
         .dtype = REEL_REAL, .ndim = 0                                                                                  \
@@ -58,13 +62,13 @@ extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, 
 /* GOOD("what it shows", attributes or NULL, inputs...) and REFUSED("what is wrong", status, attributes, inputs...). */
 #define GOOD(about, attributes_, ...)                                                                                  \
     {                                                                                                                  \
-        .what = (about), .refused = REEL_OK, .n_inputs = REEL_COUNT_INPUTS(__VA_ARGS__), .inputs = {__VA_ARGS__},      \
-        .attributes = (attributes_)                                                                                    \
+        .what = (about), .refused = REEL_OK, .n_inputs = REEL_COUNT_INPUTS(__VA_ARGS__),                               \
+        .inputs = (const reel_sample_input[]){__VA_ARGS__}, .attributes = (attributes_)                                \
     }
 #define REFUSED(about, status, attributes_, ...)                                                                       \
     {                                                                                                                  \
-        .what = (about), .refused = (status), .n_inputs = REEL_COUNT_INPUTS(__VA_ARGS__), .inputs = {__VA_ARGS__},     \
-        .attributes = (attributes_)                                                                                    \
+        .what = (about), .refused = (status), .n_inputs = REEL_COUNT_INPUTS(__VA_ARGS__),                              \
+        .inputs = (const reel_sample_input[]){__VA_ARGS__}, .attributes = (attributes_)                                \
     }
 /* In a row: .samples and .n_samples from an array. */
 #define SAMPLES(array) .samples = (array), .n_samples = (int)(sizeof(array) / sizeof *(array))

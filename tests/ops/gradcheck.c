@@ -229,8 +229,12 @@ static const struct cube attributes_of[] = {{NONE, false},  {FACTOR, false},    
 
 #define CUBE(about, status, attributes_)                                                                               \
     {                                                                                                                  \
-        .what = (about), .refused = (status), .n_inputs = 1, .attributes = (attributes_), .inputs = {                  \
-            {.dtype = REEL_REAL, .ndim = 1, .dim = {4}, .gap = 0.3}                                                    \
+        .what = (about), .refused = (status), .n_inputs = 1, .attributes = (attributes_),                              \
+        .inputs = (const reel_sample_input[])                                                                          \
+        {                                                                                                              \
+            {                                                                                                          \
+                .dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){4}, .gap = 0.3                                 \
+            }                                                                                                          \
         }                                                                                                              \
     }
 
@@ -305,11 +309,12 @@ Test(gradcheck, makes_samples)
     const reel_sample sample = {
         .what = "all kinds",
         .n_inputs = 5,
-        .inputs = {{.dtype = REEL_REAL, .ndim = 1, .dim = {50}, .gap = 0.02},
-                   {.dtype = REEL_REAL, .ndim = 1, .dim = {50}, .low = 0.5, .high = 3, .gap = 0.02},
-                   {.dtype = REEL_INT64, .ndim = 1, .dim = {200}, .low = -3, .high = 2},
-                   {.dtype = REEL_INT32, .ndim = 0, .high = 4},
-                   {.dtype = REEL_BOOL, .ndim = 1, .dim = {200}, .high = 2}}};
+        .inputs = (const reel_sample_input[]){
+            {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .gap = 0.02},
+            {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .low = 0.5, .high = 3, .gap = 0.02},
+            {.dtype = REEL_INT64, .ndim = 1, .dim = (const int64_t[]){200}, .low = -3, .high = 2},
+            {.dtype = REEL_INT32, .ndim = 0, .high = 4},
+            {.dtype = REEL_BOOL, .ndim = 1, .dim = (const int64_t[]){200}, .high = 2}}};
     reel_tape *t = reel_tape_new(c);
     reel_var v[5], again[5], other[5];
     cr_assert_eq(reel_sample_inputs(t, &sample, 1, v), REEL_OK, "%s", reel_error(c));
@@ -334,8 +339,10 @@ Test(gradcheck, makes_samples)
     cr_expect(truths > 60 && truths < 140);
     cr_expect_arr_eq(reel_data(t, again[0]), a, 50 * sizeof *a);
     cr_expect_neq(reel_data_real(t, other[0])[0], a[0]);
-    const reel_sample crowded = {
-        .what = "crowded", .n_inputs = 1, .inputs = {{.dtype = REEL_REAL, .ndim = 1, .dim = {50}, .gap = 0.5}}};
+    const reel_sample crowded = {.what = "crowded",
+                                 .n_inputs = 1,
+                                 .inputs = (const reel_sample_input[]){
+                                     {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .gap = 0.5}}};
     cr_expect_eq(reel_sample_inputs(t, &crowded, 1, v), REEL_ERROR_ARGUMENT);
     expect_error(REEL_ERROR_ARGUMENT, "too many to keep 0.5 apart");
     reel_tape_free(t);

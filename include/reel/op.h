@@ -57,8 +57,8 @@ typedef struct reel_sample_input {
     reel_dtype dtype;
     int ndim;
     const int64_t *dim; /* ndim sizes; NULL will do when there are none */
-    double low, high;   /* both 0: -2 and 2 for reals, 0 and 2 for bools */
-    double gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
+    float low, high;    /* both 0: -2 and 2 for reals, 0 and 2 for bools */
+    float gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
     bool ascending; /* integers are sorted, and the first is low, the last of several high - 1 (for offsets) */
 } reel_sample_input;
 

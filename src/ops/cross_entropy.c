@@ -240,7 +240,7 @@ static const struct class_attributes class_mean = {REEL_MEAN, -100, 0}, class_su
                                      bad_reduction = {(reel_reduction)-1, -100, 0};
 #define BETWEEN(from, to, ...)                                                                                         \
     {                                                                                                                  \
-        .dtype = REEL_INT64, REEL_DIMS(__VA_ARGS__), .low = (from), .high = (to)                                       \
+        .dtype = REEL_INT64, REEL_DIMS(__VA_ARGS__), .low = (float)(from), .high = (float)(to)                         \
     }
 #define SCALAR_INDEX(n)                                                                                                \
     {                                                                                                                  \

@@ -378,7 +378,7 @@ ATTRIBUTES(no_mode, -1, (reel_bag_mode)7, false, false);
 
 #define INTEGERS(type, from, to, ...)                                                                                  \
     {                                                                                                                  \
-        .dtype = (type), REEL_DIMS(__VA_ARGS__), .low = (from), .high = (to)                                           \
+        .dtype = (type), REEL_DIMS(__VA_ARGS__), .low = (float)(from), .high = (float)(to)                             \
     }
 /* `count` offsets from 0, of which the last of several is n. */
 #define OFFSETS_TO(n, count)                                                                                           \

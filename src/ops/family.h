@@ -39,11 +39,11 @@ extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, 
     }
 #define WITHIN(from, to, ...)                                                                                          \
     {                                                                                                                  \
-        .dtype = REEL_REAL, REEL_DIMS(__VA_ARGS__), .low = (from), .high = (to)                                        \
+        .dtype = REEL_REAL, REEL_DIMS(__VA_ARGS__), .low = (float)(from), .high = (float)(to)                          \
     }
 #define APART(distance, ...)                                                                                           \
     {                                                                                                                  \
-        .dtype = REEL_REAL, REEL_DIMS(__VA_ARGS__), .gap = (distance)                                                  \
+        .dtype = REEL_REAL, REEL_DIMS(__VA_ARGS__), .gap = (float)(distance)                                           \
     }
 #define INDEX(n, ...)                                                                                                  \
     {                                                                                                                  \

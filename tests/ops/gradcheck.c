@@ -233,7 +233,7 @@ static const struct cube attributes_of[] = {{NONE, false},  {FACTOR, false},    
         .inputs = (const reel_sample_input[])                                                                          \
         {                                                                                                              \
             {                                                                                                          \
-                .dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){4}, .gap = 0.3                                 \
+                .dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){4}, .gap = 0.3F                                \
             }                                                                                                          \
         }                                                                                                              \
     }
@@ -310,8 +310,8 @@ Test(gradcheck, makes_samples)
         .what = "all kinds",
         .n_inputs = 5,
         .inputs = (const reel_sample_input[]){
-            {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .gap = 0.02},
-            {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .low = 0.5, .high = 3, .gap = 0.02},
+            {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .gap = 0.02F},
+            {.dtype = REEL_REAL, .ndim = 1, .dim = (const int64_t[]){50}, .low = 0.5, .high = 3, .gap = 0.02F},
             {.dtype = REEL_INT64, .ndim = 1, .dim = (const int64_t[]){200}, .low = -3, .high = 2},
             {.dtype = REEL_INT32, .ndim = 0, .high = 4},
             {.dtype = REEL_BOOL, .ndim = 1, .dim = (const int64_t[]){200}, .high = 2}}};

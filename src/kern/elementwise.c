@@ -1,35 +1,44 @@
 #include "kern/elementwise.h"
 
 #include "base/clones.h"
-#include "kern/real.h"
+#include "kern/functions.h"
 
-/* The forms of a loop are written out because it is vectorised only when the compiler knows which operand moves. */
-#define ROWS(A, B, value)                                                                                              \
-    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], out += tile->cols)                \
-        for (int64_t i = 0; i < tile->cols; i++) {                                                                     \
-            const reel_real x = a[A], y = b[B];                                                                        \
-            out[i] = value;                                                                                            \
-        }
+/* The forms of a loop are copies of one function, because it is vectorised only when the compiler knows which operand
+ * moves. `restrict` counts for the parameters of a function, not for the variables of a block. */
+#define ROWS(a_moves, b_moves, row, ...)                                                                               \
+    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], to += tile->cols)                 \
+    row(a_moves, b_moves, tile->cols, __VA_ARGS__)
+#define FORMS(...)                                                                                                     \
+    if (plan->moves[0] && plan->moves[1])                                                                              \
+        ROWS(true, true, __VA_ARGS__);                                                                                 \
+    else if (plan->moves[0])                                                                                           \
+        ROWS(true, false, __VA_ARGS__);                                                                                \
+    else                                                                                                               \
+        ROWS(false, true, __VA_ARGS__)
 
 struct binary {
     const reel_real *a, *b;
     reel_real *out;
 };
 
-/* BINARY(name, value): `value` is an expression of x and y, the elements of a and b. */
-#define BINARY(name, value)                                                                                            \
-    REEL_CLONES                                                                                                        \
-    static void name##_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)    \
+/* BINARY(name, value): `value` is an expression of x and y, the elements of a and b. No clones are made where it calls
+ * the C library. */
+#define BINARY_FOR(clones, name, value)                                                                                \
+    REEL_INLINE void name##_row(bool a_moves, bool b_moves, int64_t n, const reel_real *restrict a,                    \
+                                const reel_real *restrict b, reel_real *restrict to)                                   \
+    {                                                                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            const reel_real x = a[a_moves ? i : 0], y = b[b_moves ? i : 0];                                            \
+            to[i] = value;                                                                                             \
+        }                                                                                                              \
+    }                                                                                                                  \
+    clones static void name##_tile(const struct reel_broadcast *plan, const struct reel_tile *tile,                    \
+                                   const void *arguments)                                                              \
     {                                                                                                                  \
         const struct binary *p = arguments;                                                                            \
         const reel_real *a = p->a + tile->offset[0], *b = p->b + tile->offset[1];                                      \
-        reel_real *restrict out = p->out + tile->first;                                                                \
-        if (plan->moves[0] && plan->moves[1])                                                                          \
-            ROWS(i, i, value)                                                                                          \
-        else if (plan->moves[0])                                                                                       \
-            ROWS(i, 0, value)                                                                                          \
-        else                                                                                                           \
-            ROWS(0, i, value)                                                                                          \
+        reel_real *to = p->out + tile->first;                                                                          \
+        FORMS(name##_row, a, b, to);                                                                                   \
     }                                                                                                                  \
     void reel_kern_##name(const struct reel_broadcast *plan, const reel_real *a, const reel_real *b, reel_real *out,   \
                           int threads)                                                                                 \
@@ -40,33 +49,15 @@ struct binary {
 
 /* The formatter takes products in macro arguments for pointers. */
 /* clang-format off */
+#define BINARY(name, value) BINARY_FOR(REEL_CLONES, name, value)
 BINARY(add, x + y)
 BINARY(sub, x - y)
 BINARY(mul, x * y)
 BINARY(div, x / y)
-BINARY(pow, REEL_POW(x, y))
+BINARY_FOR(, pow, REEL_POW(x, y))
 BINARY(maximum, x > y || x != x ? x : y)
 BINARY(minimum, x < y || x != x ? x : y)
 /* clang-format on */
-
-#define RULE_ROWS(A, B, write, gradient)                                                                               \
-    for (int64_t r = 0; r < tile->rows;                                                                                \
-         r++, a += tile->step[0], b += tile->step[1], gs += tile->cols, to += tile->cols)                              \
-        for (int64_t i = 0; i < tile->cols; i++) {                                                                     \
-            const reel_real g = gs[i], x = a[A], y = b[B];                                                             \
-            (void)x;                                                                                                   \
-            (void)y;                                                                                                   \
-            write gradient;                                                                                            \
-        }
-#define RULE_FORMS(write, gradient)                                                                                    \
-    {                                                                                                                  \
-        if (plan->moves[0] && plan->moves[1])                                                                          \
-            RULE_ROWS(i, i, write, gradient)                                                                           \
-        else if (plan->moves[0])                                                                                       \
-            RULE_ROWS(i, 0, write, gradient)                                                                           \
-        else                                                                                                           \
-            RULE_ROWS(0, i, write, gradient)                                                                           \
-    }
 
 struct rule {
     const reel_real *g, *a, *b;
@@ -75,17 +66,26 @@ struct rule {
 };
 
 /* RULE(name, gradient): `gradient` is an expression of g, x and y. */
-#define RULE(name, gradient)                                                                                           \
-    REEL_CLONES                                                                                                        \
-    static void name##_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)    \
+#define RULE_FOR(clones, name, gradient)                                                                               \
+    REEL_INLINE void name##_row(bool a_moves, bool b_moves, int64_t n, const reel_real *restrict a,                    \
+                                const reel_real *restrict b, reel_real *restrict to, const reel_real *restrict gs,     \
+                                bool add)                                                                              \
+    {                                                                                                                  \
+        const int32_t mask = -(int32_t)add;                                                                            \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            const reel_real g = gs[i], x = a[a_moves ? i : 0], y = b[b_moves ? i : 0];                                 \
+            (void)x;                                                                                                   \
+            (void)y;                                                                                                   \
+            to[i] = reel_math_add_if(mask, to[i], gradient);                                                           \
+        }                                                                                                              \
+    }                                                                                                                  \
+    clones static void name##_tile(const struct reel_broadcast *plan, const struct reel_tile *tile,                    \
+                                   const void *arguments)                                                              \
     {                                                                                                                  \
         const struct rule *p = arguments;                                                                              \
-        const reel_real *a = p->a + tile->offset[0], *b = p->b + tile->offset[1], *gs = p->g + tile->first;            \
-        reel_real *restrict to = p->to + tile->first;                                                                  \
-        if (p->add)                                                                                                    \
-            RULE_FORMS(to[i] +=, gradient)                                                                             \
-        else                                                                                                           \
-            RULE_FORMS(to[i] =, gradient)                                                                              \
+        const reel_real *a = p->a + tile->offset[0], *b = p->b + tile->offset[1], *g = p->g + tile->first;             \
+        reel_real *to = p->to + tile->first;                                                                           \
+        FORMS(name##_row, a, b, to, g + r * tile->cols, p->add);                                                       \
     }                                                                                                                  \
     void reel_kern_##name(const struct reel_broadcast *plan, const reel_real *g, const reel_real *a,                   \
                           const reel_real *b, reel_real *to, bool add, int threads)                                    \
@@ -105,13 +105,14 @@ static inline reel_real pow_by_exponent(reel_real g, reel_real base, reel_real e
 }
 
 /* clang-format off */
+#define RULE(name, gradient) RULE_FOR(REEL_CLONES, name, gradient)
 RULE(sub_second, -g)
 RULE(mul_first, g * y)
 RULE(mul_second, g * x)
 RULE(div_first, g / y)
 RULE(div_second, -g * (x / y / y))
-RULE(pow_first, pow_by_base(g, x, y))
-RULE(pow_second, pow_by_exponent(g, x, y))
+RULE_FOR(, pow_first, pow_by_base(g, x, y))
+RULE_FOR(, pow_second, pow_by_exponent(g, x, y))
 RULE(maximum_first, x == y ? g / 2 : x < y ? 0 : g)
 RULE(maximum_second, x == y ? g / 2 : x > y ? 0 : g)
 RULE(minimum_first, x == y ? g / 2 : x > y ? 0 : g)

@@ -278,6 +278,17 @@ REEL_INLINE void reel_math_sine_cosine(uint32_t turn, float *sine, float *cosine
 
 #endif
 
+/* old + value, or value when mask is 0 and not -1. By bits, since a choice that is the same in every round of a loop
+ * keeps it from being vectorised; and with -0, since x + -0 is x for every x. */
+REEL_INLINE reel_real reel_math_add_if(int32_t mask, reel_real old, reel_real value)
+{
+#ifdef REEL_F64
+    return mask ? old + value : value;
+#else
+    return reel_math_from_bits((reel_math_bits(old) & mask) | (~mask & INT32_MIN)) + value;
+#endif
+}
+
 /* 1 / (1 + exp(-x)). */
 REEL_INLINE reel_real reel_math_sigmoid(reel_real x)
 {

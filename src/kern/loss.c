@@ -4,7 +4,29 @@
 #include "kern/functions.h"
 #include "kern/parallel.h"
 
+#include <string.h>
+
 /* ---- Losses of two numbers ---- */
+
+typedef void elements(int64_t n, const reel_real *x, const reel_real *target, reel_real beta, reel_real *out);
+
+/* As kern/unary.c: loops get whole groups of elements, and the rest in padded arrays. */
+enum { GROUP = 16 };
+static void in_groups(elements *f, int64_t n, const reel_real *x, const reel_real *target, reel_real beta,
+                      reel_real *out)
+{
+    int64_t whole = n & -GROUP;
+    size_t rest = (size_t)(n - whole) * sizeof *x;
+    if (whole > 0)
+        f(whole, x, target, beta, out);
+    if (rest == 0)
+        return;
+    reel_real xs[GROUP] = {0}, targets[GROUP] = {0}, to[GROUP];
+    memcpy(xs, x + whole, rest);
+    memcpy(targets, target + whole, rest);
+    f(GROUP, xs, targets, beta, to);
+    memcpy(out + whole, to, rest);
+}
 
 #define DEFINE_MAP(name, ...)                                                                                          \
     REEL_CLONES                                                                                                        \
@@ -12,7 +34,7 @@
                                 reel_real beta, reel_real *restrict out)                                               \
     {                                                                                                                  \
         (void)beta;                                                                                                    \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
+        for (int64_t i = 0; i < (n & -GROUP); i++) {                                                                   \
             reel_real x = xs[i], t = targets[i];                                                                       \
             (void)x, (void)t;                                                                                          \
             out[i] = __VA_ARGS__;                                                                                      \
@@ -22,7 +44,7 @@
                      int64_t center_step, reel_real parameter, reel_real *out)                                         \
     {                                                                                                                  \
         (void)center, (void)center_step;                                                                               \
-        name##_elements(n, x, other, parameter, out);                                                                  \
+        in_groups(name##_elements, n, x, other, parameter, out);                                                       \
     }
 
 REEL_INLINE reel_real sign(reel_real x)
@@ -58,8 +80,7 @@ REEL_INLINE reel_real smooth_l1_slope(reel_real d, reel_real beta)
                 reel_real x = xs[i + l], t = targets[i + l];                                                           \
                 values[l] = VALUE;                                                                                     \
             }                                                                                                          \
-            for (int l = 0; l < REEL_KERN_LANES; l++)                                                                  \
-                lane[l] = i == 0 ? values[l] : lane[l] + values[l];                                                    \
+            REEL_KEEP for (int l = 0; l < REEL_KERN_LANES; l++) lane[l] = i == 0 ? values[l] : lane[l] + values[l];    \
             for (int l = 0; by_x && l < REEL_KERN_LANES; l++) {                                                        \
                 reel_real x = xs[i + l], t = targets[i + l];                                                           \
                 by_x[i + l] = (BY_X)*factor;                                                                           \

@@ -6,18 +6,68 @@
 
 static const reel_real no_numbers[2] = {0, 0};
 
+#if defined(__GNUC__)
+#define APART __attribute__((noinline)) /* keeps the arrays out of the frame of those who need none */
+#else
+#define APART
+#endif
+
+APART static void forward_rest(const struct reel_unary *f, int64_t n, const reel_real *x, const reel_real *p,
+                               reel_real *out)
+{
+    reel_real xs[REEL_UNARY_GROUP] = {0}, to[REEL_UNARY_GROUP];
+    memcpy(xs, x, (size_t)n * sizeof *x);
+    f->forward(REEL_UNARY_GROUP, xs, p, to);
+    memcpy(out, to, (size_t)n * sizeof *x);
+}
+
+static inline void forward(const struct reel_unary *f, int64_t n, const reel_real *x, const reel_real *p,
+                           reel_real *out)
+{
+    int64_t whole = n & -REEL_UNARY_GROUP;
+    if (whole > 0)
+        f->forward(whole, x, p, out);
+    if (n > whole)
+        forward_rest(f, n - whole, x + whole, p, out + whole);
+}
+
 void reel_kern_unary_forward(const struct reel_unary *f, int64_t n, const reel_real *x, const reel_real *p,
                              reel_real *out, int threads)
 {
     p = p ? p : no_numbers;
-    REEL_PARALLEL_FOR(i, end, n, REEL_BLOCK, threads, f->forward(end - i, x + i, p, out + i));
+    REEL_PARALLEL_FOR(i, end, n, REEL_BLOCK, threads, forward(f, end - i, x + i, p, out + i));
+}
+
+APART static void backward_rest(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,
+                                const reel_real *y, const reel_real *p, reel_real *to, bool add)
+{
+    reel_real gs[REEL_UNARY_GROUP] = {0}, xs[REEL_UNARY_GROUP] = {0}, ys[REEL_UNARY_GROUP] = {0};
+    reel_real sums[REEL_UNARY_GROUP] = {0};
+    size_t size = (size_t)n * sizeof *g;
+    memcpy(gs, g, size);
+    memcpy(xs, x, size);
+    memcpy(ys, y, size);
+    if (add)
+        memcpy(sums, to, size);
+    f->backward(REEL_UNARY_GROUP, gs, xs, ys, p, sums, add);
+    memcpy(to, sums, size);
+}
+
+static inline void backward(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,
+                            const reel_real *y, const reel_real *p, reel_real *to, bool add)
+{
+    int64_t whole = n & -REEL_UNARY_GROUP;
+    if (whole > 0)
+        f->backward(whole, g, x, y, p, to, add);
+    if (n > whole)
+        backward_rest(f, n - whole, g + whole, x + whole, y + whole, p, to + whole, add);
 }
 
 void reel_kern_unary_backward(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,
                               const reel_real *y, const reel_real *p, reel_real *to, bool add, int threads)
 {
     p = p ? p : no_numbers;
-    REEL_PARALLEL_FOR(i, end, n, REEL_BLOCK, threads, f->backward(end - i, g + i, x + i, y + i, p, to + i, add));
+    REEL_PARALLEL_FOR(i, end, n, REEL_BLOCK, threads, backward(f, end - i, g + i, x + i, y + i, p, to + i, add));
 }
 
 /* UNARY(name, value, gradient): `value` is an expression of x and of the numbers a and b, `gradient` one of g, x, y, a
@@ -31,13 +81,13 @@ void reel_kern_unary_backward(const struct reel_unary *f, int64_t n, const reel_
         const reel_real a = p[0], b = p[1];                                                                            \
         (void)a;                                                                                                       \
         (void)b;                                                                                                       \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
+        for (int64_t i = 0; i < (n & -REEL_UNARY_GROUP); i++) {                                                        \
             const reel_real x = xs[i];                                                                                 \
             out[i] = value;                                                                                            \
         }                                                                                                              \
     }
 #define BACKWARD_LOOP(write, gradient)                                                                                 \
-    for (int64_t i = 0; i < n; i++) {                                                                                  \
+    for (int64_t i = 0; i < (n & -REEL_UNARY_GROUP); i++) {                                                            \
         const reel_real g = gs[i], x = xs[i], y = ys[i];                                                               \
         (void)x;                                                                                                       \
         (void)y;                                                                                                       \
@@ -88,14 +138,14 @@ UNARY(reciprocal, 1 / x, -g * (y * y))
 
 /* A second pass, since a choice with a call in it would keep the first from being vectorised. */
 #define LARGE_ANGLES(name)                                                                                             \
-    for (int64_t i = 0; i < n; i++)                                                                                    \
+    for (int64_t i = 0; i < (n & -REEL_UNARY_GROUP); i++)                                                              \
         if (REEL_ABS(xs[i]) > REEL_MATH_ANGLE_MAX)                                                                     \
             out[i] = name(xs[i]);
 REEL_CLONES
 static void sin_forward(int64_t n, const reel_real *restrict xs, const reel_real *p, reel_real *restrict out)
 {
     (void)p;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < (n & -REEL_UNARY_GROUP); i++)
         out[i] = reel_math_sin(xs[i]);
     LARGE_ANGLES(REEL_SIN)
 }
@@ -104,7 +154,7 @@ REEL_CLONES
 static void cos_forward(int64_t n, const reel_real *restrict xs, const reel_real *p, reel_real *restrict out)
 {
     (void)p;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < (n & -REEL_UNARY_GROUP); i++)
         out[i] = reel_math_cos(xs[i]);
     LARGE_ANGLES(REEL_COS)
 }

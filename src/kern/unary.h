@@ -4,7 +4,12 @@
 
 #include <reel/types.h>
 
-/* y = f(x), and its first-order rule. `p` are two numbers, also where the function has none or one. */
+/* Loops over functions get a multiple of this many elements, the widest vector: none then needs a copy of itself for
+ * the elements that are left over, which was half of the code. */
+enum { REEL_UNARY_GROUP = 16 };
+
+/* y = f(x), and its first-order rule, for n a multiple of REEL_UNARY_GROUP. `p` are two numbers, also where the
+ * function has none or one. */
 struct reel_unary {
     /* out[i] = f(x[i]) */
     void (*forward)(int64_t n, const reel_real *x, const reel_real *p, reel_real *out);
@@ -24,7 +29,7 @@ extern const struct reel_unary reel_unary_leaky_relu, reel_unary_elu, reel_unary
     reel_unary_add_scalar, reel_unary_sub_scalar, reel_unary_rsub_scalar, reel_unary_mul_scalar, reel_unary_div_scalar,
     reel_unary_rdiv_scalar, reel_unary_pow_scalar, reel_unary_maximum_scalar, reel_unary_minimum_scalar;
 
-/* Runs them over blocks. p NULL: the function has no numbers. */
+/* Runs them over blocks, the rest in padded arrays. p NULL: the function has no numbers. */
 void reel_kern_unary_forward(const struct reel_unary *f, int64_t n, const reel_real *x, const reel_real *p,
                              reel_real *out, int threads);
 void reel_kern_unary_backward(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,

@@ -113,11 +113,11 @@ Test(functions, value_does_not_depend_on_position)
         const struct function *f = &functions[k];
         for (int64_t first = 0; first < 20; first++) {
             int64_t n = N - 3 * first;
-            f->kernel->forward(n - first, x + first, f->p, y);
-            f->kernel->backward(n - first, g + first, x + first, y, f->p, to, false);
+            reel_kern_unary_forward(f->kernel, n - first, x + first, f->p, y, 1);
+            reel_kern_unary_backward(f->kernel, n - first, g + first, x + first, y, f->p, to, false, 1);
             for (int64_t i = 0; i < n - first; i++) {
-                f->kernel->forward(1, x + first + i, f->p, &alone);
-                f->kernel->backward(1, g + first + i, x + first + i, &alone, f->p, &alone_to, false);
+                reel_kern_unary_forward(f->kernel, 1, x + first + i, f->p, &alone, 1);
+                reel_kern_unary_backward(f->kernel, 1, g + first + i, x + first + i, &alone, f->p, &alone_to, false, 1);
                 cr_assert(same_bits(alone, y[i]), "%s(%a) is %a alone and %a in its place", f->name,
                           (double)x[first + i], (double)alone, (double)y[i]);
                 cr_assert(same_bits(alone_to, to[i]), "the rule of %s at %a gives %a alone and %a in its place",
@@ -160,13 +160,13 @@ Test(functions, rule_adds_or_overwrites)
     }
     for (int k = 0; k < FUNCTIONS; k++) {
         const struct function *f = &functions[k];
-        f->kernel->forward(N, x, f->p, y);
+        reel_kern_unary_forward(f->kernel, N, x, f->p, y, 1);
         for (int i = 0; i < N; i++) {
             written[i] = NAN;
             added[i] = (reel_real)i;
         }
-        f->kernel->backward(N, g, x, y, f->p, written, false);
-        f->kernel->backward(N, g, x, y, f->p, added, true);
+        reel_kern_unary_backward(f->kernel, N, g, x, y, f->p, written, false, 1);
+        reel_kern_unary_backward(f->kernel, N, g, x, y, f->p, added, true, 1);
         for (int i = 0; i < N; i++)
             cr_assert(added[i] == (reel_real)i + written[i], "%s adds %a where it writes %a", f->name,
                       (double)(added[i] - (reel_real)i), (double)written[i]);
@@ -178,7 +178,7 @@ Test(functions, nan_propagates)
     const reel_real nan = NAN;
     for (int k = 0; k < FUNCTIONS; k++) {
         reel_real y = 0;
-        functions[k].kernel->forward(1, &nan, functions[k].p, &y);
+        reel_kern_unary_forward(functions[k].kernel, 1, &nan, functions[k].p, &y, 1);
         cr_assert(isnan(y), "%s(NaN) is %a", functions[k].name, (double)y);
     }
 }
@@ -202,8 +202,8 @@ Test(functions, infinities)
     for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {
         reel_real plus, minus;
         const reel_real none[2] = {0, 0};
-        limits[k].kernel->forward(1, &up, none, &plus);
-        limits[k].kernel->forward(1, &down, none, &minus);
+        reel_kern_unary_forward(limits[k].kernel, 1, &up, none, &plus, 1);
+        reel_kern_unary_forward(limits[k].kernel, 1, &down, none, &minus, 1);
         cr_expect(isnan(limits[k].at_plus) ? isnan(plus) : (double)plus == limits[k].at_plus, "row %zu: %a", k,
                   (double)plus);
         cr_expect(isnan(limits[k].at_minus) ? isnan(minus) : (double)minus == limits[k].at_minus, "row %zu: %a", k,
@@ -226,7 +226,7 @@ Test(functions, float_errors_are_below_3_ulp)
                 uint32_t pattern = (uint32_t)bits;
                 memcpy(&x[n], &pattern, sizeof pattern);
             }
-            f->kernel->forward(n, x, f->p, y);
+            reel_kern_unary_forward(f->kernel, n, x, f->p, y, 1);
             for (int i = 0; i < n; i++) {
                 double exact = f->exact((double)x[i]);
                 int exponent;

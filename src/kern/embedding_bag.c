@@ -186,6 +186,7 @@ REEL_CLONES static reel_real product(int64_t n, const reel_real *a, const reel_r
     reel_real sum[LANES] = {0}, total = 0;
     int64_t j = 0;
     for (; j + LANES <= n; j += LANES)
+#pragma GCC unroll 16
         for (int lane = 0; lane < LANES; lane++)
             sum[lane] += a[j + lane] * b[j + lane];
     for (int lane = 0; j < n; j++, lane++)

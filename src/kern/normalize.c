@@ -253,6 +253,7 @@ static double row_mean(int64_t columns, const reel_real *x)
         int64_t end = first + BLOCK * BLOCK < columns ? first + BLOCK * BLOCK : columns, i = first;
         reel_real lanes[BLOCK] = {0};
         for (; i + BLOCK <= end; i += BLOCK)
+#pragma GCC unroll 16
             for (int j = 0; j < BLOCK; j++)
                 lanes[j] += x[i + j];
         for (int j = 0; i + j < end; j++)
@@ -270,6 +271,7 @@ static double row_variance(int64_t columns, const reel_real *x, reel_real mean)
         int64_t end = first + BLOCK * BLOCK < columns ? first + BLOCK * BLOCK : columns, i = first;
         reel_real lanes[BLOCK] = {0};
         for (; i + BLOCK <= end; i += BLOCK)
+#pragma GCC unroll 16
             for (int j = 0; j < BLOCK; j++)
                 lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
         for (int j = 0; i + j < end; j++)

@@ -214,6 +214,7 @@ INLINED reel_real mean_square(const struct reel_update *u, int64_t n, const reel
     reel_real lanes[LANES] = {0};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
+#pragma GCC unroll 16
         for (int j = 0; j < LANES; j++) {
             reel_real g = gradient(u, decay, grad[i + j], p[i + j]);
             lanes[j] += g * g;

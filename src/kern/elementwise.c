@@ -125,41 +125,42 @@ struct where {
     reel_real *out;
 };
 
-#define WHERE_ROW(A, B)                                                                                                \
-    for (int64_t i = 0; i < tile->cols; i++) {                                                                         \
-        const reel_real x = a[A], y = b[B];                                                                            \
-        out[i] = c[i] ? x : y;                                                                                         \
-    }
-
 REEL_CLONES
+static void where_row(int64_t n, const unsigned char *restrict c, const reel_real *restrict a,
+                      const reel_real *restrict b, reel_real *restrict out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = c[i] ? a[i] : b[i];
+}
+
+/* n times the same number, or the numbers themselves. */
+static const reel_real *spread(const reel_real *x, bool moves, int64_t n, reel_real *copies)
+{
+    for (int64_t i = 0; !moves && i < n; i++)
+        copies[i] = *x;
+    return moves ? x : copies;
+}
+
 static void where_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)
 {
+    enum { PIECE = 256 };
     const struct where *p = arguments;
-    const unsigned char *restrict c = p->condition + tile->offset[0];
-    const reel_real *restrict a = p->a + tile->offset[1], *restrict b = p->b + tile->offset[2];
-    reel_real *restrict out = p->out + tile->first;
+    const bool *moves = plan->moves;
+    reel_real copies[2][PIECE];
     for (int64_t r = 0; r < tile->rows; r++) {
-        if (!plan->moves[0]) {
-            const reel_real *chosen = *c ? a : b;
-            if (plan->moves[*c ? 1 : 2])
-                for (int64_t i = 0; i < tile->cols; i++)
-                    out[i] = chosen[i];
+        const unsigned char *c = p->condition + tile->offset[0] + r * tile->step[0];
+        const reel_real *a = p->a + tile->offset[1] + r * tile->step[1];
+        const reel_real *b = p->b + tile->offset[2] + r * tile->step[2];
+        reel_real *out = p->out + tile->first + r * tile->cols;
+        for (int64_t i = 0; i < tile->cols; i += PIECE) {
+            int64_t n = tile->cols - i < PIECE ? tile->cols - i : PIECE;
+            const reel_real *left = moves[0] || *c ? spread(moves[1] ? a + i : a, moves[1], n, copies[0]) : NULL;
+            const reel_real *right = moves[0] || !*c ? spread(moves[2] ? b + i : b, moves[2], n, copies[1]) : NULL;
+            if (moves[0])
+                where_row(n, c + i, left, right, out + i);
             else
-                for (int64_t i = 0; i < tile->cols; i++)
-                    out[i] = *chosen;
-        } else if (plan->moves[1] && plan->moves[2]) {
-            WHERE_ROW(i, i)
-        } else if (plan->moves[1]) {
-            WHERE_ROW(i, 0)
-        } else if (plan->moves[2]) {
-            WHERE_ROW(0, i)
-        } else {
-            WHERE_ROW(0, 0)
+                memcpy(out + i, *c ? left : right, (size_t)n * sizeof *out);
         }
-        c += tile->step[0];
-        a += tile->step[1];
-        b += tile->step[2];
-        out += tile->cols;
     }
 }
 
@@ -177,29 +178,33 @@ struct where_rule {
     bool chosen, add;
 };
 
-#define WHERE_RULE_ROWS(C, write)                                                                                      \
-    for (int64_t r = 0; r < tile->rows; r++, c += tile->step[0], g += tile->cols, to += tile->cols)                    \
-        for (int64_t i = 0; i < tile->cols; i++) {                                                                     \
-            const reel_real value = g[i];                                                                              \
-            write(c[C] == chosen ? value : 0);                                                                         \
-        }
-
 REEL_CLONES
+static void where_rule_row(int64_t n, const unsigned char *restrict c, unsigned char chosen,
+                           const reel_real *restrict g, reel_real *restrict to, bool add)
+{
+    if (add)
+        for (int64_t i = 0; i < n; i++)
+            to[i] += c[i] == chosen ? g[i] : 0;
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] = c[i] == chosen ? g[i] : 0;
+}
+
 static void where_rule_tile(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)
 {
+    enum { PIECE = 256 };
     const struct where_rule *p = arguments;
-    const unsigned char *restrict c = p->condition + tile->offset[0];
-    const reel_real *restrict g = p->g + tile->first;
-    reel_real *restrict to = p->to + tile->first;
-    const unsigned char chosen = p->chosen;
-    if (plan->moves[0] && p->add)
-        WHERE_RULE_ROWS(i, to[i] +=)
-    else if (plan->moves[0])
-        WHERE_RULE_ROWS(i, to[i] =)
-    else if (p->add)
-        WHERE_RULE_ROWS(0, to[i] +=)
-    else
-        WHERE_RULE_ROWS(0, to[i] =)
+    unsigned char copies[PIECE];
+    for (int64_t r = 0; r < tile->rows; r++) {
+        const unsigned char *c = p->condition + tile->offset[0] + r * tile->step[0];
+        const reel_real *g = p->g + tile->first + r * tile->cols;
+        reel_real *to = p->to + tile->first + r * tile->cols;
+        if (!plan->moves[0])
+            memset(copies, *c, sizeof copies);
+        for (int64_t i = 0; i < tile->cols; i += PIECE)
+            where_rule_row(tile->cols - i < PIECE ? tile->cols - i : PIECE, plan->moves[0] ? c + i : copies, p->chosen,
+                           g + i, to + i, p->add);
+    }
 }
 
 void reel_kern_where_rule(const struct reel_broadcast *plan, const unsigned char *condition, bool chosen,

@@ -8,7 +8,7 @@
 
 /* `value` is an expression of x, the sum, and of slope; `gradient` one of g, of y, the value, and of slope. Signs of x
  * and y agree, so y tells on which side of a kink x was. */
-#define ACTIVATION(name, value, gradient)                                                                              \
+#define FORWARD(name, value)                                                                                           \
     REEL_CLONES                                                                                                        \
     static void name##_forward(int64_t rows, int64_t cols, const reel_real *restrict bias, reel_real slope,            \
                                reel_real *restrict ys)                                                                 \
@@ -16,10 +16,11 @@
         (void)slope;                                                                                                   \
         for (int64_t i = 0; i < rows; i++)                                                                             \
             for (int64_t j = 0; j < cols; j++) {                                                                       \
-                const reel_real x = bias ? ys[i * cols + j] + bias[j] : ys[i * cols + j];                              \
+                const reel_real x = ys[i * cols + j] + bias[j];                                                        \
                 ys[i * cols + j] = value;                                                                              \
             }                                                                                                          \
-    }                                                                                                                  \
+    }
+#define BACKWARD(name, gradient)                                                                                       \
     REEL_CLONES                                                                                                        \
     static void name##_backward(int64_t rows, int64_t cols, reel_real slope, const reel_real *restrict ys,             \
                                 const reel_real *restrict gs, int64_t g_stride, reel_real *restrict to)                \
@@ -34,17 +35,23 @@
     }
 
 /* clang-format off */
-ACTIVATION(none, x, g)
-ACTIVATION(relu, x <= 0 ? 0 : x, y <= 0 ? 0 : g)
-ACTIVATION(leaky_relu, x > 0 ? x : slope * x, y > 0 ? g : slope * g)
-ACTIVATION(tanh, reel_math_tanh(x), g * (1 - y * y))
+FORWARD(none, x)
+FORWARD(relu, x <= 0 ? 0 : x)
+FORWARD(leaky_relu, x > 0 ? x : slope * x)
+FORWARD(tanh, reel_math_tanh(x))
+BACKWARD(relu, y <= 0 ? 0 : g)
+BACKWARD(leaky_relu, y > 0 ? g : slope * g)
+BACKWARD(tanh, g * (1 - y * y))
 /* clang-format on */
 
+typedef void forward_rows(int64_t rows, int64_t cols, const reel_real *bias, reel_real slope, reel_real *ys);
+typedef void backward_rows(int64_t rows, int64_t cols, reel_real slope, const reel_real *ys, const reel_real *gs,
+                           int64_t g_stride, reel_real *to);
+
 static const struct {
-    void (*forward)(int64_t rows, int64_t cols, const reel_real *bias, reel_real slope, reel_real *ys);
-    void (*backward)(int64_t rows, int64_t cols, reel_real slope, const reel_real *ys, const reel_real *gs,
-                     int64_t g_stride, reel_real *to);
-} activations[] = {[REEL_ACTIVATION_NONE] = {none_forward, none_backward},
+    forward_rows *forward;
+    backward_rows *backward;
+} activations[] = {[REEL_ACTIVATION_NONE] = {none_forward, NULL},
                    [REEL_ACTIVATION_RELU] = {relu_forward, relu_backward},
                    [REEL_ACTIVATION_LEAKY_RELU] = {leaky_relu_forward, leaky_relu_backward},
                    [REEL_ACTIVATION_TANH] = {tanh_forward, tanh_backward}};
@@ -55,13 +62,23 @@ static int64_t rows_at_a_time(int64_t cols)
     return cols < REEL_BLOCK ? REEL_BLOCK / (cols > 0 ? cols : 1) : 1;
 }
 
+static void forward(forward_rows *f, int64_t rows, int64_t cols, const reel_real *bias, reel_real slope, reel_real *y)
+{
+    enum { PIECE = 256 };
+    static const reel_real zeros[PIECE];
+    if (bias)
+        f(rows, cols, bias, slope, y);
+    for (int64_t i = 0; !bias && i < rows * cols; i += PIECE)
+        f(1, rows * cols - i < PIECE ? rows * cols - i : PIECE, zeros, slope, y + i);
+}
+
 void reel_kern_bias_activation(int64_t rows, int64_t cols, const reel_real *bias, reel_activation activation,
                                reel_real negative_slope, reel_real *y, int threads)
 {
     if (!bias && activation == REEL_ACTIVATION_NONE)
         return;
     REEL_PARALLEL_FOR(i, end, rows, rows_at_a_time(cols), threads,
-                      activations[activation].forward(end - i, cols, bias, negative_slope, y + i * cols));
+                      forward(activations[activation].forward, end - i, cols, bias, negative_slope, y + i * cols));
 }
 
 void reel_kern_activation_grad(int64_t rows, int64_t cols, reel_activation activation, reel_real negative_slope,

@@ -1,37 +1,17 @@
 /* Which masks dropout draws, and when it draws none. The masks themselves are tests/kern/dropout.c's; that the gradient
  * has the mask of its call is the registry's, in one call; here it is among several. */
-#include <reel/context.h>
-#include <reel/create.h>
-#include <reel/dropout.h>
-#include <reel/reduce.h>
-#include <reel/tape.h>
+#include "support/fixture.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
 
 enum { N = 1000 };
 
-static reel_context *c;
-static reel_tape *t;
+TestSuite(dropout, .init = set_up, .fini = tear_down);
 
-static void begin(void)
+static const reel_real *mask(double probability)
 {
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-}
-
-static void end(void)
-{
-    reel_tape_free(t);
-    reel_context_free(c);
-}
-
-TestSuite(dropout, .init = begin, .fini = end);
-
-static const reel_real *mask(double p)
-{
-    const reel_real *values = reel_data_real(t, reel_dropout(t, reel_ones(t, REEL_SHAPE(N)), p, true));
+    const reel_real *values = reel_data_real(t, reel_dropout(t, reel_ones(t, REEL_SHAPE(N)), probability, true));
     cr_assert_not_null(values, "%s", reel_error(c));
     return values;
 }
@@ -86,14 +66,6 @@ Test(dropout, evaluation_and_p_0)
     cr_assert(same(wanted, mask(0.5)));
 }
 
-static void expect_error(reel_var result, reel_status status, const char *text)
-{
-    cr_assert(reel_is_null(result));
-    cr_assert_eq(reel_context_status(c), status);
-    cr_assert_str_eq(reel_error(c), text);
-    reel_clear_error(c);
-}
-
 Test(dropout, a_failing_call_draws_nothing)
 {
     reel_var x = reel_ones(t, REEL_SHAPE(N));
@@ -101,8 +73,8 @@ Test(dropout, a_failing_call_draws_nothing)
     const reel_real *wanted = mask(0.5);
     reel_manual_seed(c, 8);
     for (int training = 0; training < 2; training++) {
-        expect_error(reel_dropout(t, x, 1.5, training), REEL_ERROR_ARGUMENT, "dropout: p 1.5 is outside 0..1");
-        expect_error(reel_dropout(t, x, -0.25, training), REEL_ERROR_ARGUMENT, "dropout: p -0.25 is outside 0..1");
+        expect_refused(reel_dropout(t, x, 1.5, training), REEL_ERROR_ARGUMENT, "dropout: p 1.5 is outside 0..1");
+        expect_refused(reel_dropout(t, x, -0.25, training), REEL_ERROR_ARGUMENT, "dropout: p -0.25 is outside 0..1");
         cr_assert(reel_is_null(reel_dropout(t, x, NAN, training)));
         cr_assert_eq(reel_context_status(c), REEL_ERROR_ARGUMENT);
         reel_clear_error(c);

@@ -19,14 +19,6 @@
 
 TestSuite(gather, .init = set_up, .fini = tear_down);
 
-static void expect_refused(reel_var v, const char *text)
-{
-    cr_assert(reel_is_null(v));
-    cr_assert_eq(reel_context_status(c), REEL_ERROR_INDEX, "%s", reel_error(c));
-    cr_assert_str_eq(reel_error(c), text);
-    reel_clear_error(c);
-}
-
 static reel_var int32s_of(reel_var index)
 {
     int32_t narrow[4096];
@@ -96,24 +88,28 @@ Test(gather, index_errors)
     reel_embedding_lookup label = reel_embedding_lookup_defaults();
     label.name = "label";
     reel_var index = reel_tensor_of(t, REEL_INT64, line, REEL_SHAPE(5));
-    expect_refused(reel_embedding(t, weight, index, &label),
+    expect_refused(reel_embedding(t, weight, index, &label), REEL_ERROR_INDEX,
                    "embedding \"label\": index 10 at position [3] is outside 0..9");
-    expect_refused(reel_embedding(t, weight, index, NULL), "embedding: index 10 at position [3] is outside 0..9");
-    expect_refused(reel_embedding(t, weight, int32s_of(index), &label),
+    expect_refused(reel_embedding(t, weight, index, NULL), REEL_ERROR_INDEX,
+                   "embedding: index 10 at position [3] is outside 0..9");
+    expect_refused(reel_embedding(t, weight, int32s_of(index), &label), REEL_ERROR_INDEX,
                    "embedding \"label\": index 10 at position [3] is outside 0..9");
     index = reel_tensor_of(t, REEL_INT64, grid, REEL_SHAPE(2, 1, 3));
-    expect_refused(reel_embedding(t, weight, index, &label),
+    expect_refused(reel_embedding(t, weight, index, &label), REEL_ERROR_INDEX,
                    "embedding \"label\": index -1 at position [1, 0, 1] (flat 4) is outside 0..9");
-    expect_refused(reel_scatter_add_rows(t, reel_ones(t, REEL_SHAPE(2, 1, 3)), index, 6),
+    expect_refused(reel_scatter_add_rows(t, reel_ones(t, REEL_SHAPE(2, 1, 3)), index, 6), REEL_ERROR_INDEX,
                    "scatter_add_rows: index -1 at position [1, 0, 1] (flat 4) is outside 0..5");
     index = reel_tensor_of(t, REEL_INT64, far, REEL_SCALAR);
-    expect_refused(reel_embedding(t, weight, index, NULL), "embedding: index -9223372036854775808 is outside 0..9");
+    expect_refused(reel_embedding(t, weight, index, NULL), REEL_ERROR_INDEX,
+                   "embedding: index -9223372036854775808 is outside 0..9");
     index = reel_tensor_of(t, REEL_INT64, line, REEL_SHAPE(1));
-    expect_refused(reel_embedding(t, reel_zeros(t, REEL_SHAPE(0, 3)), index, NULL),
+    expect_refused(reel_embedding(t, reel_zeros(t, REEL_SHAPE(0, 3)), index, NULL), REEL_ERROR_INDEX,
                    "embedding: index 0 at position [0] is outside a table without rows");
     index = reel_tensor_of(t, REEL_INT64, line, REEL_SHAPE(4));
-    expect_refused(reel_index_select(t, weight, 0, index), "index_select: index 10 at position [3] is outside 0..9");
-    expect_refused(reel_index_select(t, weight, 1, index), "index_select: index 9 at position [1] is outside 0..2");
+    expect_refused(reel_index_select(t, weight, 0, index), REEL_ERROR_INDEX,
+                   "index_select: index 10 at position [3] is outside 0..9");
+    expect_refused(reel_index_select(t, weight, 1, index), REEL_ERROR_INDEX,
+                   "index_select: index 9 at position [1] is outside 0..2");
 }
 
 Test(gather, a_refused_lookup_writes_nothing)

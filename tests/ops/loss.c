@@ -1,33 +1,14 @@
 /* The losses against PyTorch's numbers, and what their shapes and errors are. That the gradients are derivatives is for
  * the registry's tests. */
-#include <reel/context.h>
-#include <reel/create.h>
-#include <reel/loss.h>
-#include <reel/tape.h>
+#include "support/fixture.h"
 
 #include "golden/loss_values.h"
 
-#include <criterion/criterion.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static reel_context *c;
-static reel_tape *t;
-
-static void begin(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-}
-
-static void end(void)
-{
-    reel_tape_free(t);
-    reel_context_free(c);
-}
-
-TestSuite(loss, .init = begin, .fini = end);
+TestSuite(loss, .init = set_up, .fini = tear_down);
 
 static reel_var numbers(int64_t n, const double *values, reel_shape shape)
 {
@@ -165,29 +146,21 @@ Test(loss, a_mean_over_nothing_is_nan)
         cr_assert_eq(reel_data_real(t, grad)[i], 0);
 }
 
-static void expect_error(reel_var result, reel_status status, const char *text)
-{
-    cr_assert(reel_is_null(result));
-    cr_assert_eq(reel_context_status(c), status);
-    cr_assert_str_eq(reel_error(c), text);
-    reel_clear_error(c);
-}
-
 Test(loss, errors_name_the_numbers)
 {
     reel_var x = reel_zeros(t, REEL_SHAPE(2, 3, 4)), wide = reel_zeros(t, REEL_SHAPE(64, 1)),
              flat = reel_zeros(t, REEL_SHAPE(64)), two = reel_full(t, REEL_SHAPE(2, 2), 2);
     int64_t targets[] = {0, 1, 2, 0, 1, 2, 3, 0};
     reel_var wrong = reel_tensor_of(t, REEL_INT64, targets, REEL_SHAPE(2, 4));
-    expect_error(reel_cross_entropy_loss(t, x, wrong), REEL_ERROR_INDEX,
-                 "cross_entropy_loss: target 3 at position [1, 2] (flat 6) is outside 0..2");
-    expect_error(reel_nll_loss(t, flat, reel_full_int64(t, REEL_SCALAR, -1)), REEL_ERROR_INDEX,
-                 "nll_loss: target -1 is outside 0..63");
-    expect_error(reel_mse_loss(t, wide, flat), REEL_ERROR_SHAPE,
-                 "mse_loss: x is [64, 1] and the target [64]; they must have the same shape (reshape or expand one)");
-    expect_error(reel_bce_loss(t, two, two), REEL_ERROR_ARGUMENT,
-                 "bce_loss: x is 2 at position [0, 0] (flat 0), it must be a probability in 0..1 (logits go to "
-                 "bce_with_logits_loss)");
+    expect_refused(reel_cross_entropy_loss(t, x, wrong), REEL_ERROR_INDEX,
+                   "cross_entropy_loss: target 3 at position [1, 2] (flat 6) is outside 0..2");
+    expect_refused(reel_nll_loss(t, flat, reel_full_int64(t, REEL_SCALAR, -1)), REEL_ERROR_INDEX,
+                   "nll_loss: target -1 is outside 0..63");
+    expect_refused(reel_mse_loss(t, wide, flat), REEL_ERROR_SHAPE,
+                   "mse_loss: x is [64, 1] and the target [64]; they must have the same shape (reshape or expand one)");
+    expect_refused(reel_bce_loss(t, two, two), REEL_ERROR_ARGUMENT,
+                   "bce_loss: x is 2 at position [0, 0] (flat 0), it must be a probability in 0..1 (logits go to "
+                   "bce_with_logits_loss)");
 }
 
 /* A wrong option is refused by the weighted forms too, which are made of several operations. */

@@ -1,35 +1,13 @@
 /* Products against plain loops for every form that torch.matmul takes, and what they refuse. That the
  * gradients are derivatives is for the registry's tests, except through the forms that it does not see. */
-#include <reel/context.h>
-#include <reel/create.h>
-#include <reel/elementwise.h>
-#include <reel/join.h>
-#include <reel/matmul.h>
-#include <reel/reduce.h>
-#include <reel/tape.h>
+#include "support/fixture.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
 
 static const double epsilon = sizeof(reel_real) == sizeof(float) ? 0x1p-24 : 0x1p-53;
 
-static reel_context *c;
-static reel_tape *t;
-
-static void begin(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-}
-
-static void end(void)
-{
-    reel_tape_free(t);
-    reel_context_free(c);
-}
-
-TestSuite(matmul, .init = begin, .fini = end);
+TestSuite(matmul, .init = set_up, .fini = tear_down);
 
 /* ---- matmul ---- */
 
@@ -169,24 +147,16 @@ Test(matmul, gradients_that_are_columns_of_another)
 
 /* ---- Errors ---- */
 
-static void expect_error(reel_var result, reel_status status, const char *text)
-{
-    cr_assert(reel_is_null(result));
-    cr_assert_eq(reel_context_status(c), status, "%s", reel_error(c));
-    cr_assert_str_eq(reel_error(c), text);
-    reel_clear_error(c);
-}
-
 Test(matmul, errors_name_the_shapes)
 {
     reel_var vector = reel_ones(t, REEL_SHAPE(3)), matrix = reel_ones(t, REEL_SHAPE(2, 3)),
              batch = reel_ones(t, REEL_SHAPE(2, 3, 4)), scalar = reel_ones(t, REEL_SCALAR);
-    expect_error(reel_matmul(t, matrix, matrix), REEL_ERROR_SHAPE,
-                 "matmul: shapes [2, 3] and [2, 3] do not fit: inner sizes 3 and 2");
-    expect_error(reel_matmul(t, scalar, matrix), REEL_ERROR_SHAPE, "matmul: a is a scalar");
-    expect_error(reel_matmul(t, vector, scalar), REEL_ERROR_SHAPE, "matmul: b is a scalar");
-    expect_error(reel_matmul(t, batch, reel_ones(t, REEL_SHAPE(3, 4, 2))), REEL_ERROR_SHAPE,
-                 "matmul: shapes [2] and [3] do not broadcast: axis 0 has 2 and 3");
+    expect_refused(reel_matmul(t, matrix, matrix), REEL_ERROR_SHAPE,
+                   "matmul: shapes [2, 3] and [2, 3] do not fit: inner sizes 3 and 2");
+    expect_refused(reel_matmul(t, scalar, matrix), REEL_ERROR_SHAPE, "matmul: a is a scalar");
+    expect_refused(reel_matmul(t, vector, scalar), REEL_ERROR_SHAPE, "matmul: b is a scalar");
+    expect_refused(reel_matmul(t, batch, reel_ones(t, REEL_SHAPE(3, 4, 2))), REEL_ERROR_SHAPE,
+                   "matmul: shapes [2] and [3] do not broadcast: axis 0 has 2 and 3");
     cr_assert(reel_is_null(reel_matmul(t, matrix, reel_full_int64(t, REEL_SHAPE(3, 2), 1))));
     cr_assert_eq(reel_context_status(c), REEL_ERROR_DTYPE);
     reel_clear_error(c);
@@ -198,12 +168,12 @@ Test(matmul, errors_with_vectors_and_batches)
 {
     reel_var vector = reel_ones(t, REEL_SHAPE(4)), matrix = reel_ones(t, REEL_SHAPE(2, 3)),
              batch = reel_ones(t, REEL_SHAPE(5, 2, 3));
-    expect_error(reel_matmul(t, matrix, vector), REEL_ERROR_SHAPE,
-                 "matmul: shapes [2, 3] and [4] do not fit: inner sizes 3 and 4");
-    expect_error(reel_matmul(t, vector, matrix), REEL_ERROR_SHAPE,
-                 "matmul: shapes [4] and [2, 3] do not fit: inner sizes 4 and 2");
-    expect_error(reel_matmul(t, batch, matrix), REEL_ERROR_SHAPE,
-                 "matmul: shapes [5, 2, 3] and [2, 3] do not fit: inner sizes 3 and 2");
-    expect_error(reel_matmul(t, matrix, batch), REEL_ERROR_SHAPE,
-                 "matmul: shapes [2, 3] and [5, 2, 3] do not fit: inner sizes 3 and 2");
+    expect_refused(reel_matmul(t, matrix, vector), REEL_ERROR_SHAPE,
+                   "matmul: shapes [2, 3] and [4] do not fit: inner sizes 3 and 4");
+    expect_refused(reel_matmul(t, vector, matrix), REEL_ERROR_SHAPE,
+                   "matmul: shapes [4] and [2, 3] do not fit: inner sizes 4 and 2");
+    expect_refused(reel_matmul(t, batch, matrix), REEL_ERROR_SHAPE,
+                   "matmul: shapes [5, 2, 3] and [2, 3] do not fit: inner sizes 3 and 2");
+    expect_refused(reel_matmul(t, matrix, batch), REEL_ERROR_SHAPE,
+                   "matmul: shapes [2, 3] and [5, 2, 3] do not fit: inner sizes 3 and 2");
 }

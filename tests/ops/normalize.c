@@ -1,15 +1,9 @@
 /* Batch and layer normalisation against PyTorch's numbers, far from zero, with any number of threads, and what they
  * refuse. That the gradients are derivatives is for the registry's tests. */
-#include <reel/context.h>
-#include <reel/create.h>
-#include <reel/elementwise.h>
-#include <reel/normalize.h>
-#include <reel/reduce.h>
-#include <reel/tape.h>
+#include "support/fixture.h"
 
 #include "golden/normalize_values.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,22 +12,7 @@
 
 static const bool is_float = sizeof(reel_real) == sizeof(float);
 
-static reel_context *c;
-static reel_tape *t;
-
-static void begin(void)
-{
-    c = reel_context_new(NULL);
-    t = reel_tape_new(c);
-}
-
-static void end(void)
-{
-    reel_tape_free(t);
-    reel_context_free(c);
-}
-
-TestSuite(normalize, .init = begin, .fini = end);
+TestSuite(normalize, .init = set_up, .fini = tear_down);
 
 static reel_var numbers(const double *values, reel_shape shape)
 {
@@ -234,15 +213,6 @@ Test(normalize, threads_do_not_change_bits)
 
 /* ---- Errors ---- */
 
-static void expect_error(reel_var result, reel_status status, const char *text)
-{
-    cr_assert(reel_is_null(result));
-    cr_assert_eq(reel_context_status(c), status, "%s", reel_error(c));
-    if (text)
-        cr_assert_str_eq(reel_error(c), text);
-    reel_clear_error(c);
-}
-
 static reel_var batch_norm(reel_var x, reel_var weight, reel_var bias)
 {
     return reel_batch_norm(t, x, weight, bias, 1e-5, NULL, NULL);
@@ -257,22 +227,22 @@ Test(normalize, batch_norm_refuses)
 {
     reel_var x = reel_ones(t, REEL_SHAPE(4, 3)), two = reel_ones(t, REEL_SHAPE(2)), three = reel_ones(t, REEL_SHAPE(3));
     reel_var row = reel_ones(t, REEL_SHAPE(1, 3)), none = reel_null();
-    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(3)), none, none), REEL_ERROR_SHAPE,
-                 "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
-    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(2, 3, 1, 1)), none, none), REEL_ERROR_SHAPE, NULL);
-    expect_error(batch_norm(row, none, none), REEL_ERROR_SHAPE,
-                 "batch_norm: x is [1, 3], training needs more than 1 value per channel");
-    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(1, 3, 1)), three, three), REEL_ERROR_SHAPE, NULL);
-    expect_error(batch_norm(reel_ones(t, REEL_SHAPE(3, 3, 0)), none, none), REEL_ERROR_SHAPE, NULL);
-    expect_error(batch_norm(x, two, three), REEL_ERROR_SHAPE, "batch_norm: weight is [2], x [4, 3] has 3 channels");
-    expect_error(batch_norm(x, three, two), REEL_ERROR_SHAPE, "batch_norm: bias is [2], x [4, 3] has 3 channels");
-    expect_error(batch_norm(x, two, none), REEL_ERROR_SHAPE, "batch_norm: weight is [2], x [4, 3] has 3 channels");
-    expect_error(batch_norm(x, none, two), REEL_ERROR_SHAPE, "batch_norm: bias is [2], x [4, 3] has 3 channels");
-    expect_error(batch_norm(x, row, none), REEL_ERROR_SHAPE, "batch_norm: weight is [1, 3], x [4, 3] has 3 channels");
-    expect_error(reel_batch_norm(t, x, none, none, -1, NULL, NULL), REEL_ERROR_ARGUMENT,
-                 "batch_norm: eps -1 is negative");
+    expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(3)), none, none), REEL_ERROR_SHAPE,
+                   "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
+    expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(2, 3, 1, 1)), none, none), REEL_ERROR_SHAPE, NULL);
+    expect_refused(batch_norm(row, none, none), REEL_ERROR_SHAPE,
+                   "batch_norm: x is [1, 3], training needs more than 1 value per channel");
+    expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(1, 3, 1)), three, three), REEL_ERROR_SHAPE, NULL);
+    expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(3, 3, 0)), none, none), REEL_ERROR_SHAPE, NULL);
+    expect_refused(batch_norm(x, two, three), REEL_ERROR_SHAPE, "batch_norm: weight is [2], x [4, 3] has 3 channels");
+    expect_refused(batch_norm(x, three, two), REEL_ERROR_SHAPE, "batch_norm: bias is [2], x [4, 3] has 3 channels");
+    expect_refused(batch_norm(x, two, none), REEL_ERROR_SHAPE, "batch_norm: weight is [2], x [4, 3] has 3 channels");
+    expect_refused(batch_norm(x, none, two), REEL_ERROR_SHAPE, "batch_norm: bias is [2], x [4, 3] has 3 channels");
+    expect_refused(batch_norm(x, row, none), REEL_ERROR_SHAPE, "batch_norm: weight is [1, 3], x [4, 3] has 3 channels");
+    expect_refused(reel_batch_norm(t, x, none, none, -1, NULL, NULL), REEL_ERROR_ARGUMENT,
+                   "batch_norm: eps -1 is negative");
     reel_var mean = x, variance = x;
-    expect_error(reel_batch_norm(t, x, two, none, 1e-5, &mean, &variance), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_batch_norm(t, x, two, none, 1e-5, &mean, &variance), REEL_ERROR_SHAPE, NULL);
     cr_assert(reel_is_null(mean) && reel_is_null(variance));
 }
 
@@ -280,16 +250,16 @@ Test(normalize, batch_norm_eval_refuses)
 {
     reel_var x = reel_ones(t, REEL_SHAPE(4, 3)), two = reel_ones(t, REEL_SHAPE(2)), three = reel_ones(t, REEL_SHAPE(3));
     reel_var none = reel_null();
-    expect_error(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(3)), three, three, none, none, 1e-5), REEL_ERROR_SHAPE,
-                 "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
-    expect_error(reel_batch_norm_eval(t, x, two, three, none, none, 1e-5), REEL_ERROR_SHAPE,
-                 "batch_norm: mean is [2], x [4, 3] has 3 channels");
-    expect_error(reel_batch_norm_eval(t, x, three, two, none, none, 1e-5), REEL_ERROR_SHAPE,
-                 "batch_norm: variance is [2], x [4, 3] has 3 channels");
-    expect_error(reel_batch_norm_eval(t, x, three, three, two, three, 1e-5), REEL_ERROR_SHAPE,
-                 "batch_norm: weight is [2], x [4, 3] has 3 channels");
-    expect_error(reel_batch_norm_eval(t, x, three, three, none, two, 1e-5), REEL_ERROR_SHAPE,
-                 "batch_norm: bias is [2], x [4, 3] has 3 channels");
+    expect_refused(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(3)), three, three, none, none, 1e-5),
+                   REEL_ERROR_SHAPE, "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
+    expect_refused(reel_batch_norm_eval(t, x, two, three, none, none, 1e-5), REEL_ERROR_SHAPE,
+                   "batch_norm: mean is [2], x [4, 3] has 3 channels");
+    expect_refused(reel_batch_norm_eval(t, x, three, two, none, none, 1e-5), REEL_ERROR_SHAPE,
+                   "batch_norm: variance is [2], x [4, 3] has 3 channels");
+    expect_refused(reel_batch_norm_eval(t, x, three, three, two, three, 1e-5), REEL_ERROR_SHAPE,
+                   "batch_norm: weight is [2], x [4, 3] has 3 channels");
+    expect_refused(reel_batch_norm_eval(t, x, three, three, none, two, 1e-5), REEL_ERROR_SHAPE,
+                   "batch_norm: bias is [2], x [4, 3] has 3 channels");
     cr_assert_not(reel_is_null(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(1, 3)), three, three, none, none, 0)));
     cr_assert_not(reel_is_null(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(0, 3)), three, three, none, none, 0)));
 }
@@ -298,18 +268,18 @@ Test(normalize, layer_norm_refuses)
 {
     reel_var x = reel_ones(t, REEL_SHAPE(2, 3, 4)), four = reel_ones(t, REEL_SHAPE(4)), none = reel_null();
     reel_var matrix = reel_ones(t, REEL_SHAPE(3, 4)), twelve = reel_ones(t, REEL_SHAPE(12));
-    expect_error(layer_norm(x, 0, none, none), REEL_ERROR_ARGUMENT, "layer_norm: 0 normalised axes, x has 3");
-    expect_error(layer_norm(x, 4, none, none), REEL_ERROR_ARGUMENT, "layer_norm: 4 normalised axes, x has 3");
-    expect_error(layer_norm(x, 2, twelve, none), REEL_ERROR_SHAPE,
-                 "layer_norm: weight is [12], the normalised axes are [3, 4]");
-    expect_error(layer_norm(x, 2, matrix, four), REEL_ERROR_SHAPE,
-                 "layer_norm: bias is [4], the normalised axes are [3, 4]");
-    expect_error(layer_norm(x, 1, none, matrix), REEL_ERROR_SHAPE,
-                 "layer_norm: bias is [3, 4], the normalised axes are [4]");
-    expect_error(layer_norm(reel_full_int64(t, REEL_SHAPE(3), 1), 1, none, none), REEL_ERROR_DTYPE, NULL);
-    expect_error(reel_layer_norm(t, x, 1, none, none, -1), REEL_ERROR_ARGUMENT, "layer_norm: eps -1 is negative");
+    expect_refused(layer_norm(x, 0, none, none), REEL_ERROR_ARGUMENT, "layer_norm: 0 normalised axes, x has 3");
+    expect_refused(layer_norm(x, 4, none, none), REEL_ERROR_ARGUMENT, "layer_norm: 4 normalised axes, x has 3");
+    expect_refused(layer_norm(x, 2, twelve, none), REEL_ERROR_SHAPE,
+                   "layer_norm: weight is [12], the normalised axes are [3, 4]");
+    expect_refused(layer_norm(x, 2, matrix, four), REEL_ERROR_SHAPE,
+                   "layer_norm: bias is [4], the normalised axes are [3, 4]");
+    expect_refused(layer_norm(x, 1, none, matrix), REEL_ERROR_SHAPE,
+                   "layer_norm: bias is [3, 4], the normalised axes are [4]");
+    expect_refused(layer_norm(reel_full_int64(t, REEL_SHAPE(3), 1), 1, none, none), REEL_ERROR_DTYPE, NULL);
+    expect_refused(reel_layer_norm(t, x, 1, none, none, -1), REEL_ERROR_ARGUMENT, "layer_norm: eps -1 is negative");
     int64_t much = INT64_C(1) << 40;
-    expect_error(layer_norm(reel_zeros(t, REEL_SHAPE(much, much, 0)), 1, none, none), REEL_ERROR_SHAPE, NULL);
+    expect_refused(layer_norm(reel_zeros(t, REEL_SHAPE(much, much, 0)), 1, none, none), REEL_ERROR_SHAPE, NULL);
     cr_assert_not(reel_is_null(layer_norm(x, 2, matrix, matrix)));
     cr_assert_not(reel_is_null(layer_norm(reel_zeros(t, REEL_SHAPE(0, 4)), 1, four, none)));
 }

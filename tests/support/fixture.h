@@ -26,4 +26,14 @@ static inline void tear_down(void)
     reel_context_free(c);
 }
 
+/* The call gave the null var, and the error was this one; text NULL: whatever it says. */
+static inline void expect_refused(reel_var result, reel_status status, const char *text)
+{
+    cr_assert(reel_is_null(result));
+    cr_assert_eq(reel_context_status(c), status, "%s", reel_error(c));
+    if (text)
+        cr_assert_str_eq(reel_error(c), text);
+    reel_clear_error(c);
+}
+
 #endif

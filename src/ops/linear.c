@@ -189,6 +189,10 @@ static const struct linear_attributes no_activation = {REEL_ACTIVATION_NONE, 0},
                                       leaky_relu_0 = {REEL_ACTIVATION_LEAKY_RELU, 0}, tanh_ = {REEL_ACTIVATION_TANH, 0},
                                       below_0 = {REEL_ACTIVATION_LEAKY_RELU, -1}, no_such = {(reel_activation)4, 0};
 
+#define LINEAR_ROW                                                                                                     \
+    .n_outputs = 1, .reads_inputs = 3, .attributes_size = sizeof(struct linear_attributes), .shape = linear_shape,     \
+    .forward = linear_forward, .vjp = linear_vjp, .accumulate = linear_accumulate, .cost = linear_cost
+
 static const reel_sample linear_samples[] = {
     GOOD("a batch", &no_activation, REAL(3, 4), REAL(2, 4)),
     GOOD("one row without axis", &no_activation, REAL(4), REAL(2, 4)),
@@ -213,19 +217,7 @@ static const reel_sample linear_samples[] = {
 };
 
 static const reel_op linear_op = {
-    .name = "linear",
-    .n_inputs = 2,
-    .n_outputs = 1,
-    .differentiable = 3,
-    .reads_inputs = 3,
-    .attributes_size = sizeof(struct linear_attributes),
-    .shape = linear_shape,
-    .forward = linear_forward,
-    .vjp = linear_vjp,
-    .accumulate = linear_accumulate,
-    .cost = linear_cost,
-    SAMPLES(linear_samples),
-};
+    .name = "linear", .n_inputs = 2, .differentiable = 3, LINEAR_ROW, SAMPLES(linear_samples)};
 
 static const reel_sample linear_bias_samples[] = {
     GOOD("a batch", &no_activation, REAL(3, 4), REAL(2, 4), REAL(2)),
@@ -250,19 +242,7 @@ static const reel_sample linear_bias_samples[] = {
 };
 
 static const reel_op linear_bias_op = {
-    .name = "linear_bias",
-    .n_inputs = 3,
-    .n_outputs = 1,
-    .differentiable = 7,
-    .reads_inputs = 3,
-    .attributes_size = sizeof(struct linear_attributes),
-    .shape = linear_shape,
-    .forward = linear_forward,
-    .vjp = linear_vjp,
-    .accumulate = linear_accumulate,
-    .cost = linear_cost,
-    SAMPLES(linear_bias_samples),
-};
+    .name = "linear_bias", .n_inputs = 3, .differentiable = 7, LINEAR_ROW, SAMPLES(linear_bias_samples)};
 
 reel_var reel_linear_activation(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, reel_activation activation,
                                 double negative_slope)

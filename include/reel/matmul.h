@@ -20,13 +20,14 @@ REEL_API reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel
 typedef enum reel_activation {
     REEL_ACTIVATION_NONE,
     REEL_ACTIVATION_RELU,
-    REEL_ACTIVATION_LEAKY_RELU, /* with negative_slope, which the others do not look at */
+    REEL_ACTIVATION_LEAKY_RELU, /* with negative_slope */
     REEL_ACTIVATION_TANH
 } reel_activation;
 
-/* The activation of reel_linear, as one operation: what reel_relu, reel_leaky_relu or reel_tanh would give, in fewer
- * passes over memory. The rule goes by the result, so negative_slope must be at least 0 (as for leaky_relu in place in
- * PyTorch); REEL_ERROR_ARGUMENT if not, or when there is no such activation. */
+/* The activation of reel_linear(x, weight, bias), [..., out], as one operation: what reel_relu, reel_leaky_relu or
+ * reel_tanh would give, in fewer passes over memory. The rule goes by the result, so negative_slope must be at least 0
+ * (as for leaky_relu in place in PyTorch), also where the activation has none; REEL_ERROR_ARGUMENT if not, or when
+ * there is no such activation. */
 REEL_API reel_var reel_linear_activation(reel_tape *tape, reel_var x, reel_var weight, reel_var bias,
                                          reel_activation activation, double negative_slope);
 

@@ -1,5 +1,5 @@
-/* REEL_CLONES: put before a function whose loops gain from wider vectors. REEL_KEEP: put before an inner loop over a
- * fixed number of lanes, whose sums should stay in registers. */
+/* REEL_CLONES: put before a function whose loops gain from wider vectors. REEL_UNROLL: for macros, put before an inner
+ * loop over a fixed number of lanes, whose sums should stay in registers; elsewhere the pragma itself is put there. */
 #ifndef REEL_BASE_CLONES_H
 #define REEL_BASE_CLONES_H
 
@@ -23,6 +23,6 @@
 
 /* Lanes become registers only where the loop is unrolled. Vectorised, it has at most 16 rounds, and below -O3 gcc
  * unrolls no loop that gets longer by it. */
-#define REEL_KEEP _Pragma("GCC unroll 16")
+#define REEL_UNROLL _Pragma("GCC unroll 16")
 
 #endif

@@ -19,7 +19,7 @@ double reel_kern_power_join(double power, double a, double b)
 
 #define EACH_LANE(term)                                                                                                \
     for (int64_t i = 0; i + LANES <= n; i += LANES)                                                                    \
-        REEL_KEEP for (int j = 0; j < LANES; j++)                                                                      \
+        REEL_UNROLL for (int j = 0; j < LANES; j++)                                                                    \
         {                                                                                                              \
             double a = fabs((double)x[i + j]);                                                                         \
             sums[j] = (term);                                                                                          \

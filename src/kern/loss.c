@@ -80,7 +80,7 @@ REEL_INLINE reel_real smooth_l1_slope(reel_real d, reel_real beta)
                 reel_real x = xs[i + l], t = targets[i + l];                                                           \
                 values[l] = VALUE;                                                                                     \
             }                                                                                                          \
-            REEL_KEEP for (int l = 0; l < REEL_KERN_LANES; l++) lane[l] = i == 0 ? values[l] : lane[l] + values[l];    \
+            REEL_UNROLL for (int l = 0; l < REEL_KERN_LANES; l++) lane[l] = i == 0 ? values[l] : lane[l] + values[l];  \
             for (int l = 0; by_x && l < REEL_KERN_LANES; l++) {                                                        \
                 reel_real x = xs[i + l], t = targets[i + l];                                                           \
                 by_x[i + l] = (BY_X)*factor;                                                                           \

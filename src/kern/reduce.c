@@ -42,7 +42,7 @@ typedef void reduce_rows(int64_t rows, int64_t columns, const reel_real *x, int6
             lane[l] = x[l];                                                                                            \
         int64_t i = lanes;                                                                                             \
         for (; i + LANES <= n; i += LANES)                                                                             \
-            REEL_KEEP for (int l = 0; l < LANES; l++) lane[l] = COMBINE(lane[l], x[i + l]);                            \
+            REEL_UNROLL for (int l = 0; l < LANES; l++) lane[l] = COMBINE(lane[l], x[i + l]);                          \
         for (int l = 0; l < n - i; l++)                                                                                \
             lane[l] = COMBINE(lane[l], x[i + l]);                                                                      \
         for (int half = lanes / 2; half > 0; half /= 2)                                                                \
@@ -57,10 +57,10 @@ typedef void reduce_rows(int64_t rows, int64_t columns, const reel_real *x, int6
     {                                                                                                                  \
         if (columns == COLUMNS) {                                                                                      \
             reel_real column[COLUMNS];                                                                                 \
-            REEL_KEEP for (int c = 0; c < COLUMNS; c++) column[c] = x[c];                                              \
+            REEL_UNROLL for (int c = 0; c < COLUMNS; c++) column[c] = x[c];                                            \
             for (int64_t r = 1; r < rows; r++)                                                                         \
-                REEL_KEEP for (int c = 0; c < COLUMNS; c++) column[c] = COMBINE(column[c], x[r * stride + c]);         \
-            REEL_KEEP for (int c = 0; c < COLUMNS; c++) out[c] = column[c];                                            \
+                REEL_UNROLL for (int c = 0; c < COLUMNS; c++) column[c] = COMBINE(column[c], x[r * stride + c]);       \
+            REEL_UNROLL for (int c = 0; c < COLUMNS; c++) out[c] = column[c];                                          \
             return;                                                                                                    \
         }                                                                                                              \
         for (int64_t c = 0; c < columns; c++)                                                                          \

@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "base/scratch.h"
-#include "core/random.h"
+#include "kern/random.h"
 
 #include <reel/context.h>
 

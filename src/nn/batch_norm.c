@@ -1,6 +1,6 @@
 #include "nn/module.h"
 
-#include "ops/family.h"
+#include "base/shape.h"
 
 #include <reel/init.h>
 #include <reel/normalize.h>

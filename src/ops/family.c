@@ -1,34 +1,5 @@
 #include "ops/family.h"
 
-#include <stdio.h>
-
-const char *reel_shape_text(const reel_shape *shape, char text[REEL_SHAPE_TEXT])
-{
-    size_t used = 0;
-    used += (size_t)snprintf(text, REEL_SHAPE_TEXT, "[");
-    for (int i = 0; i < shape->ndim && i < REEL_MAX_NDIM && used < REEL_SHAPE_TEXT - 24; i++)
-        used +=
-            (size_t)snprintf(text + used, REEL_SHAPE_TEXT - used, "%s%lld", i ? ", " : "", (long long)shape->dim[i]);
-    snprintf(text + used, REEL_SHAPE_TEXT - used, "]");
-    return text;
-}
-
-const char *reel_position_text(const reel_shape *shape, int64_t flat, char text[REEL_POSITION_TEXT])
-{
-    reel_shape position = *shape;
-    int64_t rest = flat;
-    for (int i = shape->ndim - 1; i >= 0; i--) {
-        position.dim[i] = rest % shape->dim[i];
-        rest /= shape->dim[i];
-    }
-    char axes[REEL_SHAPE_TEXT], number[32] = "";
-    if (shape->ndim > 1)
-        snprintf(number, sizeof number, " (flat %lld)", (long long)flat);
-    snprintf(text, REEL_POSITION_TEXT, shape->ndim > 0 ? " at position %s%s" : "%.0s%s",
-             reel_shape_text(&position, axes), number);
-    return text;
-}
-
 reel_status reel_expect_real(reel_call *call, int k, const char *argument)
 {
     if (call->in[k]->dtype == REEL_REAL)

@@ -3,6 +3,7 @@
 #ifndef REEL_OPS_FAMILY_H
 #define REEL_OPS_FAMILY_H
 
+#include "base/shape.h"
 #include "core/context.h"
 
 #include <reel/op.h>
@@ -72,17 +73,6 @@ extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, 
     }
 /* In a row: .samples and .n_samples from an array. */
 #define SAMPLES(array) .samples = (array), .n_samples = (int)(sizeof(array) / sizeof *(array))
-
-/* Room for a shape as text. */
-enum { REEL_SHAPE_TEXT = 160 };
-/* Writes "[64, 13]" into text and returns it. */
-const char *reel_shape_text(const reel_shape *shape, char text[REEL_SHAPE_TEXT]);
-
-/* Room for a position as text. */
-enum { REEL_POSITION_TEXT = REEL_SHAPE_TEXT + 48 };
-/* Writes where the flat-th element of a shape is, such as " at position [2, 0] (flat 6)", for the end of a
- * sentence about a value; without the number for one axis, and nothing when the shape has no axes. */
-const char *reel_position_text(const reel_shape *shape, int64_t flat, char text[REEL_POSITION_TEXT]);
 
 /* Input k must be real; the error names the operation and the argument. */
 reel_status reel_expect_real(reel_call *call, int k, const char *argument);

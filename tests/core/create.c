@@ -1,4 +1,4 @@
-#include "core/random.h"
+#include "kern/random.h"
 
 #include <reel/context.h>
 #include <reel/create.h>

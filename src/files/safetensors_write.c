@@ -1,17 +1,13 @@
-#include "train/safetensors_header.h"
+/* Writing safetensors files: the header's text, the order of arrays, param sets. */
+#include "files/atomic_file.h"
+#include "files/safetensors_header.h"
 
 #include "base/checked.h"
 #include "base/sort.h"
 #include "core/params.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- The header ---- */
 
@@ -202,124 +198,18 @@ static char *make_header(reel_context *c, const struct contents *contents, int64
     return memory;
 }
 
-/* ---- The file ---- */
-
-/* A file that becomes the target when it is complete. */
-struct output {
-    reel_context *context;
-    const char *path; /* where it goes; a symbolic link is resolved */
-    char resolved[PATH_MAX];
-    char *temporary;
-    int fd; /* -1: not open */
-};
-
-static reel_status fail_system(const struct output *out, const char *what)
-{
-    char path[REEL_PRINTABLE];
-    return reel_fail(out->context, REEL_ERROR_IO, "\"%s\": cannot %s: %s", reel_printable(out->path, path), what,
-                     strerror(errno));
-}
-
-/* Beside the target, since a rename cannot leave a file system. */
-static reel_status open_temporary(struct output *out, const char *path)
-{
-    out->path = path;
-    struct stat old;
-    bool exists = lstat(path, &old) == 0;
-    if (exists && S_ISLNK(old.st_mode)) {
-        if (!realpath(path, out->resolved) || stat(out->resolved, &old) != 0)
-            return fail_system(out, "follow the link");
-        out->path = out->resolved;
-    }
-    if (exists && !S_ISREG(old.st_mode)) {
-        char printable[REEL_PRINTABLE];
-        return reel_fail(out->context, REEL_ERROR_IO, "\"%s\": exists and is not a regular file",
-                         reel_printable(out->path, printable));
-    }
-    size_t size = strlen(out->path) + 48;
-    out->temporary = reel_allocate(&out->context->memory, size);
-    if (!out->temporary)
-        return reel_fail_memory(out->context, "the name of a file", size);
-    for (int attempt = 0; attempt < 100; attempt++) {
-        snprintf(out->temporary, size, "%s.%ld.%d.tmp", out->path, (long)getpid(), attempt);
-        out->fd = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (out->fd >= 0 || errno != EEXIST)
-            break;
-    }
-    if (out->fd < 0)
-        return fail_system(out, "write beside it");
-    if (exists && fchmod(out->fd, old.st_mode & 0777) != 0)
-        return fail_system(out, "keep its permissions");
-    return REEL_OK;
-}
-
-static reel_status write_bytes(const struct output *out, const void *data, int64_t size)
-{
-    enum { PIECE = 1 << 30 };
-    const char *from = data;
-    while (size > 0) {
-        ssize_t put_out = write(out->fd, from, (size_t)(size < PIECE ? size : PIECE));
-        if (put_out < 0 && errno == EINTR)
-            continue;
-        if (put_out < 0)
-            return fail_system(out, "write it");
-        from += put_out;
-        size -= put_out;
-    }
-    return REEL_OK;
-}
-
-/* The rename itself is on the disk only when its folder is. The data is safe either way, so a folder that cannot be
- * flushed is no error. */
-static void flush_folder(struct output *out)
-{
-    char *end = strrchr(out->temporary, '/');
-    if (end == out->temporary)
-        end++;
-    if (end)
-        *end = '\0';
-    int folder = open(end ? out->temporary : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) {
-        (void)!fsync(folder);
-        close(folder);
-    }
-}
-
-static reel_status finish(struct output *out)
-{
-    if (fsync(out->fd) != 0)
-        return fail_system(out, "flush it");
-    int closed = close(out->fd);
-    out->fd = -1;
-    if (closed != 0)
-        return fail_system(out, "close it");
-    if (rename(out->temporary, out->path) != 0)
-        return fail_system(out, "replace it");
-    flush_folder(out);
-    return REEL_OK;
-}
-
 static reel_status write_file(reel_context *c, const char *path, const char *header, int64_t header_size,
                               const struct contents *contents)
 {
-    struct output out = {.context = c, .fd = -1};
-    bool opened = open_temporary(&out, path) == REEL_OK;
-    bool created = out.fd >= 0;
-    if (opened) {
-        write_bytes(&out, header, header_size);
+    struct reel_atomic_file file;
+    if (reel_atomic_file_open(&file, c, path) == REEL_OK) {
+        reel_atomic_file_write(&file, header, header_size);
         for (int i = 0; i < contents->n && c->status == REEL_OK; i++) {
             const reel_named_array *a = &contents->arrays[contents->order[i]];
-            write_bytes(&out, a->data, array_bytes(a));
+            reel_atomic_file_write(&file, a->data, array_bytes(a));
         }
-        if (c->status == REEL_OK)
-            finish(&out);
     }
-    if (out.fd >= 0)
-        close(out.fd);
-    if (created && c->status != REEL_OK)
-        unlink(out.temporary);
-    reel_free(&c->memory, out.temporary);
-    return c->status;
+    return reel_atomic_file_close(&file);
 }
 
 static reel_status write_contents(reel_context *c, const char *path, struct contents *contents)

@@ -1,7 +1,8 @@
 /* The header of a safetensors file: what it says, its parser, and what reading and writing share. */
-#ifndef REEL_TRAIN_SAFETENSORS_HEADER_H
-#define REEL_TRAIN_SAFETENSORS_HEADER_H
+#ifndef REEL_FILES_SAFETENSORS_HEADER_H
+#define REEL_FILES_SAFETENSORS_HEADER_H
 
+#include "base/text.h"
 #include "core/context.h"
 
 #include <reel/safetensors.h>
@@ -41,15 +42,5 @@ reel_status reel_tensor_header_parse(reel_context *context, const char *path, ch
                                      int64_t data_size, struct reel_tensor_header *header);
 void reel_tensor_header_release(reel_context *context, struct reel_tensor_header *header);
 const struct reel_tensor_entry *reel_tensor_header_find(const struct reel_tensor_header *header, const char *name);
-
-/* Whether the text is UTF-8. */
-bool reel_is_utf8(const char *text);
-
-/* The length of the UTF-8 sequence at text, which has `size` bytes; 0 when it is not a valid one. */
-int reel_utf8_length(const char *text, int64_t size);
-
-/* A name for a message: cut when it is long, and without control characters, which a terminal would obey. */
-enum { REEL_PRINTABLE = 100 };
-const char *reel_printable(const char *name, char text[REEL_PRINTABLE]);
 
 #endif

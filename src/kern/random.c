@@ -1,4 +1,5 @@
-#include "core/random.h"
+/* PyTorch's CPU generator: MT19937 and what is drawn from it, into raw arrays. */
+#include "kern/random.h"
 #include "base/clones.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Random numbers: PyTorch's CPU generator, bit for bit. */
-#ifndef REEL_CORE_RANDOM_H
-#define REEL_CORE_RANDOM_H
+#ifndef REEL_KERN_RANDOM_H
+#define REEL_KERN_RANDOM_H
 
 #include "reel/types.h"
 

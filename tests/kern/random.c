@@ -1,4 +1,4 @@
-#include "core/random.h"
+#include "kern/random.h"
 #include "golden/generator.h"
 
 #include <criterion/criterion.h>

@@ -1,8 +1,8 @@
 /* Files in a folder of their own, and the model of tests/golden/files.py that is read from them and written to them. */
-#ifndef TESTS_TRAIN_SAFETENSORS_FILES_H
-#define TESTS_TRAIN_SAFETENSORS_FILES_H
+#ifndef TESTS_FILES_SAFETENSORS_FILES_H
+#define TESTS_FILES_SAFETENSORS_FILES_H
 
-#include "helpers.h"
+#include "train/helpers.h"
 
 #include "golden/files.h"
 

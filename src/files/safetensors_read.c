@@ -1,8 +1,9 @@
-#include "train/safetensors_header.h"
+/* Reading safetensors files: arrays, and into param sets. */
+#include "files/safetensors_header.h"
 
 #include "base/checked.h"
+#include "base/shape.h"
 #include "core/params.h"
-#include "ops/family.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,18 @@
+/* Text: UTF-8, and names that are fit to be shown. */
+#ifndef REEL_BASE_TEXT_H
+#define REEL_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether the text is UTF-8. */
+bool reel_is_utf8(const char *text);
+
+/* The length of the UTF-8 sequence at text, which has `size` bytes; 0 when it is not a valid one. */
+int reel_utf8_length(const char *text, int64_t size);
+
+/* A name for a message: cut when it is long, and without control characters, which a terminal would obey. */
+enum { REEL_PRINTABLE = 100 };
+const char *reel_printable(const char *name, char text[REEL_PRINTABLE]);
+
+#endif

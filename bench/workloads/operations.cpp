@@ -1,5 +1,7 @@
-// Each operation: with the samples of its row in the registry, and some at sizes that occur in training.
+// Each operation: with the samples beside its row in the registry, and some at sizes that occur in training.
 #include "workload.hpp"
+
+#include "ops/samples.h"
 
 #include <benchmark/benchmark.h>
 
@@ -302,8 +304,9 @@ void register_operations()
         }
     for (int i = 0; i < reel_op_count(); i++) {
         const reel_op *op = reel_op_at(i);
-        for (int k = 0; k < op->n_samples; k++) {
-            const reel_sample *sample = &op->samples[k];
+        const reel_op_samples *samples = reel_op_samples_at(i);
+        for (int k = 0; k < samples->count; k++) {
+            const reel_sample *sample = &samples->samples[k];
             if (sample->refused == REEL_OK)
                 benchmark::RegisterBenchmark(("op/" + std::string(op->name) + "/sample:" + std::to_string(k)).c_str(),
                                              [op, sample](benchmark::State &state) { run_sample(state, op, sample); });

@@ -49,6 +49,26 @@ REEL_API reel_status reel_gradgradcheck(reel_context *context, reel_gradcheck_fu
                                         const reel_gradcheck_input *inputs, int n,
                                         const reel_gradcheck_options *options);
 
+/* An input to make for an operation: values drawn uniformly from [low, high); integers from low..high-1. */
+typedef struct reel_sample_input {
+    reel_dtype dtype;
+    int ndim;
+    const int64_t *dim; /* ndim sizes; NULL will do when there are none */
+    float low, high;    /* both 0: -2 and 2 for reals, 0 and 2 for bools */
+    float gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
+    bool ascending; /* integers are sorted, and the first is low, the last of several high - 1 (for offsets) */
+} reel_sample_input;
+
+/* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
+#define REEL_MAX_SAMPLE_INPUTS 6
+typedef struct reel_sample {
+    const char *what;    /* what the sample is about, in a few words */
+    reel_status refused; /* REEL_OK: a good sample; else the status that it must give */
+    int n_inputs;        /* at most REEL_MAX_SAMPLE_INPUTS */
+    const reel_sample_input *inputs;
+    const void *attributes;
+} reel_sample;
+
 /* The inputs that a sample describes, as constants on the tape; equal seeds give equal values. `out` has room for
  * sample->n_inputs vars. REEL_ERROR_ARGUMENT when the sample's values do not fit into their range with their gaps. */
 REEL_API reel_status reel_sample_inputs(reel_tape *tape, const reel_sample *sample, uint64_t seed, reel_var *out);

@@ -52,26 +52,6 @@ typedef enum reel_derivative {
     REEL_DERIVATIVE_REFERENCE /* deliberately something else (padding_idx), compared with a formula in the tests */
 } reel_derivative;
 
-/* An input that the tests make for an operation: values drawn uniformly from [low, high); integers from low..high-1. */
-typedef struct reel_sample_input {
-    reel_dtype dtype;
-    int ndim;
-    const int64_t *dim; /* ndim sizes; NULL will do when there are none */
-    float low, high;    /* both 0: -2 and 2 for reals, 0 and 2 for bools */
-    float gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
-    bool ascending; /* integers are sorted, and the first is low, the last of several high - 1 (for offsets) */
-} reel_sample_input;
-
-/* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
-#define REEL_MAX_SAMPLE_INPUTS 6
-typedef struct reel_sample {
-    const char *what;    /* what the sample is about, in a few words */
-    reel_status refused; /* REEL_OK: a good sample; else the status that it must give */
-    int n_inputs;        /* at most REEL_MAX_SAMPLE_INPUTS */
-    const reel_sample_input *inputs;
-    const void *attributes;
-} reel_sample;
-
 /* Work of one application, for profiles and benchmarks. */
 typedef struct reel_cost {
     double flops, bytes;
@@ -111,9 +91,6 @@ struct reel_op {
      * *first to *end - 1. Without it, all. What makes the gradient may then leave the others out (reel_sink_columns).
      */
     void (*grad_columns)(const reel_call *call, int k, int64_t *first, int64_t *end);
-
-    const reel_sample *samples;
-    int n_samples;
 
     /* Optional: the cost of forward. */
     reel_cost (*cost)(const reel_call *call);

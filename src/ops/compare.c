@@ -6,6 +6,7 @@
 
 /* ---- of two operands ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status compare_shape(reel_call *call)
 {
     const reel_array *a = call->in[0], *b = call->in[1];
@@ -26,20 +27,6 @@ static reel_status compare_forward(reel_call *call, enum reel_comparison compari
     return REEL_OK;
 }
 
-static const reel_sample compare_samples[] = {
-    GOOD("no axes", NULL, SCALAR, SCALAR),
-    GOOD("equal shapes", NULL, REAL(3, 4), REAL(3, 4)),
-    GOOD("a row", NULL, REAL(3, 4), REAL(4)),
-    GOOD("a column and a row", NULL, REAL(3, 1), REAL(1, 4)),
-    GOOD("int64", NULL, INDEX(3, 4, 5), INDEX(3, 4, 5)),
-    GOOD("int32", NULL, INDEX32(3, 4, 5), INDEX32(3, 1, 5)),
-    GOOD("bool", NULL, BOOL(7), BOOL(1)),
-    GOOD("8 axes", NULL, REAL(2, 1, 1, 2, 1, 1, 2, 1), REAL(1, 2, 1, 2, 1, 1, 1, 2)),
-    GOOD("no elements", NULL, REAL(3, 0), REAL(1, 1)),
-    REFUSED("two types", REEL_ERROR_DTYPE, NULL, REAL(3), INDEX(4, 3)),
-    REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, REAL(3), REAL(2)),
-};
-
 #define COMPARISON(name_, comparison, swapped)                                                                         \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
@@ -53,7 +40,6 @@ static const reel_sample compare_samples[] = {
         .shape = compare_shape,                                                                                        \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
-        SAMPLES(compare_samples),                                                                                      \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var a, reel_var b)                                                     \
     {                                                                                                                  \
@@ -67,6 +53,27 @@ COMPARISON(lt, REEL_COMPARE_LT, false)
 COMPARISON(le, REEL_COMPARE_LE, false)
 COMPARISON(gt, REEL_COMPARE_LT, true)
 COMPARISON(ge, REEL_COMPARE_LE, true)
+#else
+static const reel_sample compare_samples[] = {
+    GOOD("no axes", NULL, SCALAR, SCALAR),
+    GOOD("equal shapes", NULL, REAL(3, 4), REAL(3, 4)),
+    GOOD("a row", NULL, REAL(3, 4), REAL(4)),
+    GOOD("a column and a row", NULL, REAL(3, 1), REAL(1, 4)),
+    GOOD("int64", NULL, INDEX(3, 4, 5), INDEX(3, 4, 5)),
+    GOOD("int32", NULL, INDEX32(3, 4, 5), INDEX32(3, 1, 5)),
+    GOOD("bool", NULL, BOOL(7), BOOL(1)),
+    GOOD("8 axes", NULL, REAL(2, 1, 1, 2, 1, 1, 2, 1), REAL(1, 2, 1, 2, 1, 1, 1, 2)),
+    GOOD("no elements", NULL, REAL(3, 0), REAL(1, 1)),
+    REFUSED("two types", REEL_ERROR_DTYPE, NULL, REAL(3), INDEX(4, 3)),
+    REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, REAL(3), REAL(2)),
+};
+SAMPLES(eq, compare_samples);
+SAMPLES(ne, compare_samples);
+SAMPLES(lt, compare_samples);
+SAMPLES(le, compare_samples);
+SAMPLES(gt, compare_samples);
+SAMPLES(ge, compare_samples);
+#endif
 
 /* ---- with a number ---- */
 
@@ -74,6 +81,7 @@ struct compare_scalar_attributes {
     double s;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status compare_scalar_shape(reel_call *call)
 {
     call->out[0]->dtype = REEL_BOOL;
@@ -98,18 +106,6 @@ static reel_status compare_scalar_forward(reel_call *call, enum reel_comparison 
     return REEL_OK;
 }
 
-static const struct compare_scalar_attributes with_half = {0.5}, with_1 = {1};
-static const reel_sample compare_scalar_samples[] = {
-    GOOD("no axes", &with_half, SCALAR),
-    GOOD("reals", &with_half, REAL(3, 4)),
-    GOOD("int64", &with_1, INDEX(3, 10)),
-    GOOD("int32", &with_1, INDEX32(3, 10)),
-    GOOD("integers and a fraction", &with_half, INDEX(3, 10)),
-    GOOD("bool", &with_1, BOOL(10)),
-    GOOD("no elements", &with_1, REAL(0, 2)),
-    REFUSED("two operands", REEL_ERROR_ARGUMENT, &with_1, REAL(2), REAL(2)),
-};
-
 #define COMPARISON_SCALAR(name_, comparison, swapped)                                                                  \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
@@ -124,7 +120,6 @@ static const reel_sample compare_scalar_samples[] = {
         .shape = compare_scalar_shape,                                                                                 \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
-        SAMPLES(compare_scalar_samples),                                                                               \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var x, double s)                                                       \
     {                                                                                                                  \
@@ -138,9 +133,29 @@ COMPARISON_SCALAR(lt_scalar, REEL_COMPARE_LT, false)
 COMPARISON_SCALAR(le_scalar, REEL_COMPARE_LE, false)
 COMPARISON_SCALAR(gt_scalar, REEL_COMPARE_LT, true)
 COMPARISON_SCALAR(ge_scalar, REEL_COMPARE_LE, true)
+#else
+static const struct compare_scalar_attributes with_half = {0.5}, with_1 = {1};
+static const reel_sample compare_scalar_samples[] = {
+    GOOD("no axes", &with_half, SCALAR),
+    GOOD("reals", &with_half, REAL(3, 4)),
+    GOOD("int64", &with_1, INDEX(3, 10)),
+    GOOD("int32", &with_1, INDEX32(3, 10)),
+    GOOD("integers and a fraction", &with_half, INDEX(3, 10)),
+    GOOD("bool", &with_1, BOOL(10)),
+    GOOD("no elements", &with_1, REAL(0, 2)),
+    REFUSED("two operands", REEL_ERROR_ARGUMENT, &with_1, REAL(2), REAL(2)),
+};
+SAMPLES(eq_scalar, compare_scalar_samples);
+SAMPLES(ne_scalar, compare_scalar_samples);
+SAMPLES(lt_scalar, compare_scalar_samples);
+SAMPLES(le_scalar, compare_scalar_samples);
+SAMPLES(gt_scalar, compare_scalar_samples);
+SAMPLES(ge_scalar, compare_scalar_samples);
+#endif
 
 /* ---- logical_and and logical_or ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status logical_shape(reel_call *call)
 {
     for (int k = 0; k < 2; k++)
@@ -149,15 +164,6 @@ static reel_status logical_shape(reel_call *call)
                              call->op->name, k == 0 ? "first" : "second", reel_dtype_name(call->in[k]->dtype));
     return compare_shape(call);
 }
-
-static const reel_sample logical_samples[] = {
-    GOOD("equal shapes", NULL, BOOL(3, 4), BOOL(3, 4)),
-    GOOD("a column and a row", NULL, BOOL(3, 1), BOOL(4)),
-    GOOD("no elements", NULL, BOOL(0), BOOL(1)),
-    REFUSED("a number", REEL_ERROR_DTYPE, NULL, BOOL(3), REAL(3)),
-    REFUSED("an integer", REEL_ERROR_DTYPE, NULL, INDEX(2, 3), BOOL(3)),
-    REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(3), BOOL(2)),
-};
 
 #define LOGICAL(name_, comparison)                                                                                     \
     static reel_status name_##_forward(reel_call *call)                                                                \
@@ -172,7 +178,6 @@ static const reel_sample logical_samples[] = {
         .shape = logical_shape,                                                                                        \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
-        SAMPLES(logical_samples),                                                                                      \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var a, reel_var b)                                                     \
     {                                                                                                                  \
@@ -187,9 +192,22 @@ reel_var reel_logical_not(reel_tape *tape, reel_var x)
 {
     return reel_eq_scalar(tape, x, 0);
 }
+#else
+static const reel_sample logical_samples[] = {
+    GOOD("equal shapes", NULL, BOOL(3, 4), BOOL(3, 4)),
+    GOOD("a column and a row", NULL, BOOL(3, 1), BOOL(4)),
+    GOOD("no elements", NULL, BOOL(0), BOOL(1)),
+    REFUSED("a number", REEL_ERROR_DTYPE, NULL, BOOL(3), REAL(3)),
+    REFUSED("an integer", REEL_ERROR_DTYPE, NULL, INDEX(2, 3), BOOL(3)),
+    REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(3), BOOL(2)),
+};
+SAMPLES(logical_and, logical_samples);
+SAMPLES(logical_or, logical_samples);
+#endif
 
 /* ---- to_real ---- */
 
+#ifndef REEL_SAMPLES
 /* For a conversion that has nothing to do. */
 static bool is_of_type(reel_tape *tape, reel_var x, reel_dtype dtype)
 {
@@ -211,14 +229,6 @@ static reel_status to_real_forward(reel_call *call)
     return REEL_OK;
 }
 
-static const reel_sample to_real_samples[] = {
-    GOOD("bool", NULL, BOOL(2, 3)),
-    GOOD("int64", NULL, INDEX(9, 2, 3)),
-    GOOD("int32", NULL, INDEX32(9, 2, 3)),
-    GOOD("no elements", NULL, INDEX(9, 0)),
-    REFUSED("real already (the function returns x then)", REEL_ERROR_DTYPE, NULL, REAL(3)),
-};
-
 static const reel_op to_real_op = {
     .name = "to_real",
     .n_inputs = 1,
@@ -227,16 +237,26 @@ static const reel_op to_real_op = {
     .shape = to_real_shape,
     .forward = to_real_forward,
     .cost = reel_pointwise_cost,
-    SAMPLES(to_real_samples),
 };
 
 reel_var reel_to_real(reel_tape *tape, reel_var x)
 {
     return is_of_type(tape, x, REEL_REAL) ? x : reel_apply1(tape, &to_real_op, &x, 1, NULL);
 }
+#else
+static const reel_sample to_real_samples[] = {
+    GOOD("bool", NULL, BOOL(2, 3)),
+    GOOD("int64", NULL, INDEX(9, 2, 3)),
+    GOOD("int32", NULL, INDEX32(9, 2, 3)),
+    GOOD("no elements", NULL, INDEX(9, 0)),
+    REFUSED("real already (the function returns x then)", REEL_ERROR_DTYPE, NULL, REAL(3)),
+};
+SAMPLES(to_real, to_real_samples);
+#endif
 
 /* ---- to_int64 ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status to_int64_shape(reel_call *call)
 {
     if (call->in[0]->dtype == REEL_INT64)
@@ -256,15 +276,6 @@ static reel_status to_int64_forward(reel_call *call)
     return REEL_OK;
 }
 
-static const reel_sample to_int64_samples[] = {
-    GOOD("bool", NULL, BOOL(2, 3)),
-    GOOD("int32", NULL, INDEX32(9, 2, 3)),
-    GOOD("real", NULL, WITHIN(-9, 9, 2, 3)),
-    GOOD("no elements", NULL, REAL(0)),
-    REFUSED("int64 already (the function returns x then)", REEL_ERROR_DTYPE, NULL, INDEX(9, 3)),
-    REFUSED("too large", REEL_ERROR_INDEX, NULL, WITHIN(1e19, 2e19, 3)),
-};
-
 static const reel_op to_int64_op = {
     .name = "to_int64",
     .n_inputs = 1,
@@ -273,13 +284,24 @@ static const reel_op to_int64_op = {
     .shape = to_int64_shape,
     .forward = to_int64_forward,
     .cost = reel_pointwise_cost,
-    SAMPLES(to_int64_samples),
 };
 
 reel_var reel_to_int64(reel_tape *tape, reel_var x)
 {
     return is_of_type(tape, x, REEL_INT64) ? x : reel_apply1(tape, &to_int64_op, &x, 1, NULL);
 }
+#else
+static const reel_sample to_int64_samples[] = {
+    GOOD("bool", NULL, BOOL(2, 3)),
+    GOOD("int32", NULL, INDEX32(9, 2, 3)),
+    GOOD("real", NULL, WITHIN(-9, 9, 2, 3)),
+    GOOD("no elements", NULL, REAL(0)),
+    REFUSED("int64 already (the function returns x then)", REEL_ERROR_DTYPE, NULL, INDEX(9, 3)),
+    REFUSED("too large", REEL_ERROR_INDEX, NULL, WITHIN(1e19, 2e19, 3)),
+};
+SAMPLES(to_int64, to_int64_samples);
+#endif
 
-REEL_OP_FAMILY(compare, &eq_op, &ne_op, &lt_op, &le_op, &gt_op, &ge_op, &eq_scalar_op, &ne_scalar_op, &lt_scalar_op,
-               &le_scalar_op, &gt_scalar_op, &ge_scalar_op, &logical_and_op, &logical_or_op, &to_real_op, &to_int64_op);
+REEL_OP_FAMILY(compare, ROW(eq), ROW(ne), ROW(lt), ROW(le), ROW(gt), ROW(ge), ROW(eq_scalar), ROW(ne_scalar),
+               ROW(lt_scalar), ROW(le_scalar), ROW(gt_scalar), ROW(ge_scalar), ROW(logical_and), ROW(logical_or),
+               ROW(to_real), ROW(to_int64));

@@ -24,6 +24,7 @@ struct class_attributes {
 
 /* ---- Checks ---- */
 
+#ifndef REEL_SAMPLES
 /* The axis of the classes: 1, or 0 when x is a vector. */
 static int class_axis(const reel_call *call)
 {
@@ -228,9 +229,11 @@ static reel_cost class_cost(const reel_call *call)
     double n = (double)call->in[0]->numel;
     return (reel_cost){5 * n, (double)sizeof(reel_real) * n};
 }
+#endif
 
 /* ---- Samples ---- */
 
+#ifdef REEL_SAMPLES
 static const struct class_attributes class_mean = {REEL_MEAN, -100, 0}, class_sum = {REEL_SUM, -100, 0},
                                      class_none = {REEL_NONE, -100, 0}, ignore_0 = {REEL_MEAN, 0, 0},
                                      ignore_1_none = {REEL_NONE, 1, 0}, ignore_5 = {REEL_SUM, 5, 0},
@@ -287,9 +290,11 @@ static const struct class_attributes class_mean = {REEL_MEAN, -100, 0}, class_su
     REFUSED("a weight too few", REEL_ERROR_SHAPE, &class_mean, REAL(5, 3), INDEX(3, 5), REAL(2)),                      \
         REFUSED("weights with two axes", REEL_ERROR_SHAPE, &class_mean, REAL(5, 3), INDEX(3, 5), REAL(1, 3)),          \
         REFUSED("weights not real", REEL_ERROR_DTYPE, &class_mean, REAL(5, 3), INDEX(3, 5), INDEX(3, 3))
+#endif
 
 /* ---- nll_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status nll_shape(reel_call *call)
 {
     return class_shape(call) == REEL_OK ? save(call, false) : call->context->status;
@@ -313,7 +318,6 @@ static reel_status nll_accumulate(const reel_call *call, const reel_gradient *gr
     return class_accumulate(call, &grad_outputs[0], sinks[0], false);
 }
 
-static const reel_sample nll_samples[] = {CLASS_GOOD(NO_WEIGHT), CLASS_REFUSED(NO_WEIGHT)};
 static const reel_op nll_op = {
     .name = "nll_loss",
     .n_inputs = 2,
@@ -325,11 +329,8 @@ static const reel_op nll_op = {
     .forward = nll_forward,
     .vjp = nll_vjp,
     .accumulate = nll_accumulate,
-    SAMPLES(nll_samples),
     .cost = class_cost,
 };
-
-static const reel_sample weighted_nll_samples[] = {CLASS_GOOD(WEIGHT), CLASS_REFUSED(WEIGHT), WEIGHT_REFUSED};
 static const reel_op weighted_nll_op = {
     .name = "weighted_nll_loss",
     .n_inputs = 3,
@@ -341,7 +342,6 @@ static const reel_op weighted_nll_op = {
     .forward = nll_forward,
     .vjp = nll_vjp,
     .accumulate = nll_accumulate,
-    SAMPLES(weighted_nll_samples),
     .cost = class_cost,
 };
 
@@ -368,9 +368,17 @@ reel_var reel_nll_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_nll_loss_with(tape, x, target, NULL);
 }
+#else
+static const reel_sample nll_samples[] = {CLASS_GOOD(NO_WEIGHT), CLASS_REFUSED(NO_WEIGHT)};
+
+static const reel_sample weighted_nll_samples[] = {CLASS_GOOD(WEIGHT), CLASS_REFUSED(WEIGHT), WEIGHT_REFUSED};
+SAMPLES(nll, nll_samples);
+SAMPLES(weighted_nll, weighted_nll_samples);
+#endif
 
 /* ---- cross_entropy_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status cross_entropy_shape(reel_call *call)
 {
     return class_shape(call) == REEL_OK ? save(call, true) : call->context->status;
@@ -398,8 +406,6 @@ static reel_status cross_entropy_accumulate(const reel_call *call, const reel_gr
     return class_accumulate(call, &grad_outputs[0], sinks[0], true);
 }
 
-static const reel_sample cross_entropy_samples[] = {CLASS_GOOD(NO_WEIGHT), CROSS_ENTROPY_GOOD(NO_WEIGHT),
-                                                    CLASS_REFUSED(NO_WEIGHT), CROSS_ENTROPY_REFUSED(NO_WEIGHT)};
 static const reel_op cross_entropy_op = {
     .name = "cross_entropy_loss",
     .n_inputs = 2,
@@ -411,13 +417,8 @@ static const reel_op cross_entropy_op = {
     .forward = cross_entropy_forward,
     .vjp = cross_entropy_vjp,
     .accumulate = cross_entropy_accumulate,
-    SAMPLES(cross_entropy_samples),
     .cost = class_cost,
 };
-
-static const reel_sample weighted_cross_entropy_samples[] = {CLASS_GOOD(WEIGHT), CROSS_ENTROPY_GOOD(WEIGHT),
-                                                             CLASS_REFUSED(WEIGHT), CROSS_ENTROPY_REFUSED(WEIGHT),
-                                                             WEIGHT_REFUSED};
 static const reel_op weighted_cross_entropy_op = {
     .name = "weighted_cross_entropy_loss",
     .n_inputs = 3,
@@ -429,7 +430,6 @@ static const reel_op weighted_cross_entropy_op = {
     .forward = cross_entropy_forward,
     .vjp = cross_entropy_vjp,
     .accumulate = cross_entropy_accumulate,
-    SAMPLES(weighted_cross_entropy_samples),
     .cost = class_cost,
 };
 
@@ -450,5 +450,15 @@ reel_var reel_cross_entropy_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_cross_entropy_loss_with(tape, x, target, NULL);
 }
+#else
+static const reel_sample cross_entropy_samples[] = {CLASS_GOOD(NO_WEIGHT), CROSS_ENTROPY_GOOD(NO_WEIGHT),
+                                                    CLASS_REFUSED(NO_WEIGHT), CROSS_ENTROPY_REFUSED(NO_WEIGHT)};
 
-REEL_OP_FAMILY(cross_entropy, &nll_op, &weighted_nll_op, &cross_entropy_op, &weighted_cross_entropy_op);
+static const reel_sample weighted_cross_entropy_samples[] = {CLASS_GOOD(WEIGHT), CROSS_ENTROPY_GOOD(WEIGHT),
+                                                             CLASS_REFUSED(WEIGHT), CROSS_ENTROPY_REFUSED(WEIGHT),
+                                                             WEIGHT_REFUSED};
+SAMPLES(cross_entropy, cross_entropy_samples);
+SAMPLES(weighted_cross_entropy, weighted_cross_entropy_samples);
+#endif
+
+REEL_OP_FAMILY(cross_entropy, ROW(nll), ROW(weighted_nll), ROW(cross_entropy), ROW(weighted_cross_entropy));

@@ -10,6 +10,7 @@ struct dropout_attributes {
     struct reel_philox_key key;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status dropout_shape(reel_call *call)
 {
     const struct dropout_attributes *a = call->attributes;
@@ -50,20 +51,6 @@ static reel_status dropout_accumulate(const reel_call *call, const reel_gradient
     return REEL_OK;
 }
 
-static const struct dropout_attributes half = {0.5, {1, 2}}, tenth = {0.1, {3, 4}}, everything = {1, {5, 6}},
-                                       nothing = {0, {7, 8}}, too_much = {1.5, {0, 0}}, too_little = {-0.1, {0, 0}};
-static const reel_sample dropout_samples[] = {
-    GOOD("half", &half, REAL(4, 20)),
-    GOOD("a tenth", &tenth, REAL(3, 2, 30)),
-    GOOD("one element", &half, SCALAR),
-    GOOD("everything", &everything, REAL(5)),
-    GOOD("nothing", &nothing, REAL(5)),
-    GOOD("no elements", &half, REAL(0, 3)),
-    REFUSED("p above 1", REEL_ERROR_ARGUMENT, &too_much, REAL(5)),
-    REFUSED("p below 0", REEL_ERROR_ARGUMENT, &too_little, REAL(5)),
-    REFUSED("integers", REEL_ERROR_DTYPE, &half, INDEX(3, 5)),
-};
-
 static const reel_op dropout_op = {
     .name = "dropout",
     .n_inputs = 1,
@@ -74,7 +61,6 @@ static const reel_op dropout_op = {
     .forward = dropout_forward,
     .vjp = dropout_vjp,
     .accumulate = dropout_accumulate,
-    SAMPLES(dropout_samples),
 };
 
 static reel_var dropout_with(reel_tape *tape, reel_var x, const struct dropout_attributes *attributes)
@@ -93,5 +79,21 @@ reel_var reel_dropout(reel_tape *tape, reel_var x, double p, bool training)
         c->philox_draws++;
     return y;
 }
+#else
+static const struct dropout_attributes half = {0.5, {1, 2}}, tenth = {0.1, {3, 4}}, everything = {1, {5, 6}},
+                                       nothing = {0, {7, 8}}, too_much = {1.5, {0, 0}}, too_little = {-0.1, {0, 0}};
+static const reel_sample dropout_samples[] = {
+    GOOD("half", &half, REAL(4, 20)),
+    GOOD("a tenth", &tenth, REAL(3, 2, 30)),
+    GOOD("one element", &half, SCALAR),
+    GOOD("everything", &everything, REAL(5)),
+    GOOD("nothing", &nothing, REAL(5)),
+    GOOD("no elements", &half, REAL(0, 3)),
+    REFUSED("p above 1", REEL_ERROR_ARGUMENT, &too_much, REAL(5)),
+    REFUSED("p below 0", REEL_ERROR_ARGUMENT, &too_little, REAL(5)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &half, INDEX(3, 5)),
+};
+SAMPLES(dropout, dropout_samples);
+#endif
 
-REEL_OP_FAMILY(dropout, &dropout_op);
+REEL_OP_FAMILY(dropout, ROW(dropout));

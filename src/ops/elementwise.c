@@ -7,6 +7,7 @@
 #include <reel/elementwise.h>
 #include <reel/unary.h>
 
+#ifndef REEL_SAMPLES
 static reel_status binary_shape(reel_call *call)
 {
     if (reel_expect_real(call, 0, "the first operand") != REEL_OK ||
@@ -103,7 +104,7 @@ static reel_var apply_binary(reel_tape *tape, const reel_op *op, reel_var a, ree
     const reel_var inputs[] = {a, b};
     return reel_apply1(tape, op, inputs, 2, NULL);
 }
-
+#else
 /* Samples of broadcasting that every operation of two operands gets; FIRST and SECOND make an input from sizes. */
 #define BROADCAST_SAMPLES(FIRST, SECOND)                                                                               \
     GOOD("equal shapes", NULL, FIRST(3, 4), SECOND(3, 4)), GOOD("a row and its rows", NULL, FIRST(4), SECOND(3, 4)),   \
@@ -120,9 +121,11 @@ static reel_var apply_binary(reel_tape *tape, const reel_op *op, reel_var a, ree
         REFUSED("0 against 3", REEL_ERROR_SHAPE, NULL, FIRST(0), SECOND(3)),                                           \
         REFUSED("an integer operand", REEL_ERROR_DTYPE, NULL, FIRST(3), INDEX(4, 3)),                                  \
         REFUSED("a bool operand", REEL_ERROR_DTYPE, NULL, BOOL(3), SECOND(3))
+#endif
 
 /* ---- add ---- */
 
+#ifndef REEL_SAMPLES
 BINARY_FUNCTIONS(add, NULL, NULL)
 
 static void add_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -131,21 +134,24 @@ static void add_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = grad_inputs[1] = g[0];
 }
 
-static const reel_sample add_samples[] = {
-    GOOD("no axes", NULL, SCALAR, SCALAR),
-    GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
-    BROADCAST_SAMPLES(REAL, REAL),
-};
-
-static const reel_op add_op = {BINARY_ROW(add), SAMPLES(add_samples)};
+static const reel_op add_op = {BINARY_ROW(add)};
 
 reel_var reel_add(reel_tape *tape, reel_var a, reel_var b)
 {
     return apply_binary(tape, &add_op, a, b);
 }
+#else
+static const reel_sample add_samples[] = {
+    GOOD("no axes", NULL, SCALAR, SCALAR),
+    GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
+    BROADCAST_SAMPLES(REAL, REAL),
+};
+SAMPLES(add, add_samples);
+#endif
 
 /* ---- sub ---- */
 
+#ifndef REEL_SAMPLES
 BINARY_FUNCTIONS(sub, NULL, reel_kern_sub_second)
 
 static void sub_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -155,20 +161,23 @@ static void sub_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
         grad_inputs[1] = reel_neg(call->tape, g[0]);
 }
 
-static const reel_sample sub_samples[] = {
-    GOOD("no axes and some", NULL, REAL(2, 3), SCALAR),
-    BROADCAST_SAMPLES(REAL, REAL),
-};
-
-static const reel_op sub_op = {BINARY_ROW(sub), SAMPLES(sub_samples)};
+static const reel_op sub_op = {BINARY_ROW(sub)};
 
 reel_var reel_sub(reel_tape *tape, reel_var a, reel_var b)
 {
     return apply_binary(tape, &sub_op, a, b);
 }
+#else
+static const reel_sample sub_samples[] = {
+    GOOD("no axes and some", NULL, REAL(2, 3), SCALAR),
+    BROADCAST_SAMPLES(REAL, REAL),
+};
+SAMPLES(sub, sub_samples);
+#endif
 
 /* ---- mul ---- */
 
+#ifndef REEL_SAMPLES
 BINARY_FUNCTIONS(mul, reel_kern_mul_first, reel_kern_mul_second)
 
 static void mul_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -178,20 +187,23 @@ static void mul_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
             grad_inputs[k] = reel_mul(call->tape, g[0], call->inputs[1 - k]);
 }
 
-static const reel_sample mul_samples[] = {
-    GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
-    BROADCAST_SAMPLES(REAL, REAL),
-};
-
-static const reel_op mul_op = {BINARY_ROW(mul), .reads_inputs = 3, SAMPLES(mul_samples)};
+static const reel_op mul_op = {BINARY_ROW(mul), .reads_inputs = 3};
 
 reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b)
 {
     return apply_binary(tape, &mul_op, a, b);
 }
+#else
+static const reel_sample mul_samples[] = {
+    GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
+    BROADCAST_SAMPLES(REAL, REAL),
+};
+SAMPLES(mul, mul_samples);
+#endif
 
 /* ---- div ---- */
 
+#ifndef REEL_SAMPLES
 BINARY_FUNCTIONS(div, reel_kern_div_first, reel_kern_div_second)
 
 static void div_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -204,22 +216,25 @@ static void div_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
         grad_inputs[1] = reel_mul(t, reel_neg(t, g[0]), reel_div(t, reel_div(t, a, b), b));
 }
 
+static const reel_op div_op = {BINARY_ROW(div), .reads_inputs = 3};
+
+reel_var reel_div(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &div_op, a, b);
+}
+#else
 #define DIVISOR(...) WITHIN(0.4, 2, __VA_ARGS__)
 static const reel_sample div_samples[] = {
     GOOD("no axes and some", NULL, SCALAR, DIVISOR(2, 3)),
     GOOD("negative divisors", NULL, REAL(2, 3), WITHIN(-2, -0.4, 2, 3)),
     BROADCAST_SAMPLES(REAL, DIVISOR),
 };
-
-static const reel_op div_op = {BINARY_ROW(div), .reads_inputs = 3, SAMPLES(div_samples)};
-
-reel_var reel_div(reel_tape *tape, reel_var a, reel_var b)
-{
-    return apply_binary(tape, &div_op, a, b);
-}
+SAMPLES(div, div_samples);
+#endif
 
 /* ---- pow ---- */
 
+#ifndef REEL_SAMPLES
 BINARY_FUNCTIONS(pow, reel_kern_pow_first, reel_kern_pow_second)
 
 static void pow_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -241,22 +256,25 @@ static void pow_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     }
 }
 
+static const reel_op pow_op = {BINARY_ROW(pow), .reads_inputs = 3};
+
+reel_var reel_pow(reel_tape *tape, reel_var base, reel_var exponent)
+{
+    return apply_binary(tape, &pow_op, base, exponent);
+}
+#else
 #define BASE(...) WITHIN(0.4, 2, __VA_ARGS__)
 static const reel_sample pow_samples[] = {
     GOOD("no axes and some", NULL, BASE(2, 3), SCALAR),
     GOOD("large exponents", NULL, WITHIN(0.5, 1.5, 5), WITHIN(5, 9, 5)),
     BROADCAST_SAMPLES(BASE, REAL),
 };
-
-static const reel_op pow_op = {BINARY_ROW(pow), .reads_inputs = 3, SAMPLES(pow_samples)};
-
-reel_var reel_pow(reel_tape *tape, reel_var base, reel_var exponent)
-{
-    return apply_binary(tape, &pow_op, base, exponent);
-}
+SAMPLES(pow, pow_samples);
+#endif
 
 /* ---- maximum and minimum ---- */
 
+#ifndef REEL_SAMPLES
 /* g where the operand wins (wins(a, b)), half of it at a tie, else 0. */
 static reel_var share_of_winner(reel_tape *t, reel_var g, reel_var loses, reel_var tie)
 {
@@ -277,13 +295,7 @@ static void maximum_vjp(const reel_call *call, const reel_var *g, reel_var *grad
         grad_inputs[1] = share_of_winner(t, g[0], reel_gt(t, a, b), tie);
 }
 
-#define UNEQUAL(...) APART(0.01, __VA_ARGS__)
-static const reel_sample maximum_samples[] = {
-    GOOD("no axes and some", NULL, UNEQUAL(2, 3), UNEQUAL(1)),
-    BROADCAST_SAMPLES(UNEQUAL, UNEQUAL),
-};
-
-static const reel_op maximum_op = {BINARY_ROW(maximum), .reads_inputs = 3, SAMPLES(maximum_samples)};
+static const reel_op maximum_op = {BINARY_ROW(maximum), .reads_inputs = 3};
 
 reel_var reel_maximum(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -302,20 +314,30 @@ static void minimum_vjp(const reel_call *call, const reel_var *g, reel_var *grad
         grad_inputs[1] = share_of_winner(t, g[0], reel_lt(t, a, b), tie);
 }
 
-static const reel_sample minimum_samples[] = {
-    GOOD("no axes and some", NULL, UNEQUAL(1), UNEQUAL(2, 3)),
-    BROADCAST_SAMPLES(UNEQUAL, UNEQUAL),
-};
-
-static const reel_op minimum_op = {BINARY_ROW(minimum), .reads_inputs = 3, SAMPLES(minimum_samples)};
+static const reel_op minimum_op = {BINARY_ROW(minimum), .reads_inputs = 3};
 
 reel_var reel_minimum(reel_tape *tape, reel_var a, reel_var b)
 {
     return apply_binary(tape, &minimum_op, a, b);
 }
+#else
+#define UNEQUAL(...) APART(0.01, __VA_ARGS__)
+static const reel_sample maximum_samples[] = {
+    GOOD("no axes and some", NULL, UNEQUAL(2, 3), UNEQUAL(1)),
+    BROADCAST_SAMPLES(UNEQUAL, UNEQUAL),
+};
+
+static const reel_sample minimum_samples[] = {
+    GOOD("no axes and some", NULL, UNEQUAL(1), UNEQUAL(2, 3)),
+    BROADCAST_SAMPLES(UNEQUAL, UNEQUAL),
+};
+SAMPLES(maximum, maximum_samples);
+SAMPLES(minimum, minimum_samples);
+#endif
 
 /* ---- where ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status where_shape(reel_call *call)
 {
     if (call->in[0]->dtype != REEL_BOOL)
@@ -368,6 +390,26 @@ static reel_status where_accumulate(const reel_call *call, const reel_gradient *
     return REEL_OK;
 }
 
+static const reel_op where_op = {
+    .name = "where",
+    .n_inputs = 3,
+    .n_outputs = 1,
+    .broadcasts = true,
+    .differentiable = 6,
+    .reads_inputs = 1,
+    .shape = where_shape,
+    .forward = where_forward,
+    .vjp = where_vjp,
+    .accumulate = where_accumulate,
+    .cost = reel_pointwise_cost,
+};
+
+reel_var reel_where(reel_tape *tape, reel_var condition, reel_var a, reel_var b)
+{
+    const reel_var inputs[] = {condition, a, b};
+    return reel_apply1(tape, &where_op, inputs, 3, NULL);
+}
+#else
 static const reel_sample where_samples[] = {
     GOOD("equal shapes", NULL, BOOL(3, 4), REAL(3, 4), REAL(3, 4)),
     GOOD("a condition a row", NULL, BOOL(3, 1), REAL(3, 4), REAL(4)),
@@ -383,26 +425,7 @@ static const reel_sample where_samples[] = {
     REFUSED("choices that do not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(3), REAL(3), REAL(2)),
     REFUSED("a condition that does not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(2), REAL(3), REAL(3)),
 };
+SAMPLES(where, where_samples);
+#endif
 
-static const reel_op where_op = {
-    .name = "where",
-    .n_inputs = 3,
-    .n_outputs = 1,
-    .broadcasts = true,
-    .differentiable = 6,
-    .reads_inputs = 1,
-    .shape = where_shape,
-    .forward = where_forward,
-    .vjp = where_vjp,
-    .accumulate = where_accumulate,
-    .cost = reel_pointwise_cost,
-    SAMPLES(where_samples),
-};
-
-reel_var reel_where(reel_tape *tape, reel_var condition, reel_var a, reel_var b)
-{
-    const reel_var inputs[] = {condition, a, b};
-    return reel_apply1(tape, &where_op, inputs, 3, NULL);
-}
-
-REEL_OP_FAMILY(elementwise, &add_op, &sub_op, &mul_op, &div_op, &pow_op, &maximum_op, &minimum_op, &where_op);
+REEL_OP_FAMILY(elementwise, ROW(add), ROW(sub), ROW(mul), ROW(div), ROW(pow), ROW(maximum), ROW(minimum), ROW(where));

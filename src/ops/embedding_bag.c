@@ -22,6 +22,7 @@ struct bag_attributes {
 
 /* ---- Shape and checks ---- */
 
+#ifndef REEL_SAMPLES
 static int64_t bag_count(const reel_call *call)
 {
     const struct bag_attributes *a = call->attributes;
@@ -360,6 +361,29 @@ static reel_cost bag_cost(const reel_call *call)
 
 /* ---- Rows ---- */
 
+/* The rule for the table reads the index (1) and the weights (3), the one for the weights the table (0) and the index.
+ * With scale_grad_by_freq the gradient is not the derivative, as in PyTorch; padding really has none. */
+#define BAG_OP(variable, name_, inputs, differentiable_, reads, derivative_)                                           \
+    static const reel_op variable##_op = {                                                                             \
+        .name = name_,                                                                                                 \
+        .n_inputs = (inputs),                                                                                          \
+        .n_outputs = 1,                                                                                                \
+        .differentiable = (differentiable_),                                                                           \
+        .reads_inputs = (reads),                                                                                       \
+        .reads_rows = 1,                                                                                               \
+        .derivative = (derivative_),                                                                                   \
+        .attributes_size = sizeof(struct bag_attributes),                                                              \
+        .shape = bag_shape,                                                                                            \
+        .forward = bag_forward,                                                                                        \
+        .vjp = bag_vjp,                                                                                                \
+        .accumulate = bag_accumulate,                                                                                  \
+        .cost = bag_cost,                                                                                              \
+    }
+BAG_OP(plain, "embedding_bag", 3, 1, 2, REEL_DERIVATIVE_EXACT);
+BAG_OP(weighted, "embedding_bag_weighted", 4, 9, 11, REEL_DERIVATIVE_EXACT);
+BAG_OP(scaled, "embedding_bag_scaled", 3, 1, 2, REEL_DERIVATIVE_REFERENCE);
+BAG_OP(weighted_scaled, "embedding_bag_weighted_scaled", 4, 9, 11, REEL_DERIVATIVE_REFERENCE);
+#else
 #define ATTRIBUTES(name, ...) static const struct bag_attributes name = {NULL, __VA_ARGS__}
 ATTRIBUTES(sum, -1, REEL_BAG_SUM, false, false);
 ATTRIBUTES(mean, -1, REEL_BAG_MEAN, false, false);
@@ -455,33 +479,15 @@ static const reel_sample weighted_samples[] = {SAMPLES_OF(sum, WITH), SAMPLES_OF
                                                REFUSED_SAMPLES(WITH), REFUSED_WEIGHTS};
 static const reel_sample scaled_samples[] = {SCALED_SAMPLES(WITHOUT), REFUSED_SAMPLES(WITHOUT)};
 static const reel_sample weighted_scaled_samples[] = {SCALED_SAMPLES(WITH), REFUSED_SAMPLES(WITH), REFUSED_WEIGHTS};
-
-/* The rule for the table reads the index (1) and the weights (3), the one for the weights the table (0) and the index.
- * With scale_grad_by_freq the gradient is not the derivative, as in PyTorch; padding really has none. */
-#define BAG_OP(variable, name_, inputs, differentiable_, reads, derivative_, samples_)                                 \
-    static const reel_op variable##_op = {                                                                             \
-        .name = name_,                                                                                                 \
-        .n_inputs = (inputs),                                                                                          \
-        .n_outputs = 1,                                                                                                \
-        .differentiable = (differentiable_),                                                                           \
-        .reads_inputs = (reads),                                                                                       \
-        .reads_rows = 1,                                                                                               \
-        .derivative = (derivative_),                                                                                   \
-        .attributes_size = sizeof(struct bag_attributes),                                                              \
-        .shape = bag_shape,                                                                                            \
-        .forward = bag_forward,                                                                                        \
-        .vjp = bag_vjp,                                                                                                \
-        .accumulate = bag_accumulate,                                                                                  \
-        .cost = bag_cost,                                                                                              \
-        SAMPLES(samples_),                                                                                             \
-    }
-BAG_OP(plain, "embedding_bag", 3, 1, 2, REEL_DERIVATIVE_EXACT, plain_samples);
-BAG_OP(weighted, "embedding_bag_weighted", 4, 9, 11, REEL_DERIVATIVE_EXACT, weighted_samples);
-BAG_OP(scaled, "embedding_bag_scaled", 3, 1, 2, REEL_DERIVATIVE_REFERENCE, scaled_samples);
-BAG_OP(weighted_scaled, "embedding_bag_weighted_scaled", 4, 9, 11, REEL_DERIVATIVE_REFERENCE, weighted_scaled_samples);
+SAMPLES(plain, plain_samples);
+SAMPLES(weighted, weighted_samples);
+SAMPLES(scaled, scaled_samples);
+SAMPLES(weighted_scaled, weighted_scaled_samples);
+#endif
 
 /* ---- Public ---- */
 
+#ifndef REEL_SAMPLES
 reel_embedding_bag_lookup reel_embedding_bag_lookup_defaults(void)
 {
     return (reel_embedding_bag_lookup){.mode = REEL_BAG_MEAN, .padding_idx = REEL_NO_PADDING};
@@ -525,5 +531,6 @@ reel_var reel_embedding_bag(reel_tape *tape, reel_var weight, reel_var index, re
     return reel_apply1(tape, a.scale ? &weighted_scaled_op : &weighted_op,
                        REEL_VARS(weight, index, offsets, per_sample_weights), &a);
 }
+#endif
 
-REEL_OP_FAMILY(embedding_bag, &plain_op, &weighted_op, &scaled_op, &weighted_scaled_op);
+REEL_OP_FAMILY(embedding_bag, ROW(plain), ROW(weighted), ROW(scaled), ROW(weighted_scaled));

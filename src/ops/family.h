@@ -5,23 +5,39 @@
 
 #include "base/shape.h"
 #include "core/context.h"
+#include "ops/samples.h"
 
 #include <reel/op.h>
 #include <reel/tape.h>
 
-/* At the end of a file: the rows of the family. src/ops/registry.c lists the families. */
+/* A file of operations is compiled twice: into the library its code, without the samples; with REEL_SAMPLES, into what
+ * tests and benchmarks link beside the library, the samples alone. In a block the one stands after #ifndef
+ * REEL_SAMPLES, the other after #else; what both need, such as attributes, before them. */
+#ifndef REEL_SAMPLES
+typedef reel_op reel_row;
+#define ROW(name) &name##_op
+#define REEL_FAMILY(name) reel_##name##_family
+#else
+typedef reel_op_samples reel_row;
+#define ROW(name) &name##_table
+#define REEL_FAMILY(name) reel_##name##_samples
+#endif
+
+/* At the end of a file: the rows of the family, as ROW(add) for add_op and SAMPLES(add, ...). src/ops/registry.c lists
+ * the families. */
 struct reel_op_family {
-    const reel_op *const *ops;
+    const reel_row *const *rows;
     int count;
 };
 #define REEL_OP_FAMILY(family, ...)                                                                                    \
-    static const reel_op *const family##_rows[] = {__VA_ARGS__};                                                       \
-    const struct reel_op_family reel_##family##_family = {family##_rows, sizeof family##_rows / sizeof *family##_rows}
+    static const reel_row *const family##_rows[] = {__VA_ARGS__};                                                      \
+    const struct reel_op_family REEL_FAMILY(family) = {family##_rows, sizeof family##_rows / sizeof *family##_rows}
 
-extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, reel_unary_family, reel_compare_family,
-    reel_view_family, reel_join_family, reel_permute_family, reel_gather_family, reel_reduce_family,
-    reel_statistics_family, reel_softmax_family, reel_matmul_family, reel_linear_family, reel_normalize_family,
-    reel_dropout_family, reel_loss_family, reel_cross_entropy_family, reel_embedding_bag_family;
+extern const struct reel_op_family REEL_FAMILY(elementwise), REEL_FAMILY(scalar), REEL_FAMILY(unary),
+    REEL_FAMILY(compare), REEL_FAMILY(view), REEL_FAMILY(join), REEL_FAMILY(permute), REEL_FAMILY(gather),
+    REEL_FAMILY(reduce), REEL_FAMILY(statistics), REEL_FAMILY(softmax), REEL_FAMILY(matmul), REEL_FAMILY(linear),
+    REEL_FAMILY(normalize), REEL_FAMILY(dropout), REEL_FAMILY(loss), REEL_FAMILY(cross_entropy),
+    REEL_FAMILY(embedding_bag);
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
  * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1. */
@@ -71,8 +87,9 @@ extern const struct reel_op_family reel_elementwise_family, reel_scalar_family, 
         .what = (about), .refused = (status), .n_inputs = REEL_COUNT_INPUTS(__VA_ARGS__),                              \
         .inputs = (const reel_sample_input[]){__VA_ARGS__}, .attributes = (attributes_)                                \
     }
-/* In a row: .samples and .n_samples from an array. */
-#define SAMPLES(array) .samples = (array), .n_samples = (int)(sizeof(array) / sizeof *(array))
+/* The table of a row, from an array of samples; several rows may share one. */
+#define SAMPLES(row, array)                                                                                            \
+    static const reel_op_samples row##_table = {.samples = (array), .count = (int)(sizeof(array) / sizeof *(array))}
 
 /* Input k must be real; the error names the operation and the argument. */
 reel_status reel_expect_real(reel_call *call, int k, const char *argument);

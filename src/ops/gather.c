@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#ifndef REEL_SAMPLES
 reel_status reel_expect_index(reel_call *call, int k, const char *argument)
 {
     reel_dtype dtype = call->in[k]->dtype;
@@ -75,9 +76,21 @@ static reel_cost cost_of_scatter(const reel_call *call)
     double in = (double)call->in[0]->numel, out = (double)call->out[0]->numel;
     return (reel_cost){in, (in + out) * sizeof(reel_real)};
 }
+#endif
 
 /* ---- index_select and index_add ---- */
 
+struct index_select_attributes {
+    int axis;
+};
+
+/* The rule of index_select: zeros with `size` slices along the axis, to which the slices of values are added. */
+struct index_add_attributes {
+    int64_t size;
+    int axis;
+};
+
+#ifndef REEL_SAMPLES
 static reel_var index_add(reel_tape *tape, reel_var values, int axis, reel_var index, int64_t size);
 
 /* x seen from an axis: [outer, size, inner]; outer and inner are 0 without elements. */
@@ -90,10 +103,6 @@ static void view_along(const reel_shape *shape, int axis, int64_t *outer, int64_
     for (int i = axis + 1; i < shape->ndim; i++)
         *inner *= shape->dim[i];
 }
-
-struct index_select_attributes {
-    int axis;
-};
 
 static int index_select_axis(const reel_call *call)
 {
@@ -137,32 +146,6 @@ static void index_select_vjp(const reel_call *call, const reel_var *grad_outputs
     grad_inputs[0] = index_add(call->tape, grad_outputs[0], axis, call->inputs[1], call->in[0]->shape.dim[axis]);
 }
 
-static const struct index_select_attributes along_0 = {0}, along_1 = {1}, along_last = {-1}, along_2 = {2};
-static const reel_sample index_select_samples[] = {
-    GOOD("rows", &along_0, REAL(4, 3), INDEX(4, 6)),
-    GOOD("columns", &along_1, REAL(2, 3), INDEX(3, 5)),
-    GOOD("in the middle, int32", &along_1, REAL(2, 3, 2), INDEX32(3, 4)),
-    GOOD("counted from the end", &along_last, REAL(2, 2, 3), INDEX(3, 2)),
-    GOOD("of a vector", &along_0, REAL(5), INDEX(5, 3)),
-    GOOD("an axis of size 1", &along_0, REAL(1, 3), INDEX(1, 4)),
-    GOOD("nothing", &along_0, REAL(4, 3), INDEX(4, 0)),
-    GOOD("nothing of nothing", &along_0, REAL(0, 3), INDEX(1, 0)),
-    GOOD("empty rows", &along_0, REAL(3, 0), INDEX(3, 2)),
-    GOOD("another axis is empty", &along_1, REAL(0, 3), INDEX(3, 2)),
-    GOOD("eight axes", &along_1, REAL(2, 3, 1, 2, 1, 1, 1, 2), INDEX(3, 2)),
-    GOOD("of integers", &along_1, INDEX(9, 2, 3), INDEX(3, 2)),
-    GOOD("of bools", &along_0, BOOL(3, 2), INDEX32(3, 4)),
-    REFUSED("an index outside", REEL_ERROR_INDEX, &along_0, REAL(4, 3),
-            {.dtype = REEL_INT64, REEL_DIMS(3), .low = 4, .high = 6}),
-    REFUSED("a negative index", REEL_ERROR_INDEX, &along_0, REAL(4, 3),
-            {.dtype = REEL_INT32, REEL_DIMS(3), .low = -3, .high = 0}),
-    REFUSED("an index into nothing", REEL_ERROR_INDEX, &along_0, REAL(0, 3), INDEX(1, 2)),
-    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &along_2, REAL(4, 3), INDEX(3, 2)),
-    REFUSED("a scalar", REEL_ERROR_ARGUMENT, &along_0, SCALAR, INDEX(1, 1)),
-    REFUSED("an index with two axes", REEL_ERROR_SHAPE, &along_0, REAL(4, 3), INDEX(4, 2, 2)),
-    REFUSED("a real index", REEL_ERROR_DTYPE, &along_0, REAL(4, 3), REAL(2)),
-};
-
 static const reel_op index_select_op = {
     .name = "index_select",
     .n_inputs = 2,
@@ -174,7 +157,6 @@ static const reel_op index_select_op = {
     .forward = index_select_forward,
     .vjp = index_select_vjp,
     .cost = cost_of_copy,
-    SAMPLES(index_select_samples),
 };
 
 reel_var reel_index_select(reel_tape *tape, reel_var x, int axis, reel_var index)
@@ -182,12 +164,6 @@ reel_var reel_index_select(reel_tape *tape, reel_var x, int axis, reel_var index
     struct index_select_attributes a = {axis};
     return reel_apply1(tape, &index_select_op, REEL_VARS(x, index), &a);
 }
-
-/* The rule of index_select: zeros with `size` slices along the axis, to which the slices of values are added. */
-struct index_add_attributes {
-    int64_t size;
-    int axis;
-};
 
 static reel_status index_add_shape(reel_call *call)
 {
@@ -228,6 +204,51 @@ static void index_add_vjp(const reel_call *call, const reel_var *grad_outputs, r
     grad_inputs[0] = reel_index_select(call->tape, grad_outputs[0], a->axis, call->inputs[1]);
 }
 
+static const reel_op index_add_op = {
+    .name = "index_add",
+    .n_inputs = 2,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 2,
+    .attributes_size = sizeof(struct index_add_attributes),
+    .shape = index_add_shape,
+    .forward = index_add_forward,
+    .vjp = index_add_vjp,
+    .cost = cost_of_scatter,
+};
+
+static reel_var index_add(reel_tape *tape, reel_var values, int axis, reel_var index, int64_t size)
+{
+    struct index_add_attributes a = {.size = size, .axis = axis};
+    return reel_apply1(tape, &index_add_op, REEL_VARS(values, index), &a);
+}
+#else
+static const struct index_select_attributes along_0 = {0}, along_1 = {1}, along_last = {-1}, along_2 = {2};
+static const reel_sample index_select_samples[] = {
+    GOOD("rows", &along_0, REAL(4, 3), INDEX(4, 6)),
+    GOOD("columns", &along_1, REAL(2, 3), INDEX(3, 5)),
+    GOOD("in the middle, int32", &along_1, REAL(2, 3, 2), INDEX32(3, 4)),
+    GOOD("counted from the end", &along_last, REAL(2, 2, 3), INDEX(3, 2)),
+    GOOD("of a vector", &along_0, REAL(5), INDEX(5, 3)),
+    GOOD("an axis of size 1", &along_0, REAL(1, 3), INDEX(1, 4)),
+    GOOD("nothing", &along_0, REAL(4, 3), INDEX(4, 0)),
+    GOOD("nothing of nothing", &along_0, REAL(0, 3), INDEX(1, 0)),
+    GOOD("empty rows", &along_0, REAL(3, 0), INDEX(3, 2)),
+    GOOD("another axis is empty", &along_1, REAL(0, 3), INDEX(3, 2)),
+    GOOD("eight axes", &along_1, REAL(2, 3, 1, 2, 1, 1, 1, 2), INDEX(3, 2)),
+    GOOD("of integers", &along_1, INDEX(9, 2, 3), INDEX(3, 2)),
+    GOOD("of bools", &along_0, BOOL(3, 2), INDEX32(3, 4)),
+    REFUSED("an index outside", REEL_ERROR_INDEX, &along_0, REAL(4, 3),
+            {.dtype = REEL_INT64, REEL_DIMS(3), .low = 4, .high = 6}),
+    REFUSED("a negative index", REEL_ERROR_INDEX, &along_0, REAL(4, 3),
+            {.dtype = REEL_INT32, REEL_DIMS(3), .low = -3, .high = 0}),
+    REFUSED("an index into nothing", REEL_ERROR_INDEX, &along_0, REAL(0, 3), INDEX(1, 2)),
+    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &along_2, REAL(4, 3), INDEX(3, 2)),
+    REFUSED("a scalar", REEL_ERROR_ARGUMENT, &along_0, SCALAR, INDEX(1, 1)),
+    REFUSED("an index with two axes", REEL_ERROR_SHAPE, &along_0, REAL(4, 3), INDEX(4, 2, 2)),
+    REFUSED("a real index", REEL_ERROR_DTYPE, &along_0, REAL(4, 3), REAL(2)),
+};
+
 static const struct index_add_attributes add_4_0 = {4, 0}, add_3_1 = {3, 1}, add_3_last = {3, -1}, add_0_0 = {0, 0},
                                          add_3_2 = {3, 2};
 static const reel_sample index_add_samples[] = {
@@ -244,29 +265,13 @@ static const reel_sample index_add_samples[] = {
     REFUSED("axis outside", REEL_ERROR_ARGUMENT, &add_3_2, REAL(3, 2), INDEX(3, 2)),
     REFUSED("integers", REEL_ERROR_DTYPE, &add_4_0, INDEX(2, 3, 2), INDEX(4, 3)),
 };
-
-static const reel_op index_add_op = {
-    .name = "index_add",
-    .n_inputs = 2,
-    .n_outputs = 1,
-    .differentiable = 1,
-    .reads_inputs = 2,
-    .attributes_size = sizeof(struct index_add_attributes),
-    .shape = index_add_shape,
-    .forward = index_add_forward,
-    .vjp = index_add_vjp,
-    .cost = cost_of_scatter,
-    SAMPLES(index_add_samples),
-};
-
-static reel_var index_add(reel_tape *tape, reel_var values, int axis, reel_var index, int64_t size)
-{
-    struct index_add_attributes a = {.size = size, .axis = axis};
-    return reel_apply1(tape, &index_add_op, REEL_VARS(values, index), &a);
-}
+SAMPLES(index_select, index_select_samples);
+SAMPLES(index_add, index_add_samples);
+#endif
 
 /* ---- Weights of a lookup's gradient ---- */
 
+#ifndef REEL_SAMPLES
 reel_status reel_weigh_by_frequency(const reel_call *call, const int64_t *indices, int64_t count, reel_real *weights)
 {
     /* The rows that are grouped are the places where the weights go. */
@@ -310,14 +315,6 @@ static reel_status frequency_weights_forward(reel_call *call)
     return indices ? reel_weigh_by_frequency(call, indices, index->numel, call->out[0]->data) : call->context->status;
 }
 
-static const reel_sample frequency_weights_samples[] = {
-    GOOD("int64", NULL, INDEX(4, 3, 3)),
-    GOOD("int32", NULL, INDEX32(3, 7)),
-    GOOD("nothing", NULL, INDEX(3, 0)),
-    REFUSED("a negative index", REEL_ERROR_INDEX, NULL, {.dtype = REEL_INT64, REEL_DIMS(3), .low = -3, .high = 0}),
-    REFUSED("reals", REEL_ERROR_DTYPE, NULL, REAL(3)),
-};
-
 static const reel_op frequency_weights_op = {
     .name = "frequency_weights",
     .n_inputs = 1,
@@ -325,13 +322,22 @@ static const reel_op frequency_weights_op = {
     .derivative = REEL_DERIVATIVE_NONE,
     .shape = frequency_weights_shape,
     .forward = frequency_weights_forward,
-    SAMPLES(frequency_weights_samples),
 };
 
 reel_var reel_frequency_weights(reel_tape *tape, reel_var index)
 {
     return reel_apply1(tape, &frequency_weights_op, &index, 1, NULL);
 }
+#else
+static const reel_sample frequency_weights_samples[] = {
+    GOOD("int64", NULL, INDEX(4, 3, 3)),
+    GOOD("int32", NULL, INDEX32(3, 7)),
+    GOOD("nothing", NULL, INDEX(3, 0)),
+    REFUSED("a negative index", REEL_ERROR_INDEX, NULL, {.dtype = REEL_INT64, REEL_DIMS(3), .low = -3, .high = 0}),
+    REFUSED("reals", REEL_ERROR_DTYPE, NULL, REAL(3)),
+};
+SAMPLES(frequency_weights, frequency_weights_samples);
+#endif
 
 /* ---- embedding ---- */
 
@@ -341,6 +347,7 @@ struct embedding_attributes {
     bool scale;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status embedding_shape(reel_call *call)
 {
     const reel_array *weight = call->in[0], *index = call->in[1];
@@ -446,32 +453,6 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
     return reel_sink_rows(sinks[0], index->numel, indices, NULL, &given);
 }
 
-static const struct embedding_attributes plain = {NULL, -1, false};
-static const reel_sample embedding_samples[] = {
-    GOOD("a batch of indices", &plain, REAL(5, 3), INDEX(5, 7)),
-    GOOD("int32", &plain, REAL(5, 3), INDEX32(5, 7)),
-    GOOD("indices with two axes", &plain, REAL(4, 2), INDEX(4, 2, 3)),
-    GOOD("one index without axes", &plain, REAL(4, 2), {.dtype = REEL_INT64, .ndim = 0, .high = 4}),
-    GOOD("rows with two axes", &plain, REAL(3, 2, 2), INDEX(3, 4)),
-    GOOD("rows without axes", &plain, REAL(5), INDEX(5, 2, 3)),
-    GOOD("one row", &plain, REAL(1, 3), INDEX(1, 4)),
-    GOOD("no index", &plain, REAL(4, 2), INDEX(4, 0)),
-    GOOD("no index, two axes", &plain, REAL(4, 2), INDEX32(4, 3, 0)),
-    GOOD("an empty table, no index", &plain, REAL(0, 2), INDEX(1, 0)),
-    GOOD("empty rows", &plain, REAL(4, 0), INDEX(4, 3)),
-    GOOD("eight axes", &plain, REAL(3, 2, 1, 2), INDEX(3, 1, 2, 1, 2, 1)),
-    REFUSED("an index outside", REEL_ERROR_INDEX, &plain, REAL(4, 2),
-            {.dtype = REEL_INT64, REEL_DIMS(3), .low = 4, .high = 6}),
-    REFUSED("a negative index", REEL_ERROR_INDEX, &plain, REAL(4, 2),
-            {.dtype = REEL_INT32, REEL_DIMS(2, 2), .low = -3, .high = 0}),
-    REFUSED("an index into an empty table", REEL_ERROR_INDEX, &plain, REAL(0, 2), INDEX(1, 3)),
-    REFUSED("a table without axes", REEL_ERROR_SHAPE, &plain, SCALAR, INDEX(1, 3)),
-    REFUSED("nine axes", REEL_ERROR_SHAPE, &plain, REAL(3, 1, 1, 1, 2), INDEX(3, 1, 1, 1, 1, 2)),
-    REFUSED("a real index", REEL_ERROR_DTYPE, &plain, REAL(4, 2), REAL(3)),
-    REFUSED("a bool index", REEL_ERROR_DTYPE, &plain, REAL(4, 2), BOOL(3)),
-    REFUSED("an integer table", REEL_ERROR_DTYPE, &plain, INDEX(2, 4, 2), INDEX(4, 3)),
-};
-
 static const reel_op embedding_op = {
     .name = "embedding",
     .n_inputs = 2,
@@ -485,22 +466,6 @@ static const reel_op embedding_op = {
     .vjp = embedding_vjp,
     .accumulate = embedding_accumulate,
     .cost = cost_of_copy,
-    SAMPLES(embedding_samples),
-};
-
-static const struct embedding_attributes pad_1 = {NULL, 1, false}, scaled = {NULL, -1, true},
-                                         pad_0_scaled = {NULL, 0, true}, pad_4 = {NULL, 4, false};
-static const reel_sample embedding_padding_samples[] = {
-    GOOD("padding", &pad_1, REAL(4, 3), INDEX(4, 9)),
-    GOOD("padding, int32, two axes", &pad_1, REAL(4, 3), INDEX32(4, 3, 4)),
-    GOOD("scaled by frequency", &scaled, REAL(4, 3), INDEX(4, 9)),
-    GOOD("scaled, rows without axes", &scaled, REAL(3), INDEX32(3, 2, 4)),
-    GOOD("both", &pad_0_scaled, REAL(3, 2, 2), INDEX(3, 8)),
-    GOOD("no index", &pad_0_scaled, REAL(3, 2), INDEX(3, 0)),
-    GOOD("empty rows", &pad_0_scaled, REAL(3, 0), INDEX(3, 4)),
-    REFUSED("padding outside", REEL_ERROR_ARGUMENT, &pad_4, REAL(4, 3), INDEX(4, 3)),
-    REFUSED("an index outside", REEL_ERROR_INDEX, &pad_1, REAL(4, 2),
-            {.dtype = REEL_INT64, REEL_DIMS(3), .low = 4, .high = 6}),
 };
 
 /* With padding_idx or scale_grad_by_freq the gradient is not the derivative, as in PyTorch. */
@@ -518,7 +483,6 @@ static const reel_op embedding_padding_op = {
     .vjp = embedding_vjp,
     .accumulate = embedding_accumulate,
     .cost = cost_of_copy,
-    SAMPLES(embedding_padding_samples),
 };
 
 reel_status reel_padding_row(reel_tape *tape, const char *what, reel_var weight, int64_t padding_idx, int64_t *row)
@@ -554,6 +518,49 @@ reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index, const 
     const reel_op *op = a.padding >= 0 || a.scale ? &embedding_padding_op : &embedding_op;
     return reel_apply1(tape, op, REEL_VARS(weight, index), &a);
 }
+#else
+static const struct embedding_attributes pad_1 = {NULL, 1, false}, scaled = {NULL, -1, true},
+                                         pad_0_scaled = {NULL, 0, true}, pad_4 = {NULL, 4, false};
+static const struct embedding_attributes plain = {NULL, -1, false};
+static const reel_sample embedding_samples[] = {
+    GOOD("a batch of indices", &plain, REAL(5, 3), INDEX(5, 7)),
+    GOOD("int32", &plain, REAL(5, 3), INDEX32(5, 7)),
+    GOOD("indices with two axes", &plain, REAL(4, 2), INDEX(4, 2, 3)),
+    GOOD("one index without axes", &plain, REAL(4, 2), {.dtype = REEL_INT64, .ndim = 0, .high = 4}),
+    GOOD("rows with two axes", &plain, REAL(3, 2, 2), INDEX(3, 4)),
+    GOOD("rows without axes", &plain, REAL(5), INDEX(5, 2, 3)),
+    GOOD("one row", &plain, REAL(1, 3), INDEX(1, 4)),
+    GOOD("no index", &plain, REAL(4, 2), INDEX(4, 0)),
+    GOOD("no index, two axes", &plain, REAL(4, 2), INDEX32(4, 3, 0)),
+    GOOD("an empty table, no index", &plain, REAL(0, 2), INDEX(1, 0)),
+    GOOD("empty rows", &plain, REAL(4, 0), INDEX(4, 3)),
+    GOOD("eight axes", &plain, REAL(3, 2, 1, 2), INDEX(3, 1, 2, 1, 2, 1)),
+    REFUSED("an index outside", REEL_ERROR_INDEX, &plain, REAL(4, 2),
+            {.dtype = REEL_INT64, REEL_DIMS(3), .low = 4, .high = 6}),
+    REFUSED("a negative index", REEL_ERROR_INDEX, &plain, REAL(4, 2),
+            {.dtype = REEL_INT32, REEL_DIMS(2, 2), .low = -3, .high = 0}),
+    REFUSED("an index into an empty table", REEL_ERROR_INDEX, &plain, REAL(0, 2), INDEX(1, 3)),
+    REFUSED("a table without axes", REEL_ERROR_SHAPE, &plain, SCALAR, INDEX(1, 3)),
+    REFUSED("nine axes", REEL_ERROR_SHAPE, &plain, REAL(3, 1, 1, 1, 2), INDEX(3, 1, 1, 1, 1, 2)),
+    REFUSED("a real index", REEL_ERROR_DTYPE, &plain, REAL(4, 2), REAL(3)),
+    REFUSED("a bool index", REEL_ERROR_DTYPE, &plain, REAL(4, 2), BOOL(3)),
+    REFUSED("an integer table", REEL_ERROR_DTYPE, &plain, INDEX(2, 4, 2), INDEX(4, 3)),
+};
+static const reel_sample embedding_padding_samples[] = {
+    GOOD("padding", &pad_1, REAL(4, 3), INDEX(4, 9)),
+    GOOD("padding, int32, two axes", &pad_1, REAL(4, 3), INDEX32(4, 3, 4)),
+    GOOD("scaled by frequency", &scaled, REAL(4, 3), INDEX(4, 9)),
+    GOOD("scaled, rows without axes", &scaled, REAL(3), INDEX32(3, 2, 4)),
+    GOOD("both", &pad_0_scaled, REAL(3, 2, 2), INDEX(3, 8)),
+    GOOD("no index", &pad_0_scaled, REAL(3, 2), INDEX(3, 0)),
+    GOOD("empty rows", &pad_0_scaled, REAL(3, 0), INDEX(3, 4)),
+    REFUSED("padding outside", REEL_ERROR_ARGUMENT, &pad_4, REAL(4, 3), INDEX(4, 3)),
+    REFUSED("an index outside", REEL_ERROR_INDEX, &pad_1, REAL(4, 2),
+            {.dtype = REEL_INT64, REEL_DIMS(3), .low = 4, .high = 6}),
+};
+SAMPLES(embedding, embedding_samples);
+SAMPLES(embedding_padding, embedding_padding_samples);
+#endif
 
 /* ---- scatter_add_rows ---- */
 
@@ -561,6 +568,7 @@ struct scatter_attributes {
     int64_t rows;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status scatter_shape(reel_call *call)
 {
     const reel_array *values = call->in[0], *index = call->in[1];
@@ -620,6 +628,26 @@ static reel_status scatter_accumulate(const reel_call *call, const reel_gradient
     return REEL_OK;
 }
 
+static const reel_op scatter_op = {
+    .name = "scatter_add_rows",
+    .n_inputs = 2,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 2,
+    .attributes_size = sizeof(struct scatter_attributes),
+    .shape = scatter_shape,
+    .forward = scatter_forward,
+    .vjp = scatter_vjp,
+    .accumulate = scatter_accumulate,
+    .cost = cost_of_scatter,
+};
+
+reel_var reel_scatter_add_rows(reel_tape *tape, reel_var values, reel_var index, int64_t rows)
+{
+    struct scatter_attributes a = {rows};
+    return reel_apply1(tape, &scatter_op, REEL_VARS(values, index), &a);
+}
+#else
 static const struct scatter_attributes rows_5 = {5}, rows_0 = {0}, rows_negative = {-1};
 static const reel_sample scatter_samples[] = {
     GOOD("rows", &rows_5, REAL(7, 3), INDEX(5, 7)),
@@ -643,27 +671,8 @@ static const reel_sample scatter_samples[] = {
     REFUSED("integers", REEL_ERROR_DTYPE, &rows_5, INDEX(2, 3, 2), INDEX(5, 3)),
     REFUSED("a real index", REEL_ERROR_DTYPE, &rows_5, REAL(3, 2), REAL(3)),
 };
+SAMPLES(scatter, scatter_samples);
+#endif
 
-static const reel_op scatter_op = {
-    .name = "scatter_add_rows",
-    .n_inputs = 2,
-    .n_outputs = 1,
-    .differentiable = 1,
-    .reads_inputs = 2,
-    .attributes_size = sizeof(struct scatter_attributes),
-    .shape = scatter_shape,
-    .forward = scatter_forward,
-    .vjp = scatter_vjp,
-    .accumulate = scatter_accumulate,
-    .cost = cost_of_scatter,
-    SAMPLES(scatter_samples),
-};
-
-reel_var reel_scatter_add_rows(reel_tape *tape, reel_var values, reel_var index, int64_t rows)
-{
-    struct scatter_attributes a = {rows};
-    return reel_apply1(tape, &scatter_op, REEL_VARS(values, index), &a);
-}
-
-REEL_OP_FAMILY(gather, &index_select_op, &index_add_op, &frequency_weights_op, &embedding_op, &embedding_padding_op,
-               &scatter_op);
+REEL_OP_FAMILY(gather, ROW(index_select), ROW(index_add), ROW(frequency_weights), ROW(embedding),
+               ROW(embedding_padding), ROW(scatter));

@@ -16,6 +16,7 @@ struct axis_view {
     int64_t outer, size, inner;
 };
 
+#ifndef REEL_SAMPLES
 static struct axis_view view_along(const reel_shape *shape, int axis)
 {
     struct axis_view v = {1, shape->dim[axis], 1};
@@ -39,6 +40,7 @@ static bool seen_with_cols(const reel_gradient *g, int64_t cols, int64_t *stride
     *stride = g->cols == cols ? g->stride : cols;
     return g->cols == cols || g->rows <= 1 || g->stride == g->cols;
 }
+#endif
 
 /* ---- cat ---- */
 
@@ -46,6 +48,7 @@ struct axis_attributes {
     int axis;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status cat_shape(reel_call *call)
 {
     int axis = ((const struct axis_attributes *)call->attributes)->axis;
@@ -160,30 +163,6 @@ static void cat_grad_columns(const reel_call *call, int k, int64_t *first, int64
     *end = *first + call->in[k]->shape.dim[axis];
 }
 
-static const struct axis_attributes axis_0 = {0}, axis_1 = {1}, axis_2 = {2}, axis_last = {-1}, axis_7 = {7},
-                                    axis_minus_3 = {-3};
-static const reel_sample cat_samples[] = {
-    GOOD("along the last axis", &axis_1, REAL(3, 2), REAL(3, 4)),
-    GOOD("along the first axis", &axis_0, REAL(2, 3), REAL(1, 3), REAL(4, 3)),
-    GOOD("along a middle axis", &axis_1, REAL(2, 3, 2), REAL(2, 1, 2), REAL(2, 2, 2)),
-    GOOD("counted from the end", &axis_last, REAL(2, 2), REAL(2, 1)),
-    GOOD("vectors", &axis_0, REAL(2), REAL(3)),
-    GOOD("one input", &axis_0, REAL(2, 3)),
-    GOOD("an empty input", &axis_1, REAL(3, 2), REAL(3, 0), REAL(3, 1)),
-    GOOD("empty first", &axis_0, REAL(0, 3), REAL(2, 3)),
-    GOOD("no elements at all", &axis_0, REAL(0, 3), REAL(0, 3)),
-    GOOD("another axis is empty", &axis_0, REAL(2, 0), REAL(3, 0)),
-    GOOD("eight axes", &axis_7, REAL(1, 2, 1, 2, 1, 1, 2, 2), REAL(1, 2, 1, 2, 1, 1, 2, 1)),
-    GOOD("integers", &axis_0, INDEX(9, 3), INDEX(9, 2)),
-    GOOD("bools", &axis_last, BOOL(2, 3), BOOL(2, 1)),
-    REFUSED("another size elsewhere", REEL_ERROR_SHAPE, &axis_1, REAL(3, 2), REAL(4, 2)),
-    REFUSED("other axes", REEL_ERROR_SHAPE, &axis_0, REAL(3, 2), REAL(3)),
-    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &axis_2, REAL(3, 2), REAL(3, 2)),
-    REFUSED("negative axis outside", REEL_ERROR_ARGUMENT, &axis_minus_3, REAL(3, 2), REAL(3, 2)),
-    REFUSED("scalars", REEL_ERROR_ARGUMENT, &axis_0, SCALAR, SCALAR),
-    REFUSED("two element types", REEL_ERROR_DTYPE, &axis_0, REAL(3), INDEX(2, 3)),
-};
-
 static const reel_op cat_op = {
     .name = "cat",
     .n_inputs = 1,
@@ -197,7 +176,6 @@ static const reel_op cat_op = {
     .accumulate = cat_accumulate,
     .grad_columns = cat_grad_columns,
     .cost = reel_cost_of_copy,
-    SAMPLES(cat_samples),
 };
 
 reel_var reel_cat(reel_tape *tape, const reel_var *vars, int n, int axis)
@@ -238,6 +216,32 @@ reel_var reel_stack(reel_tape *tape, const reel_var *vars, int n, int axis)
         rows[i] = reel_unsqueeze(tape, vars[i], axis);
     return reel_cat(tape, rows, n, axis);
 }
+#else
+static const struct axis_attributes axis_0 = {0}, axis_1 = {1}, axis_2 = {2}, axis_last = {-1}, axis_7 = {7},
+                                    axis_minus_3 = {-3};
+static const reel_sample cat_samples[] = {
+    GOOD("along the last axis", &axis_1, REAL(3, 2), REAL(3, 4)),
+    GOOD("along the first axis", &axis_0, REAL(2, 3), REAL(1, 3), REAL(4, 3)),
+    GOOD("along a middle axis", &axis_1, REAL(2, 3, 2), REAL(2, 1, 2), REAL(2, 2, 2)),
+    GOOD("counted from the end", &axis_last, REAL(2, 2), REAL(2, 1)),
+    GOOD("vectors", &axis_0, REAL(2), REAL(3)),
+    GOOD("one input", &axis_0, REAL(2, 3)),
+    GOOD("an empty input", &axis_1, REAL(3, 2), REAL(3, 0), REAL(3, 1)),
+    GOOD("empty first", &axis_0, REAL(0, 3), REAL(2, 3)),
+    GOOD("no elements at all", &axis_0, REAL(0, 3), REAL(0, 3)),
+    GOOD("another axis is empty", &axis_0, REAL(2, 0), REAL(3, 0)),
+    GOOD("eight axes", &axis_7, REAL(1, 2, 1, 2, 1, 1, 2, 2), REAL(1, 2, 1, 2, 1, 1, 2, 1)),
+    GOOD("integers", &axis_0, INDEX(9, 3), INDEX(9, 2)),
+    GOOD("bools", &axis_last, BOOL(2, 3), BOOL(2, 1)),
+    REFUSED("another size elsewhere", REEL_ERROR_SHAPE, &axis_1, REAL(3, 2), REAL(4, 2)),
+    REFUSED("other axes", REEL_ERROR_SHAPE, &axis_0, REAL(3, 2), REAL(3)),
+    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &axis_2, REAL(3, 2), REAL(3, 2)),
+    REFUSED("negative axis outside", REEL_ERROR_ARGUMENT, &axis_minus_3, REAL(3, 2), REAL(3, 2)),
+    REFUSED("scalars", REEL_ERROR_ARGUMENT, &axis_0, SCALAR, SCALAR),
+    REFUSED("two element types", REEL_ERROR_DTYPE, &axis_0, REAL(3), INDEX(2, 3)),
+};
+SAMPLES(cat, cat_samples);
+#endif
 
 /* ---- narrow ---- */
 
@@ -246,6 +250,7 @@ struct narrow_attributes {
     int64_t start, length;
 };
 
+#ifndef REEL_SAMPLES
 /* With the axis and the start counted from the front. */
 static struct narrow_attributes narrow_normalized(const reel_call *call)
 {
@@ -335,32 +340,6 @@ static reel_status narrow_accumulate(const reel_call *call, const reel_gradient 
     return REEL_OK;
 }
 
-static const struct narrow_attributes rows_1_2 = {0, 1, 2}, cols_1_2 = {1, 1, 2}, cols_0_1 = {-1, 0, 1},
-                                      from_the_end = {0, -2, 2}, nothing = {1, 3, 0}, whole = {1, 0, 3},
-                                      second_1_1 = {1, 1, 1}, beyond = {0, 2, 3}, start_beyond = {0, 5, 0},
-                                      before_front = {0, -5, 1}, negative_length = {0, 1, -1}, axis_outside = {2, 0, 1},
-                                      empty_axis = {0, 0, 0}, last_of_eight = {7, 1, 1};
-static const reel_sample narrow_samples[] = {
-    GOOD("rows, shared", &rows_1_2, REAL(4, 3)),
-    GOOD("columns, copied", &cols_1_2, REAL(3, 4)),
-    GOOD("the first column", &cols_0_1, REAL(3, 4)),
-    GOOD("from the end", &from_the_end, REAL(4, 2)),
-    GOOD("behind axes of size 1, shared", &cols_1_2, REAL(1, 4, 2)),
-    GOOD("in the middle", &second_1_1, REAL(2, 3, 2)),
-    GOOD("nothing", &nothing, REAL(2, 3)),
-    GOOD("the whole axis", &whole, REAL(2, 3)),
-    GOOD("of an empty axis", &empty_axis, REAL(0, 3)),
-    GOOD("eight axes", &last_of_eight, REAL(2, 1, 2, 1, 1, 2, 1, 3)),
-    GOOD("integers", &cols_1_2, INDEX32(7, 2, 3)),
-    GOOD("bools", &cols_1_2, BOOL(2, 3)),
-    REFUSED("too long", REEL_ERROR_INDEX, &beyond, REAL(4, 2)),
-    REFUSED("starts behind the end", REEL_ERROR_INDEX, &start_beyond, REAL(4, 2)),
-    REFUSED("starts before the front", REEL_ERROR_INDEX, &before_front, REAL(4, 2)),
-    REFUSED("negative length", REEL_ERROR_INDEX, &negative_length, REAL(4, 2)),
-    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &axis_outside, REAL(4, 2)),
-    REFUSED("a scalar", REEL_ERROR_ARGUMENT, &rows_1_2, SCALAR),
-};
-
 static const reel_op narrow_op = {
     .name = "narrow",
     .n_inputs = 1,
@@ -372,7 +351,6 @@ static const reel_op narrow_op = {
     .vjp = narrow_vjp,
     .accumulate = narrow_accumulate,
     .cost = reel_cost_of_copy,
-    SAMPLES(narrow_samples),
 };
 
 reel_var reel_narrow(reel_tape *tape, reel_var x, int axis, int64_t start, int64_t length)
@@ -435,5 +413,33 @@ int reel_chunk(reel_tape *tape, reel_var x, int chunks, int axis, reel_var *out)
         out[i] = reel_null();
     return 0;
 }
+#else
+static const struct narrow_attributes rows_1_2 = {0, 1, 2}, cols_1_2 = {1, 1, 2}, cols_0_1 = {-1, 0, 1},
+                                      from_the_end = {0, -2, 2}, nothing = {1, 3, 0}, whole = {1, 0, 3},
+                                      second_1_1 = {1, 1, 1}, beyond = {0, 2, 3}, start_beyond = {0, 5, 0},
+                                      before_front = {0, -5, 1}, negative_length = {0, 1, -1}, axis_outside = {2, 0, 1},
+                                      empty_axis = {0, 0, 0}, last_of_eight = {7, 1, 1};
+static const reel_sample narrow_samples[] = {
+    GOOD("rows, shared", &rows_1_2, REAL(4, 3)),
+    GOOD("columns, copied", &cols_1_2, REAL(3, 4)),
+    GOOD("the first column", &cols_0_1, REAL(3, 4)),
+    GOOD("from the end", &from_the_end, REAL(4, 2)),
+    GOOD("behind axes of size 1, shared", &cols_1_2, REAL(1, 4, 2)),
+    GOOD("in the middle", &second_1_1, REAL(2, 3, 2)),
+    GOOD("nothing", &nothing, REAL(2, 3)),
+    GOOD("the whole axis", &whole, REAL(2, 3)),
+    GOOD("of an empty axis", &empty_axis, REAL(0, 3)),
+    GOOD("eight axes", &last_of_eight, REAL(2, 1, 2, 1, 1, 2, 1, 3)),
+    GOOD("integers", &cols_1_2, INDEX32(7, 2, 3)),
+    GOOD("bools", &cols_1_2, BOOL(2, 3)),
+    REFUSED("too long", REEL_ERROR_INDEX, &beyond, REAL(4, 2)),
+    REFUSED("starts behind the end", REEL_ERROR_INDEX, &start_beyond, REAL(4, 2)),
+    REFUSED("starts before the front", REEL_ERROR_INDEX, &before_front, REAL(4, 2)),
+    REFUSED("negative length", REEL_ERROR_INDEX, &negative_length, REAL(4, 2)),
+    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &axis_outside, REAL(4, 2)),
+    REFUSED("a scalar", REEL_ERROR_ARGUMENT, &rows_1_2, SCALAR),
+};
+SAMPLES(narrow, narrow_samples);
+#endif
 
-REEL_OP_FAMILY(join, &cat_op, &narrow_op);
+REEL_OP_FAMILY(join, ROW(cat), ROW(narrow));

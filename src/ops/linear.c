@@ -16,6 +16,12 @@ struct linear_attributes {
     reel_real slope;
 };
 
+/* x seen as [rows, in], the output as [rows, out]. */
+struct linear_sizes {
+    int64_t rows, in, out;
+};
+
+#ifndef REEL_SAMPLES
 static reel_status linear_shape(reel_call *call)
 {
     static const char *const names[] = {"x", "weight", "bias"};
@@ -47,11 +53,6 @@ static reel_status linear_shape(reel_call *call)
     call->out[0]->dtype = REEL_REAL;
     return REEL_OK;
 }
-
-/* x seen as [rows, in], the output as [rows, out]. */
-struct linear_sizes {
-    int64_t rows, in, out;
-};
 
 static struct linear_sizes linear_sizes_of(const reel_call *call)
 {
@@ -184,14 +185,32 @@ static reel_cost linear_cost(const reel_call *call)
                        .bytes = (double)sizeof(reel_real) * (double)(s.rows * s.in + s.in * s.out + s.rows * s.out)};
 }
 
+#define LINEAR_ROW                                                                                                     \
+    .n_outputs = 1, .reads_inputs = 3, .attributes_size = sizeof(struct linear_attributes), .shape = linear_shape,     \
+    .forward = linear_forward, .vjp = linear_vjp, .accumulate = linear_accumulate, .cost = linear_cost
+
+static const reel_op linear_op = {.name = "linear", .n_inputs = 2, .differentiable = 3, LINEAR_ROW};
+
+static const reel_op linear_bias_op = {.name = "linear_bias", .n_inputs = 3, .differentiable = 7, LINEAR_ROW};
+
+reel_var reel_linear_activation(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, reel_activation activation,
+                                double negative_slope)
+{
+    const reel_var inputs[] = {x, weight, bias};
+    const struct linear_attributes t = {activation, (reel_real)negative_slope};
+    bool has_bias = !reel_is_null(bias);
+    return reel_apply1(tape, has_bias ? &linear_bias_op : &linear_op, inputs, has_bias ? 3 : 2, &t);
+}
+
+reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel_var bias)
+{
+    return reel_linear_activation(tape, x, weight, bias, REEL_ACTIVATION_NONE, 0);
+}
+#else
 static const struct linear_attributes no_activation = {REEL_ACTIVATION_NONE, 0}, relu = {REEL_ACTIVATION_RELU, 0},
                                       leaky_relu = {REEL_ACTIVATION_LEAKY_RELU, (reel_real)0.2},
                                       leaky_relu_0 = {REEL_ACTIVATION_LEAKY_RELU, 0}, tanh_ = {REEL_ACTIVATION_TANH, 0},
                                       below_0 = {REEL_ACTIVATION_LEAKY_RELU, -1}, no_such = {(reel_activation)4, 0};
-
-#define LINEAR_ROW                                                                                                     \
-    .n_outputs = 1, .reads_inputs = 3, .attributes_size = sizeof(struct linear_attributes), .shape = linear_shape,     \
-    .forward = linear_forward, .vjp = linear_vjp, .accumulate = linear_accumulate, .cost = linear_cost
 
 static const reel_sample linear_samples[] = {
     GOOD("a batch", &no_activation, REAL(3, 4), REAL(2, 4)),
@@ -216,9 +235,6 @@ static const reel_sample linear_samples[] = {
     REFUSED("integers", REEL_ERROR_DTYPE, &no_activation, INDEX(3, 3, 4), REAL(2, 4)),
 };
 
-static const reel_op linear_op = {
-    .name = "linear", .n_inputs = 2, .differentiable = 3, LINEAR_ROW, SAMPLES(linear_samples)};
-
 static const reel_sample linear_bias_samples[] = {
     GOOD("a batch", &no_activation, REAL(3, 4), REAL(2, 4), REAL(2)),
     GOOD("one row without axis", &no_activation, REAL(4), REAL(2, 4), REAL(2)),
@@ -240,22 +256,8 @@ static const reel_sample linear_bias_samples[] = {
     REFUSED("bias with two axes", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(2, 4), REAL(1, 2)),
     REFUSED("integers", REEL_ERROR_DTYPE, &no_activation, REAL(3, 4), REAL(2, 4), INDEX(2, 2)),
 };
+SAMPLES(linear, linear_samples);
+SAMPLES(linear_bias, linear_bias_samples);
+#endif
 
-static const reel_op linear_bias_op = {
-    .name = "linear_bias", .n_inputs = 3, .differentiable = 7, LINEAR_ROW, SAMPLES(linear_bias_samples)};
-
-reel_var reel_linear_activation(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, reel_activation activation,
-                                double negative_slope)
-{
-    const reel_var inputs[] = {x, weight, bias};
-    const struct linear_attributes t = {activation, (reel_real)negative_slope};
-    bool has_bias = !reel_is_null(bias);
-    return reel_apply1(tape, has_bias ? &linear_bias_op : &linear_op, inputs, has_bias ? 3 : 2, &t);
-}
-
-reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel_var bias)
-{
-    return reel_linear_activation(tape, x, weight, bias, REEL_ACTIVATION_NONE, 0);
-}
-
-REEL_OP_FAMILY(linear, &linear_op, &linear_bias_op);
+REEL_OP_FAMILY(linear, ROW(linear), ROW(linear_bias));

@@ -19,6 +19,7 @@ struct loss_attributes {
     double beta; /* of smooth_l1_loss */
 };
 
+#ifndef REEL_SAMPLES
 static reel_status refuse_reduction(reel_context *context, const char *op, reel_reduction reduction)
 {
     return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: reduction %d is none of REEL_MEAN, REEL_SUM, REEL_NONE", op,
@@ -162,6 +163,11 @@ static reel_var weigh_and_reduce(reel_tape *tape, reel_var losses, reel_var weig
     return reel_null();
 }
 
+reel_loss_options reel_loss_defaults(void)
+{
+    return (reel_loss_options){REEL_MEAN};
+}
+#else
 static const struct loss_attributes mean = {REEL_MEAN, 1}, sum = {REEL_SUM, 1}, none = {REEL_NONE, 1},
                                     no_reduction = {(reel_reduction)7, 1};
 #define LOSS_GOOD(X, TARGET)                                                                                           \
@@ -177,14 +183,11 @@ static const struct loss_attributes mean = {REEL_MEAN, 1}, sum = {REEL_SUM, 1}, 
         REFUSED("x not real", REEL_ERROR_DTYPE, &mean, INDEX(2, 3), REAL(3)),                                          \
         REFUSED("target not real", REEL_ERROR_DTYPE, &mean, REAL(3), INDEX(2, 3)),                                     \
         REFUSED("an unknown reduction", REEL_ERROR_ARGUMENT, &no_reduction, REAL(3), REAL(3))
-
-reel_loss_options reel_loss_defaults(void)
-{
-    return (reel_loss_options){REEL_MEAN};
-}
+#endif
 
 /* ---- mse_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status mse_forward(reel_call *call)
 {
     return loss_forward(call, &reel_kern_mse);
@@ -202,7 +205,6 @@ static reel_status mse_accumulate(const reel_call *call, const reel_gradient *gr
     return loss_accumulate(call, &reel_kern_mse, &grad_outputs[0], sinks);
 }
 
-static const reel_sample mse_samples[] = {LOSS_GOOD(REAL, REAL), GOOD("scalars", &mean, SCALAR, SCALAR), LOSS_REFUSED};
 static const reel_op mse_op = {
     .name = "mse_loss",
     .n_inputs = 2,
@@ -214,7 +216,6 @@ static const reel_op mse_op = {
     .forward = mse_forward,
     .vjp = mse_vjp,
     .accumulate = mse_accumulate,
-    SAMPLES(mse_samples),
     .cost = loss_cost,
 };
 
@@ -227,9 +228,14 @@ reel_var reel_mse_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_mse_loss_with(tape, x, target, NULL);
 }
+#else
+static const reel_sample mse_samples[] = {LOSS_GOOD(REAL, REAL), GOOD("scalars", &mean, SCALAR, SCALAR), LOSS_REFUSED};
+SAMPLES(mse, mse_samples);
+#endif
 
 /* ---- l1_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status l1_forward(reel_call *call)
 {
     return loss_forward(call, &reel_kern_l1);
@@ -247,13 +253,6 @@ static reel_status l1_accumulate(const reel_call *call, const reel_gradient *gra
     return loss_accumulate(call, &reel_kern_l1, &grad_outputs[0], sinks);
 }
 
-#define ABOVE(...) WITHIN(0.1, 2, __VA_ARGS__)
-#define BELOW(...) WITHIN(-2, -0.1, __VA_ARGS__)
-static const reel_sample l1_samples[] = {
-    LOSS_GOOD(ABOVE, BELOW),
-    GOOD("x below the target", &mean, BELOW(3, 4), ABOVE(3, 4)),
-    LOSS_REFUSED,
-};
 static const reel_op l1_op = {
     .name = "l1_loss",
     .n_inputs = 2,
@@ -265,7 +264,6 @@ static const reel_op l1_op = {
     .forward = l1_forward,
     .vjp = l1_vjp,
     .accumulate = l1_accumulate,
-    SAMPLES(l1_samples),
     .cost = loss_cost,
 };
 
@@ -278,9 +276,20 @@ reel_var reel_l1_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_l1_loss_with(tape, x, target, NULL);
 }
+#else
+#define ABOVE(...) WITHIN(0.1, 2, __VA_ARGS__)
+#define BELOW(...) WITHIN(-2, -0.1, __VA_ARGS__)
+static const reel_sample l1_samples[] = {
+    LOSS_GOOD(ABOVE, BELOW),
+    GOOD("x below the target", &mean, BELOW(3, 4), ABOVE(3, 4)),
+    LOSS_REFUSED,
+};
+SAMPLES(l1, l1_samples);
+#endif
 
 /* ---- smooth_l1_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status smooth_l1_shape(reel_call *call)
 {
     const struct loss_attributes *a = call->attributes;
@@ -311,18 +320,6 @@ static reel_status smooth_l1_accumulate(const reel_call *call, const reel_gradie
     return loss_accumulate(call, &reel_kern_smooth_l1, &grad_outputs[0], sinks);
 }
 
-static const struct loss_attributes small_beta = {REEL_MEAN, 0.1}, large_beta = {REEL_NONE, 5}, beta_0 = {REEL_SUM, 0},
-                                    negative_beta = {REEL_MEAN, -1};
-#define NEAR_0(...) WITHIN(-0.4, 0.4, __VA_ARGS__)
-static const reel_sample smooth_l1_samples[] = {
-    LOSS_GOOD(NEAR_0, NEAR_0),
-    GOOD("beyond beta", &small_beta, ABOVE(3, 4), BELOW(3, 4)),
-    GOOD("beyond beta below the target", &small_beta, BELOW(3, 4), ABOVE(3, 4)),
-    GOOD("within a large beta", &large_beta, REAL(3, 4), REAL(3, 4)),
-    GOOD("beta 0", &beta_0, ABOVE(3, 4), BELOW(3, 4)),
-    REFUSED("a negative beta", REEL_ERROR_ARGUMENT, &negative_beta, REAL(3), REAL(3)),
-    LOSS_REFUSED,
-};
 static const reel_op smooth_l1_op = {
     .name = "smooth_l1_loss",
     .n_inputs = 2,
@@ -334,7 +331,6 @@ static const reel_op smooth_l1_op = {
     .forward = smooth_l1_forward,
     .vjp = smooth_l1_vjp,
     .accumulate = smooth_l1_accumulate,
-    SAMPLES(smooth_l1_samples),
     .cost = loss_cost,
 };
 
@@ -354,9 +350,25 @@ reel_var reel_smooth_l1_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_smooth_l1_loss_with(tape, x, target, NULL);
 }
+#else
+static const struct loss_attributes small_beta = {REEL_MEAN, 0.1}, large_beta = {REEL_NONE, 5}, beta_0 = {REEL_SUM, 0},
+                                    negative_beta = {REEL_MEAN, -1};
+#define NEAR_0(...) WITHIN(-0.4, 0.4, __VA_ARGS__)
+static const reel_sample smooth_l1_samples[] = {
+    LOSS_GOOD(NEAR_0, NEAR_0),
+    GOOD("beyond beta", &small_beta, ABOVE(3, 4), BELOW(3, 4)),
+    GOOD("beyond beta below the target", &small_beta, BELOW(3, 4), ABOVE(3, 4)),
+    GOOD("within a large beta", &large_beta, REAL(3, 4), REAL(3, 4)),
+    GOOD("beta 0", &beta_0, ABOVE(3, 4), BELOW(3, 4)),
+    REFUSED("a negative beta", REEL_ERROR_ARGUMENT, &negative_beta, REAL(3), REAL(3)),
+    LOSS_REFUSED,
+};
+SAMPLES(smooth_l1, smooth_l1_samples);
+#endif
 
 /* ---- bce_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status bce_forward(reel_call *call)
 {
     const reel_array *x = call->in[0];
@@ -391,13 +403,6 @@ static reel_status bce_accumulate(const reel_call *call, const reel_gradient *gr
     return loss_accumulate(call, &reel_kern_bce, &grad_outputs[0], sinks);
 }
 
-#define PROBABILITY(...) WITHIN(0.02, 0.98, __VA_ARGS__)
-static const reel_sample bce_samples[] = {
-    LOSS_GOOD(PROBABILITY, REAL),
-    REFUSED("x above 1", REEL_ERROR_ARGUMENT, &mean, WITHIN(1.01, 2, 3), REAL(3)),
-    REFUSED("x below 0", REEL_ERROR_ARGUMENT, &mean, WITHIN(-1, -0.01, 3), REAL(3)),
-    LOSS_REFUSED,
-};
 static const reel_op bce_op = {
     .name = "bce_loss",
     .n_inputs = 2,
@@ -409,7 +414,6 @@ static const reel_op bce_op = {
     .forward = bce_forward,
     .vjp = bce_vjp,
     .accumulate = bce_accumulate,
-    SAMPLES(bce_samples),
     .cost = loss_cost,
 };
 
@@ -430,9 +434,20 @@ reel_var reel_bce_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_bce_loss_with(tape, x, target, NULL);
 }
+#else
+#define PROBABILITY(...) WITHIN(0.02, 0.98, __VA_ARGS__)
+static const reel_sample bce_samples[] = {
+    LOSS_GOOD(PROBABILITY, REAL),
+    REFUSED("x above 1", REEL_ERROR_ARGUMENT, &mean, WITHIN(1.01, 2, 3), REAL(3)),
+    REFUSED("x below 0", REEL_ERROR_ARGUMENT, &mean, WITHIN(-1, -0.01, 3), REAL(3)),
+    LOSS_REFUSED,
+};
+SAMPLES(bce, bce_samples);
+#endif
 
 /* ---- bce_with_logits_loss ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status bce_with_logits_forward(reel_call *call)
 {
     return loss_forward(call, &reel_kern_bce_with_logits);
@@ -454,13 +469,6 @@ static reel_status bce_with_logits_accumulate(const reel_call *call, const reel_
     return loss_accumulate(call, &reel_kern_bce_with_logits, &grad_outputs[0], sinks);
 }
 
-static const reel_sample bce_with_logits_samples[] = {
-    LOSS_GOOD(REAL, REAL),
-    GOOD("scalars", &mean, SCALAR, SCALAR),
-    GOOD("large logits", &none, WITHIN(50, 1000, 3, 2), WITHIN(0, 1, 3, 2)),
-    GOOD("logits far below 0", &none, WITHIN(-1000, -50, 3, 2), WITHIN(0, 1, 3, 2)),
-    LOSS_REFUSED,
-};
 static const reel_op bce_with_logits_op = {
     .name = "bce_with_logits_loss",
     .n_inputs = 2,
@@ -472,7 +480,6 @@ static const reel_op bce_with_logits_op = {
     .forward = bce_with_logits_forward,
     .vjp = bce_with_logits_vjp,
     .accumulate = bce_with_logits_accumulate,
-    SAMPLES(bce_with_logits_samples),
     .cost = loss_cost,
 };
 
@@ -506,9 +513,20 @@ reel_var reel_bce_with_logits_loss(reel_tape *tape, reel_var x, reel_var target)
 {
     return reel_bce_with_logits_loss_with(tape, x, target, NULL);
 }
+#else
+static const reel_sample bce_with_logits_samples[] = {
+    LOSS_GOOD(REAL, REAL),
+    GOOD("scalars", &mean, SCALAR, SCALAR),
+    GOOD("large logits", &none, WITHIN(50, 1000, 3, 2), WITHIN(0, 1, 3, 2)),
+    GOOD("logits far below 0", &none, WITHIN(-1000, -50, 3, 2), WITHIN(0, 1, 3, 2)),
+    LOSS_REFUSED,
+};
+SAMPLES(bce_with_logits, bce_with_logits_samples);
+#endif
 
 /* ---- hinge ---- */
 
+#ifndef REEL_SAMPLES
 reel_var reel_hinge_loss_real(reel_tape *tape, reel_var scores)
 {
     return reel_mean_all(tape, reel_relu(tape, reel_rsub_scalar(tape, scores, 1)));
@@ -518,5 +536,6 @@ reel_var reel_hinge_loss_fake(reel_tape *tape, reel_var scores)
 {
     return reel_mean_all(tape, reel_relu(tape, reel_add_scalar(tape, scores, 1)));
 }
+#endif
 
-REEL_OP_FAMILY(loss, &mse_op, &l1_op, &smooth_l1_op, &bce_op, &bce_with_logits_op);
+REEL_OP_FAMILY(loss, ROW(mse), ROW(l1), ROW(smooth_l1), ROW(bce), ROW(bce_with_logits));

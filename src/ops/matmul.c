@@ -17,6 +17,13 @@ struct matmul_attributes {
     bool transpose_a, transpose_b;
 };
 
+/* A stack of matrices: those of an operand, of the output, or of a gradient. */
+struct stack {
+    const reel_shape *shape;
+    struct reel_matrix first;
+};
+
+#ifndef REEL_SAMPLES
 static int64_t rows_of(const reel_shape *s)
 {
     return s->dim[s->ndim - 2];
@@ -62,12 +69,6 @@ static reel_status matmul_shape(reel_call *call)
     call->out[0]->dtype = REEL_REAL;
     return REEL_OK;
 }
-
-/* A stack of matrices: those of an operand, of the output, or of a gradient. */
-struct stack {
-    const reel_shape *shape;
-    struct reel_matrix first;
-};
 
 static struct stack stack_of(const reel_array *array, bool transpose)
 {
@@ -172,41 +173,6 @@ static reel_cost matmul_cost(const reel_call *call)
                        .bytes = (double)sizeof(reel_real) * (double)(a->numel + b->numel + out->numel)};
 }
 
-static const struct matmul_attributes plain = {false, false}, a_transposed = {true, false},
-                                      b_transposed = {false, true}, both_transposed = {true, true};
-static const reel_sample matmul_samples[] = {
-    GOOD("matrices", &plain, REAL(2, 3), REAL(3, 4)),
-    GOOD("a transposed", &a_transposed, REAL(3, 2), REAL(3, 4)),
-    GOOD("b transposed", &b_transposed, REAL(2, 3), REAL(4, 3)),
-    GOOD("both transposed", &both_transposed, REAL(3, 2), REAL(4, 3)),
-    GOOD("batches", &plain, REAL(3, 2, 3), REAL(3, 3, 2)),
-    GOOD("batches transposed", &both_transposed, REAL(2, 3, 2), REAL(2, 2, 3)),
-    GOOD("one matrix for a batch", &plain, REAL(1, 2, 3), REAL(3, 3, 2)),
-    GOOD("a batch for one matrix, transposed", &b_transposed, REAL(3, 2, 3), REAL(1, 2, 3)),
-    GOOD("batches that broadcast both ways", &plain, REAL(2, 1, 2, 3), REAL(1, 3, 3, 2)),
-    GOOD("both ways, transposed", &both_transposed, REAL(2, 1, 3, 2), REAL(1, 3, 2, 3)),
-    GOOD("six batch axes", &a_transposed, REAL(1, 2, 1, 2, 1, 2, 3, 1), REAL(2, 1, 1, 1, 1, 2, 3, 2)),
-    GOOD("one row and one column", &plain, REAL(1, 3), REAL(3, 1)),
-    GOOD("an outer product", &plain, REAL(3, 1), REAL(1, 2)),
-    GOOD("nothing to sum over", &plain, REAL(2, 0), REAL(0, 3)),
-    GOOD("nothing to sum over, in batches", &b_transposed, REAL(2, 2, 0), REAL(1, 3, 0)),
-    GOOD("no rows", &plain, REAL(0, 2), REAL(2, 3)),
-    GOOD("no columns", &plain, REAL(2, 2), REAL(2, 0)),
-    GOOD("no batches", &plain, REAL(0, 2, 3), REAL(0, 3, 2)),
-    GOOD("no batches, and one matrix for them", &plain, REAL(0, 2, 3), REAL(1, 3, 2)),
-    GOOD("more batches than an integer counts, of nothing", &plain, REAL(INT64_C(1) << 40, 1, 1, 0),
-         REAL(1, INT64_C(1) << 40, 0, 0)),
-    REFUSED("inner sizes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(2, 3)),
-    REFUSED("inner sizes, transposed", REEL_ERROR_SHAPE, &a_transposed, REAL(2, 3), REAL(3, 2)),
-    REFUSED("batches", REEL_ERROR_SHAPE, &plain, REAL(2, 2, 3), REAL(3, 3, 2)),
-    REFUSED("another number of axes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(1, 3, 2)),
-    REFUSED("vectors", REEL_ERROR_SHAPE, &plain, REAL(3), REAL(3)),
-    REFUSED("more results than an integer counts", REEL_ERROR_SHAPE, &plain, REAL(INT64_C(1) << 40, 0),
-            REAL(0, INT64_C(1) << 40)),
-    REFUSED("integers", REEL_ERROR_DTYPE, &plain, INDEX(3, 2, 3), REAL(3, 2)),
-    REFUSED("booleans", REEL_ERROR_DTYPE, &plain, REAL(2, 3), BOOL(3, 2)),
-};
-
 static const reel_op matmul_op = {
     .name = "matmul",
     .n_inputs = 2,
@@ -220,7 +186,6 @@ static const reel_op matmul_op = {
     .vjp = matmul_vjp,
     .accumulate = matmul_accumulate,
     .cost = matmul_cost,
-    SAMPLES(matmul_samples),
 };
 
 reel_var reel_matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b)
@@ -282,5 +247,42 @@ reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b)
         c = reel_squeeze(tape, c, column ? -1 : -2);
     return c;
 }
+#else
+static const struct matmul_attributes plain = {false, false}, a_transposed = {true, false},
+                                      b_transposed = {false, true}, both_transposed = {true, true};
+static const reel_sample matmul_samples[] = {
+    GOOD("matrices", &plain, REAL(2, 3), REAL(3, 4)),
+    GOOD("a transposed", &a_transposed, REAL(3, 2), REAL(3, 4)),
+    GOOD("b transposed", &b_transposed, REAL(2, 3), REAL(4, 3)),
+    GOOD("both transposed", &both_transposed, REAL(3, 2), REAL(4, 3)),
+    GOOD("batches", &plain, REAL(3, 2, 3), REAL(3, 3, 2)),
+    GOOD("batches transposed", &both_transposed, REAL(2, 3, 2), REAL(2, 2, 3)),
+    GOOD("one matrix for a batch", &plain, REAL(1, 2, 3), REAL(3, 3, 2)),
+    GOOD("a batch for one matrix, transposed", &b_transposed, REAL(3, 2, 3), REAL(1, 2, 3)),
+    GOOD("batches that broadcast both ways", &plain, REAL(2, 1, 2, 3), REAL(1, 3, 3, 2)),
+    GOOD("both ways, transposed", &both_transposed, REAL(2, 1, 3, 2), REAL(1, 3, 2, 3)),
+    GOOD("six batch axes", &a_transposed, REAL(1, 2, 1, 2, 1, 2, 3, 1), REAL(2, 1, 1, 1, 1, 2, 3, 2)),
+    GOOD("one row and one column", &plain, REAL(1, 3), REAL(3, 1)),
+    GOOD("an outer product", &plain, REAL(3, 1), REAL(1, 2)),
+    GOOD("nothing to sum over", &plain, REAL(2, 0), REAL(0, 3)),
+    GOOD("nothing to sum over, in batches", &b_transposed, REAL(2, 2, 0), REAL(1, 3, 0)),
+    GOOD("no rows", &plain, REAL(0, 2), REAL(2, 3)),
+    GOOD("no columns", &plain, REAL(2, 2), REAL(2, 0)),
+    GOOD("no batches", &plain, REAL(0, 2, 3), REAL(0, 3, 2)),
+    GOOD("no batches, and one matrix for them", &plain, REAL(0, 2, 3), REAL(1, 3, 2)),
+    GOOD("more batches than an integer counts, of nothing", &plain, REAL(INT64_C(1) << 40, 1, 1, 0),
+         REAL(1, INT64_C(1) << 40, 0, 0)),
+    REFUSED("inner sizes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(2, 3)),
+    REFUSED("inner sizes, transposed", REEL_ERROR_SHAPE, &a_transposed, REAL(2, 3), REAL(3, 2)),
+    REFUSED("batches", REEL_ERROR_SHAPE, &plain, REAL(2, 2, 3), REAL(3, 3, 2)),
+    REFUSED("another number of axes", REEL_ERROR_SHAPE, &plain, REAL(2, 3), REAL(1, 3, 2)),
+    REFUSED("vectors", REEL_ERROR_SHAPE, &plain, REAL(3), REAL(3)),
+    REFUSED("more results than an integer counts", REEL_ERROR_SHAPE, &plain, REAL(INT64_C(1) << 40, 0),
+            REAL(0, INT64_C(1) << 40)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &plain, INDEX(3, 2, 3), REAL(3, 2)),
+    REFUSED("booleans", REEL_ERROR_DTYPE, &plain, REAL(2, 3), BOOL(3, 2)),
+};
+SAMPLES(matmul, matmul_samples);
+#endif
 
-REEL_OP_FAMILY(matmul, &matmul_op);
+REEL_OP_FAMILY(matmul, ROW(matmul));

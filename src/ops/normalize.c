@@ -18,6 +18,7 @@ struct eps_attributes {
     double eps;
 };
 
+#ifndef REEL_SAMPLES
 /* Whether the row has weight and bias. */
 static bool is_affine(const reel_call *call)
 {
@@ -43,6 +44,11 @@ static reel_status add_to_sink(reel_sink *sink, const reel_real *values)
 }
 
 /* ---- batch_norm ---- */
+
+/* What a normalisation is in public operations, from x on, so that it can be differentiated again. */
+struct normalized {
+    reel_var distance, rstd, xhat; /* x - mean, 1 / sqrt(variance + eps), and their product */
+};
 
 static struct reel_norm_sizes batch_norm_sizes(const reel_shape *x)
 {
@@ -94,11 +100,6 @@ static reel_status batch_norm_forward(reel_call *call)
                              call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
-
-/* What a normalisation is in public operations, from x on, so that it can be differentiated again. */
-struct normalized {
-    reel_var distance, rstd, xhat; /* x - mean, 1 / sqrt(variance + eps), and their product */
-};
 
 static struct normalized normalize(reel_tape *t, reel_var x, const int *axes, int n, double eps)
 {
@@ -195,21 +196,6 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
     return call->context->status;
 }
 
-static const struct eps_attributes usual = {1e-5}, large = {0.8}, negative = {-1};
-static const reel_sample batch_norm_samples[] = {
-    GOOD("a batch of rows", &usual, REAL(5, 3)),
-    GOOD("a large eps", &large, REAL(4, 2)),
-    GOOD("with a length", &usual, REAL(3, 2, 4)),
-    GOOD("one element, with a length", &usual, REAL(1, 2, 4)),
-    GOOD("far from zero", &usual, WITHIN(99, 101, 4, 2)),
-    GOOD("no channels", &usual, REAL(4, 0)),
-    REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3)),
-    REFUSED("no batch", REEL_ERROR_SHAPE, &usual, REAL(0, 3)),
-    REFUSED("one axis", REEL_ERROR_SHAPE, &usual, REAL(3)),
-    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
-    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
-};
-
 static const reel_op batch_norm_op = {
     .name = "batch_norm",
     .n_inputs = 1,
@@ -221,17 +207,6 @@ static const reel_op batch_norm_op = {
     .forward = batch_norm_forward,
     .vjp = batch_norm_vjp,
     .accumulate = batch_norm_accumulate,
-    SAMPLES(batch_norm_samples),
-};
-
-static const reel_sample batch_norm_affine_samples[] = {
-    GOOD("a batch of rows", &usual, REAL(5, 3), REAL(3), REAL(3)),
-    GOOD("with a length", &usual, REAL(3, 2, 4), REAL(2), REAL(2)),
-    GOOD("one channel", &large, REAL(4, 1), REAL(1), REAL(1)),
-    REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3), REAL(3), REAL(3)),
-    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
-    REFUSED("bias of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1)),
-    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), REAL(3), INDEX(2, 3)),
 };
 
 static const reel_op batch_norm_affine_op = {
@@ -245,7 +220,6 @@ static const reel_op batch_norm_affine_op = {
     .forward = batch_norm_forward,
     .vjp = batch_norm_vjp,
     .accumulate = batch_norm_accumulate,
-    SAMPLES(batch_norm_affine_samples),
 };
 
 /* y weight + bias where either may be missing; `row` is their shape against y. */
@@ -319,9 +293,38 @@ reel_var reel_batch_norm_eval(reel_tape *tape, reel_var x, reel_var mean, reel_v
     reel_var y = reel_mul(tape, reel_sub(tape, x, reel_reshape(tape, mean, row)), reel_reshape(tape, rstd, row));
     return scale_and_shift(tape, y, weight, bias, row);
 }
+#else
+static const struct eps_attributes usual = {1e-5}, large = {0.8}, negative = {-1};
+static const reel_sample batch_norm_samples[] = {
+    GOOD("a batch of rows", &usual, REAL(5, 3)),
+    GOOD("a large eps", &large, REAL(4, 2)),
+    GOOD("with a length", &usual, REAL(3, 2, 4)),
+    GOOD("one element, with a length", &usual, REAL(1, 2, 4)),
+    GOOD("far from zero", &usual, WITHIN(99, 101, 4, 2)),
+    GOOD("no channels", &usual, REAL(4, 0)),
+    REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3)),
+    REFUSED("no batch", REEL_ERROR_SHAPE, &usual, REAL(0, 3)),
+    REFUSED("one axis", REEL_ERROR_SHAPE, &usual, REAL(3)),
+    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
+};
+
+static const reel_sample batch_norm_affine_samples[] = {
+    GOOD("a batch of rows", &usual, REAL(5, 3), REAL(3), REAL(3)),
+    GOOD("with a length", &usual, REAL(3, 2, 4), REAL(2), REAL(2)),
+    GOOD("one channel", &large, REAL(4, 1), REAL(1), REAL(1)),
+    REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3), REAL(3), REAL(3)),
+    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
+    REFUSED("bias of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), REAL(3), INDEX(2, 3)),
+};
+SAMPLES(batch_norm, batch_norm_samples);
+SAMPLES(batch_norm_affine, batch_norm_affine_samples);
+#endif
 
 /* ---- layer_norm ---- */
 
+#ifndef REEL_SAMPLES
 /* x is [rows, columns]: the function below reshapes. */
 static reel_status layer_norm_shape(reel_call *call)
 {
@@ -402,16 +405,6 @@ static reel_status layer_norm_accumulate(const reel_call *call, const reel_gradi
     return REEL_OK;
 }
 
-static const reel_sample layer_norm_samples[] = {
-    GOOD("rows", &usual, REAL(3, 5)),
-    GOOD("one row", &usual, REAL(1, 4)),
-    GOOD("far from zero", &usual, WITHIN(99, 101, 2, 4)),
-    GOOD("no rows", &usual, REAL(0, 4)),
-    REFUSED("three axes", REEL_ERROR_SHAPE, &usual, REAL(2, 3, 4)),
-    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
-    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
-};
-
 static const reel_op layer_norm_op = {
     .name = "layer_norm",
     .n_inputs = 1,
@@ -423,15 +416,6 @@ static const reel_op layer_norm_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
-    SAMPLES(layer_norm_samples),
-};
-
-static const reel_sample layer_norm_affine_samples[] = {
-    GOOD("rows", &usual, REAL(3, 5), REAL(5), REAL(5)),
-    GOOD("no rows", &usual, REAL(0, 4), REAL(4), REAL(4)),
-    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
-    REFUSED("bias with two axes", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1, 3)),
-    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), INDEX(2, 3), REAL(3)),
 };
 
 static const reel_op layer_norm_affine_op = {
@@ -445,7 +429,6 @@ static const reel_op layer_norm_affine_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
-    SAMPLES(layer_norm_affine_samples),
 };
 
 /* weight or bias as [columns]; the null var stays null. */
@@ -495,5 +478,26 @@ reel_var reel_layer_norm(reel_tape *tape, reel_var x, int normalized_axes, reel_
         y = scale_and_shift(tape, y, weight, bias, (reel_shape){2, {1, flat.dim[1]}});
     return reel_reshape(tape, y, shape);
 }
+#else
+static const reel_sample layer_norm_samples[] = {
+    GOOD("rows", &usual, REAL(3, 5)),
+    GOOD("one row", &usual, REAL(1, 4)),
+    GOOD("far from zero", &usual, WITHIN(99, 101, 2, 4)),
+    GOOD("no rows", &usual, REAL(0, 4)),
+    REFUSED("three axes", REEL_ERROR_SHAPE, &usual, REAL(2, 3, 4)),
+    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
+};
 
-REEL_OP_FAMILY(normalize, &batch_norm_op, &batch_norm_affine_op, &layer_norm_op, &layer_norm_affine_op);
+static const reel_sample layer_norm_affine_samples[] = {
+    GOOD("rows", &usual, REAL(3, 5), REAL(5), REAL(5)),
+    GOOD("no rows", &usual, REAL(0, 4), REAL(4), REAL(4)),
+    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
+    REFUSED("bias with two axes", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), INDEX(2, 3), REAL(3)),
+};
+SAMPLES(layer_norm, layer_norm_samples);
+SAMPLES(layer_norm_affine, layer_norm_affine_samples);
+#endif
+
+REEL_OP_FAMILY(normalize, ROW(batch_norm), ROW(batch_norm_affine), ROW(layer_norm), ROW(layer_norm_affine));

@@ -13,6 +13,7 @@ struct permute_attributes {
     int axes[REEL_MAX_NDIM];
 };
 
+#ifndef REEL_SAMPLES
 /* Where axis i of the result comes from, 0 <= i < n. */
 static void permute_axes(const reel_call *call, int *axes)
 {
@@ -127,31 +128,6 @@ static reel_status permute_accumulate(const reel_call *call, const reel_gradient
     return REEL_OK;
 }
 
-static const struct permute_attributes swap = {2, {1, 0}}, cycle = {3, {1, 2, 0}}, cycle_back = {3, {2, 0, 1}},
-                                       outer_swap = {3, {1, 0, 2}}, negative = {3, {-1, 0, -2}}, same = {2, {0, 1}},
-                                       no_axes = {0, {0}}, reverse_8 = {8, {7, 6, 5, 4, 3, 2, 1, 0}},
-                                       mixed_5 = {5, {3, 0, 4, 2, 1}}, twice = {2, {0, -2}}, too_few = {1, {0}},
-                                       permute_outside = {2, {0, 2}};
-static const reel_sample permute_samples[] = {
-    GOOD("a transpose", &swap, REAL(3, 4)),
-    GOOD("the last axis to the front", &cycle_back, REAL(2, 3, 4)),
-    GOOD("the first axis to the end", &cycle, REAL(2, 3, 4)),
-    GOOD("the last axis stays", &outer_swap, REAL(3, 2, 4)),
-    GOOD("counted from the end", &negative, REAL(2, 3, 2)),
-    GOOD("an axis of size 1 moves, shared", &swap, REAL(1, 4)),
-    GOOD("nothing moves, shared", &same, REAL(2, 3)),
-    GOOD("a scalar", &no_axes, SCALAR),
-    GOOD("no elements", &cycle, REAL(2, 0, 3)),
-    GOOD("five axes", &mixed_5, REAL(2, 3, 1, 2, 2)),
-    GOOD("eight axes", &reverse_8, REAL(2, 1, 2, 1, 3, 1, 2, 1)),
-    GOOD("more than a tile", &swap, REAL(35, 3)),
-    GOOD("integers", &swap, INDEX32(9, 3, 5)),
-    GOOD("bools", &cycle, BOOL(3, 2, 2)),
-    REFUSED("an axis twice", REEL_ERROR_ARGUMENT, &twice, REAL(3, 4)),
-    REFUSED("too few axes", REEL_ERROR_ARGUMENT, &too_few, REAL(3, 4)),
-    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &permute_outside, REAL(3, 4)),
-};
-
 static const reel_op permute_op = {
     .name = "permute",
     .n_inputs = 1,
@@ -163,7 +139,6 @@ static const reel_op permute_op = {
     .vjp = permute_vjp,
     .accumulate = permute_accumulate,
     .cost = reel_cost_of_copy,
-    SAMPLES(permute_samples),
 };
 
 reel_var reel_permute(reel_tape *tape, reel_var x, const int *axes, int n)
@@ -190,6 +165,33 @@ reel_var reel_transpose(reel_tape *tape, reel_var x, int axis0, int axis1)
     axes[axis1] = axis0;
     return reel_permute(tape, x, axes, ndim);
 }
+#else
+static const struct permute_attributes swap = {2, {1, 0}}, cycle = {3, {1, 2, 0}}, cycle_back = {3, {2, 0, 1}},
+                                       outer_swap = {3, {1, 0, 2}}, negative = {3, {-1, 0, -2}}, same = {2, {0, 1}},
+                                       no_axes = {0, {0}}, reverse_8 = {8, {7, 6, 5, 4, 3, 2, 1, 0}},
+                                       mixed_5 = {5, {3, 0, 4, 2, 1}}, twice = {2, {0, -2}}, too_few = {1, {0}},
+                                       permute_outside = {2, {0, 2}};
+static const reel_sample permute_samples[] = {
+    GOOD("a transpose", &swap, REAL(3, 4)),
+    GOOD("the last axis to the front", &cycle_back, REAL(2, 3, 4)),
+    GOOD("the first axis to the end", &cycle, REAL(2, 3, 4)),
+    GOOD("the last axis stays", &outer_swap, REAL(3, 2, 4)),
+    GOOD("counted from the end", &negative, REAL(2, 3, 2)),
+    GOOD("an axis of size 1 moves, shared", &swap, REAL(1, 4)),
+    GOOD("nothing moves, shared", &same, REAL(2, 3)),
+    GOOD("a scalar", &no_axes, SCALAR),
+    GOOD("no elements", &cycle, REAL(2, 0, 3)),
+    GOOD("five axes", &mixed_5, REAL(2, 3, 1, 2, 2)),
+    GOOD("eight axes", &reverse_8, REAL(2, 1, 2, 1, 3, 1, 2, 1)),
+    GOOD("more than a tile", &swap, REAL(35, 3)),
+    GOOD("integers", &swap, INDEX32(9, 3, 5)),
+    GOOD("bools", &cycle, BOOL(3, 2, 2)),
+    REFUSED("an axis twice", REEL_ERROR_ARGUMENT, &twice, REAL(3, 4)),
+    REFUSED("too few axes", REEL_ERROR_ARGUMENT, &too_few, REAL(3, 4)),
+    REFUSED("axis outside", REEL_ERROR_ARGUMENT, &permute_outside, REAL(3, 4)),
+};
+SAMPLES(permute, permute_samples);
+#endif
 
 /* ---- expand ---- */
 
@@ -197,6 +199,7 @@ struct expand_attributes {
     reel_shape shape;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status expand_shape(reel_call *call)
 {
     const struct expand_attributes *a = call->attributes;
@@ -255,6 +258,26 @@ static reel_status expand_accumulate(const reel_call *call, const reel_gradient 
     return reel_sink_add_broadcast(sinks[0], data, &call->out[0]->shape);
 }
 
+static const reel_op expand_op = {
+    .name = "expand",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .broadcasts = true,
+    .differentiable = 1,
+    .attributes_size = sizeof(struct expand_attributes),
+    .shape = expand_shape,
+    .forward = expand_forward,
+    .vjp = expand_vjp,
+    .accumulate = expand_accumulate,
+    .cost = reel_cost_of_copy,
+};
+
+reel_var reel_expand(reel_tape *tape, reel_var x, reel_shape shape)
+{
+    struct expand_attributes a = {shape};
+    return reel_apply1(tape, &expand_op, &x, 1, &a);
+}
+#else
 static const struct expand_attributes to_3_4 = {{2, {3, 4}}}, to_2_3_4 = {{3, {2, 3, 4}}}, to_2_keep = {{2, {2, -1}}},
                                       to_nothing = {{2, {0, 4}}}, to_3_0 = {{2, {3, 0}}}, to_2_3_2 = {{3, {2, 3, 2}}},
                                       to_one_more = {{3, {1, 3, 4}}}, to_eight = {{8, {2, 1, 2, 1, 3, 1, 1, 2}}},
@@ -280,26 +303,7 @@ static const reel_sample expand_samples[] = {
     REFUSED("nine axes", REEL_ERROR_SHAPE, &to_nine, REAL(1)),
     REFUSED("nothing does not grow", REEL_ERROR_SHAPE, &to_3_4, REAL(0, 4)),
 };
+SAMPLES(expand, expand_samples);
+#endif
 
-static const reel_op expand_op = {
-    .name = "expand",
-    .n_inputs = 1,
-    .n_outputs = 1,
-    .broadcasts = true,
-    .differentiable = 1,
-    .attributes_size = sizeof(struct expand_attributes),
-    .shape = expand_shape,
-    .forward = expand_forward,
-    .vjp = expand_vjp,
-    .accumulate = expand_accumulate,
-    .cost = reel_cost_of_copy,
-    SAMPLES(expand_samples),
-};
-
-reel_var reel_expand(reel_tape *tape, reel_var x, reel_shape shape)
-{
-    struct expand_attributes a = {shape};
-    return reel_apply1(tape, &expand_op, &x, 1, &a);
-}
-
-REEL_OP_FAMILY(permute, &permute_op, &expand_op);
+REEL_OP_FAMILY(permute, ROW(permute), ROW(expand));

@@ -9,6 +9,7 @@
 
 /* ---- sum, mean ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status sum_shape(reel_call *call)
 {
     return reel_axes_check(call, call->attributes);
@@ -72,9 +73,6 @@ static reel_status mean_accumulate(const reel_call *call, const reel_gradient *g
     return spread_gradient(call, &grad_outputs[0], sinks[0], true);
 }
 
-PLAIN_AXES;
-static const reel_sample sum_samples[] = {AXES_GOOD(over, REAL), AXES_SINGLE(over, REAL),
-                                          GOOD("sums of nothing", &over_first, REAL(0, 3)), AXES_REFUSED};
 static const reel_op sum_op = {
     .name = "sum",
     .n_inputs = 1,
@@ -85,7 +83,6 @@ static const reel_op sum_op = {
     .forward = sum_forward,
     .vjp = sum_vjp,
     .accumulate = sum_accumulate,
-    SAMPLES(sum_samples),
     .cost = reel_axes_cost,
 };
 
@@ -100,7 +97,6 @@ reel_var reel_sum_all(reel_tape *tape, reel_var x)
     return reel_sum(tape, x, NULL, 0, false);
 }
 
-static const reel_sample mean_samples[] = {AXES_GOOD(over, REAL), AXES_SINGLE(over, REAL), AXES_REFUSED};
 static const reel_op mean_op = {
     .name = "mean",
     .n_inputs = 1,
@@ -111,7 +107,6 @@ static const reel_op mean_op = {
     .forward = mean_forward,
     .vjp = mean_vjp,
     .accumulate = mean_accumulate,
-    SAMPLES(mean_samples),
     .cost = reel_axes_cost,
 };
 
@@ -125,6 +120,15 @@ reel_var reel_mean_all(reel_tape *tape, reel_var x)
 {
     return reel_mean(tape, x, NULL, 0, false);
 }
+#else
+PLAIN_AXES;
+static const reel_sample sum_samples[] = {AXES_GOOD(over, REAL), AXES_SINGLE(over, REAL),
+                                          GOOD("sums of nothing", &over_first, REAL(0, 3)), AXES_REFUSED};
+
+static const reel_sample mean_samples[] = {AXES_GOOD(over, REAL), AXES_SINGLE(over, REAL), AXES_REFUSED};
+SAMPLES(sum, sum_samples);
+SAMPLES(mean, mean_samples);
+#endif
 
 /* ---- sum_to_size ---- */
 
@@ -132,6 +136,7 @@ struct size_attributes {
     reel_shape shape;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status sum_to_size_shape(reel_call *call)
 {
     const struct size_attributes *a = call->attributes;
@@ -166,6 +171,24 @@ static void sum_to_size_vjp(const reel_call *call, const reel_var *grad_outputs,
     grad_inputs[0] = reel_expand(call->tape, grad_outputs[0], call->in[0]->shape);
 }
 
+static const reel_op sum_to_size_op = {
+    .name = "sum_to_size",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .attributes_size = sizeof(struct size_attributes),
+    .shape = sum_to_size_shape,
+    .forward = sum_to_size_forward,
+    .vjp = sum_to_size_vjp,
+    .cost = reel_axes_cost,
+};
+
+reel_var reel_sum_to_size(reel_tape *tape, reel_var x, reel_shape shape)
+{
+    struct size_attributes a = {shape};
+    return reel_apply1(tape, &sum_to_size_op, &x, 1, &a);
+}
+#else
 static const struct size_attributes to_3 = {{1, {3}}}, to_2_1 = {{2, {2, 1}}}, to_scalar = {{0, {0}}},
                                     to_1_1 = {{2, {1, 1}}}, to_2_3 = {{2, {2, 3}}}, to_0 = {{1, {0}}},
                                     to_4 = {{1, {4}}}, to_1_2_3 = {{3, {1, 2, 3}}}, to_nine = {{9, {0}}};
@@ -186,27 +209,12 @@ static const reel_sample sum_to_size_samples[] = {
     REFUSED("nine axes", REEL_ERROR_SHAPE, &to_nine, REAL(2, 3)),
     REFUSED("not real", REEL_ERROR_DTYPE, &to_3, INDEX(3, 2, 3)),
 };
-static const reel_op sum_to_size_op = {
-    .name = "sum_to_size",
-    .n_inputs = 1,
-    .n_outputs = 1,
-    .differentiable = 1,
-    .attributes_size = sizeof(struct size_attributes),
-    .shape = sum_to_size_shape,
-    .forward = sum_to_size_forward,
-    .vjp = sum_to_size_vjp,
-    SAMPLES(sum_to_size_samples),
-    .cost = reel_axes_cost,
-};
-
-reel_var reel_sum_to_size(reel_tape *tape, reel_var x, reel_shape shape)
-{
-    struct size_attributes a = {shape};
-    return reel_apply1(tape, &sum_to_size_op, &x, 1, &a);
-}
+SAMPLES(sum_to_size, sum_to_size_samples);
+#endif
 
 /* ---- amax, amin ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status extreme_shape(reel_call *call)
 {
     if (reel_axes_check(call, call->attributes) != REEL_OK)
@@ -239,13 +247,6 @@ static void extreme_vjp(const reel_call *call, const reel_var *grad_outputs, ree
         reel_share_among_equals(call, call->attributes, call->inputs[0], call->outputs[0], grad_outputs[0]);
 }
 
-static const reel_sample extreme_samples[] = {
-    AXES_GOOD(over, DISTINCT),
-    AXES_SINGLE(over, DISTINCT),
-    AXES_REFUSED,
-    REFUSED("an empty axis", REEL_ERROR_SHAPE, &over_first, REAL(0, 3)),
-    REFUSED("an empty axis without results", REEL_ERROR_SHAPE, &over_first, REAL(0, 0)),
-};
 static const reel_op amax_op = {
     .name = "amax",
     .n_inputs = 1,
@@ -256,7 +257,6 @@ static const reel_op amax_op = {
     .shape = extreme_shape,
     .forward = amax_forward,
     .vjp = extreme_vjp,
-    SAMPLES(extreme_samples),
     .cost = reel_axes_cost,
 };
 static const reel_op amin_op = {
@@ -269,7 +269,6 @@ static const reel_op amin_op = {
     .shape = extreme_shape,
     .forward = amin_forward,
     .vjp = extreme_vjp,
-    SAMPLES(extreme_samples),
     .cost = reel_axes_cost,
 };
 
@@ -284,9 +283,21 @@ reel_var reel_amin(reel_tape *tape, reel_var x, const int *axes, int n, bool kee
     struct reel_axes a = reel_axes_of(axes, n, keepdim);
     return reel_apply1(tape, &amin_op, &x, 1, &a);
 }
+#else
+static const reel_sample extreme_samples[] = {
+    AXES_GOOD(over, DISTINCT),
+    AXES_SINGLE(over, DISTINCT),
+    AXES_REFUSED,
+    REFUSED("an empty axis", REEL_ERROR_SHAPE, &over_first, REAL(0, 3)),
+    REFUSED("an empty axis without results", REEL_ERROR_SHAPE, &over_first, REAL(0, 0)),
+};
+SAMPLES(amax, extreme_samples);
+SAMPLES(amin, extreme_samples);
+#endif
 
 /* ---- argmax ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status argmax_shape(reel_call *call)
 {
     if (extreme_shape(call) != REEL_OK)
@@ -314,6 +325,23 @@ static reel_status argmax_forward(reel_call *call)
     return REEL_OK;
 }
 
+static const reel_op argmax_op = {
+    .name = "argmax",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .derivative = REEL_DERIVATIVE_NONE,
+    .attributes_size = sizeof(struct reel_axes),
+    .shape = argmax_shape,
+    .forward = argmax_forward,
+    .cost = reel_axes_cost,
+};
+
+reel_var reel_argmax(reel_tape *tape, reel_var x, int axis, bool keepdim)
+{
+    struct reel_axes a = reel_axes_of(&axis, 1, keepdim);
+    return reel_apply1(tape, &argmax_op, &x, 1, &a);
+}
+#else
 static const reel_sample argmax_samples[] = {
     GOOD("columns", &over_first, REAL(7, 5)),
     GOOD("rows, kept", &over_last_kept, REAL(5, 7)),
@@ -325,22 +353,7 @@ static const reel_sample argmax_samples[] = {
     REFUSED("an empty axis", REEL_ERROR_SHAPE, &over_first, REAL(0, 3)),
     REFUSED("not real", REEL_ERROR_DTYPE, &over_first, INDEX(3, 2, 3)),
 };
-static const reel_op argmax_op = {
-    .name = "argmax",
-    .n_inputs = 1,
-    .n_outputs = 1,
-    .derivative = REEL_DERIVATIVE_NONE,
-    .attributes_size = sizeof(struct reel_axes),
-    .shape = argmax_shape,
-    .forward = argmax_forward,
-    SAMPLES(argmax_samples),
-    .cost = reel_axes_cost,
-};
+SAMPLES(argmax, argmax_samples);
+#endif
 
-reel_var reel_argmax(reel_tape *tape, reel_var x, int axis, bool keepdim)
-{
-    struct reel_axes a = reel_axes_of(&axis, 1, keepdim);
-    return reel_apply1(tape, &argmax_op, &x, 1, &a);
-}
-
-REEL_OP_FAMILY(reduce, &sum_op, &mean_op, &sum_to_size_op, &amax_op, &amin_op, &argmax_op);
+REEL_OP_FAMILY(reduce, ROW(sum), ROW(mean), ROW(sum_to_size), ROW(amax), ROW(amin), ROW(argmax));

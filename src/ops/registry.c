@@ -1,16 +1,28 @@
+/* The list of families, and what walks it: the rows, or the samples when compiled for those. */
 #include "ops/family.h"
 
 #include <string.h>
 
 static const struct reel_op_family *const families[] = {
-    &reel_elementwise_family,   &reel_scalar_family,        &reel_unary_family,   &reel_compare_family,
-    &reel_view_family,          &reel_join_family,          &reel_permute_family, &reel_gather_family,
-    &reel_reduce_family,        &reel_statistics_family,    &reel_softmax_family, &reel_matmul_family,
-    &reel_linear_family,        &reel_normalize_family,     &reel_dropout_family, &reel_loss_family,
-    &reel_cross_entropy_family, &reel_embedding_bag_family,
+    &REEL_FAMILY(elementwise),   &REEL_FAMILY(scalar),        &REEL_FAMILY(unary),   &REEL_FAMILY(compare),
+    &REEL_FAMILY(view),          &REEL_FAMILY(join),          &REEL_FAMILY(permute), &REEL_FAMILY(gather),
+    &REEL_FAMILY(reduce),        &REEL_FAMILY(statistics),    &REEL_FAMILY(softmax), &REEL_FAMILY(matmul),
+    &REEL_FAMILY(linear),        &REEL_FAMILY(normalize),     &REEL_FAMILY(dropout), &REEL_FAMILY(loss),
+    &REEL_FAMILY(cross_entropy), &REEL_FAMILY(embedding_bag),
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 
+static const reel_row *row_at(int i)
+{
+    for (int f = 0; i >= 0 && f < FAMILIES; f++) {
+        if (i < families[f]->count)
+            return families[f]->rows[i];
+        i -= families[f]->count;
+    }
+    return NULL;
+}
+
+#ifndef REEL_SAMPLES
 int reel_op_count(void)
 {
     int count = 0;
@@ -21,12 +33,7 @@ int reel_op_count(void)
 
 const reel_op *reel_op_at(int i)
 {
-    for (int f = 0; i >= 0 && f < FAMILIES; f++) {
-        if (i < families[f]->count)
-            return families[f]->ops[i];
-        i -= families[f]->count;
-    }
-    return NULL;
+    return row_at(i);
 }
 
 const reel_op *reel_op_find(const char *name)
@@ -36,3 +43,9 @@ const reel_op *reel_op_find(const char *name)
             return reel_op_at(i);
     return NULL;
 }
+#else
+const reel_op_samples *reel_op_samples_at(int i)
+{
+    return row_at(i);
+}
+#endif

@@ -12,6 +12,7 @@ struct softmax_attributes {
     int axis;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status softmax_shape(reel_call *call)
 {
     const struct softmax_attributes *a = call->attributes;
@@ -78,7 +79,7 @@ static reel_cost softmax_cost(const reel_call *call)
     double n = (double)call->in[0]->numel;
     return (reel_cost){5 * n, 2 * (double)sizeof(reel_real) * n};
 }
-
+#else
 static const struct softmax_attributes axis_0 = {0}, axis_1 = {1}, axis_2 = {2}, axis_last = {-1}, axis_3rd_last = {-3},
                                        axis_8 = {8};
 static const reel_sample softmax_samples[] = {
@@ -101,9 +102,11 @@ static const reel_sample softmax_samples[] = {
     REFUSED("axis 8", REEL_ERROR_ARGUMENT, &axis_8, REAL(1, 1, 1, 1, 1, 1, 1, 1)),
     REFUSED("not real", REEL_ERROR_DTYPE, &axis_0, INDEX(3, 2)),
 };
+#endif
 
 /* ---- softmax ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status softmax_forward(reel_call *call)
 {
     return softmax_over(call, false);
@@ -133,7 +136,6 @@ static const reel_op softmax_op = {
     .forward = softmax_forward,
     .vjp = softmax_vjp,
     .accumulate = softmax_accumulate,
-    SAMPLES(softmax_samples),
     .cost = softmax_cost,
 };
 
@@ -142,9 +144,13 @@ reel_var reel_softmax(reel_tape *tape, reel_var x, int axis)
     struct softmax_attributes a = {axis};
     return reel_apply1(tape, &softmax_op, &x, 1, &a);
 }
+#else
+SAMPLES(softmax, softmax_samples);
+#endif
 
 /* ---- log_softmax ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status log_softmax_forward(reel_call *call)
 {
     return softmax_over(call, true);
@@ -174,7 +180,6 @@ static const reel_op log_softmax_op = {
     .forward = log_softmax_forward,
     .vjp = log_softmax_vjp,
     .accumulate = log_softmax_accumulate,
-    SAMPLES(softmax_samples),
     .cost = softmax_cost,
 };
 
@@ -183,5 +188,8 @@ reel_var reel_log_softmax(reel_tape *tape, reel_var x, int axis)
     struct softmax_attributes a = {axis};
     return reel_apply1(tape, &log_softmax_op, &x, 1, &a);
 }
+#else
+SAMPLES(log_softmax, softmax_samples);
+#endif
 
-REEL_OP_FAMILY(softmax, &softmax_op, &log_softmax_op);
+REEL_OP_FAMILY(softmax, ROW(softmax), ROW(log_softmax));

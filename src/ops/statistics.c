@@ -17,6 +17,7 @@ struct variance_attributes {
     double correction;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status variance_shape(reel_call *call)
 {
     const struct variance_attributes *a = call->attributes;
@@ -64,6 +65,25 @@ static void variance_vjp(const reel_call *call, const reel_var *grad_outputs, re
     grad_inputs[0] = reel_mul(t, reel_sub(t, call->inputs[0], mean), grad);
 }
 
+static const reel_op variance_op = {
+    .name = "variance",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct variance_attributes),
+    .shape = variance_shape,
+    .forward = variance_forward,
+    .vjp = variance_vjp,
+    .cost = reel_axes_cost,
+};
+
+reel_var reel_variance(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim)
+{
+    struct variance_attributes a = {reel_axes_of(axes, n, keepdim), correction};
+    return reel_apply1(tape, &variance_op, &x, 1, &a);
+}
+#else
 WITH_AXES(variance_attributes, sample_variance, 1);
 WITH_AXES(variance_attributes, mean_deviation, 0);
 static const struct variance_attributes variance_twice = {{2, {1, -1}, false}, 1}, variance_nan = {ALL, NAN},
@@ -78,25 +98,8 @@ static const reel_sample variance_samples[] = {
     REFUSED("a correction of NaN", REEL_ERROR_ARGUMENT, &variance_nan, REAL(2, 3)),
     REFUSED("not real", REEL_ERROR_DTYPE, &sample_variance_all, INDEX(3, 2, 3)),
 };
-static const reel_op variance_op = {
-    .name = "variance",
-    .n_inputs = 1,
-    .n_outputs = 1,
-    .differentiable = 1,
-    .reads_inputs = 1,
-    .attributes_size = sizeof(struct variance_attributes),
-    .shape = variance_shape,
-    .forward = variance_forward,
-    .vjp = variance_vjp,
-    SAMPLES(variance_samples),
-    .cost = reel_axes_cost,
-};
-
-reel_var reel_variance(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim)
-{
-    struct variance_attributes a = {reel_axes_of(axes, n, keepdim), correction};
-    return reel_apply1(tape, &variance_op, &x, 1, &a);
-}
+SAMPLES(variance, variance_samples);
+#endif
 
 /* ---- norm ---- */
 
@@ -105,6 +108,7 @@ struct norm_attributes {
     double p;
 };
 
+#ifndef REEL_SAMPLES
 static reel_status norm_shape(reel_call *call)
 {
     const struct norm_attributes *a = call->attributes;
@@ -181,36 +185,6 @@ static void norm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_v
     grad_inputs[0] = reel_mul(t, reel_mul(t, reel_sign(t, x), reel_pow_scalar(t, ratio, a->p - 1)), grad);
 }
 
-WITH_AXES(norm_attributes, norm_2, 2);
-WITH_AXES(norm_attributes, norm_1, 1);
-static const struct norm_attributes norm_0 = {LAST, 0}, norm_half = {LAST, 0.5}, norm_1_5 = {FIRST, 1.5},
-                                    norm_3 = {OUTER, 3}, norm_4 = {LAST_KEPT, 4}, norm_minus_1 = {LAST, -1},
-                                    norm_minus_2 = {ALL, -2}, norm_largest = {LAST, INFINITY},
-                                    norm_largest_of_all = {ALL, INFINITY}, norm_smallest = {FIRST_KEPT, -INFINITY},
-                                    norm_nan = {ALL, NAN}, norm_twice = {{2, {1, -1}, false}, 2};
-static const reel_sample norm_samples[] = {
-    AXES_GOOD(norm_2, DISTINCT),
-    AXES_SINGLE(norm_2, DISTINCT),
-    AXES_GOOD(norm_1, DISTINCT),
-    GOOD("p 0", &norm_0, DISTINCT(3, 4)),
-    GOOD("p 0.5", &norm_half, WITHIN(0.2, 2, 3, 4)),
-    GOOD("p 0.5 of negative elements", &norm_half, WITHIN(-2, -0.2, 3, 4)),
-    GOOD("p 1.5", &norm_1_5, APART(0.1, 3, 4)),
-    GOOD("p 3", &norm_3, APART(0.05, 3, 2, 4)),
-    GOOD("p 4", &norm_4, DISTINCT(3, 4)),
-    GOOD("p -1", &norm_minus_1, APART(0.1, 3, 4)),
-    GOOD("p -2", &norm_minus_2, WITHIN(0.5, 2, 3, 4)),
-    GOOD("p infinity", &norm_largest, WITHIN(0.1, 2, 3, 4)),
-    GOOD("p infinity of negative elements", &norm_largest_of_all, WITHIN(-2, -0.1, 3, 4)),
-    GOOD("p -infinity", &norm_smallest, WITHIN(0.1, 2, 3, 4)),
-    GOOD("norms of nothing", &norm_2_first, REAL(0, 3)),
-    REFUSED("the largest of nothing", REEL_ERROR_SHAPE, &norm_largest, REAL(3, 0)),
-    REFUSED("the smallest of nothing", REEL_ERROR_SHAPE, &norm_smallest, REAL(0, 3)),
-    REFUSED("a negative p of nothing", REEL_ERROR_SHAPE, &norm_minus_1, REAL(3, 0)),
-    REFUSED("p NaN", REEL_ERROR_ARGUMENT, &norm_nan, REAL(3)),
-    REFUSED("an axis twice", REEL_ERROR_ARGUMENT, &norm_twice, REAL(2, 3)),
-    REFUSED("not real", REEL_ERROR_DTYPE, &norm_2_all, INDEX(3, 2, 3)),
-};
 static const reel_op norm_op = {
     .name = "norm",
     .n_inputs = 1,
@@ -221,7 +195,6 @@ static const reel_op norm_op = {
     .shape = norm_shape,
     .forward = norm_forward,
     .vjp = norm_vjp,
-    SAMPLES(norm_samples),
     .cost = reel_axes_cost,
 };
 
@@ -259,9 +232,43 @@ reel_var reel_renorm(reel_tape *tape, reel_var x, double p, int axis, double max
     scale = reel_where(tape, reel_gt_scalar(tape, norm, maxnorm), scale, reel_constant(tape, &one));
     return reel_mul(tape, x, scale);
 }
+#else
+WITH_AXES(norm_attributes, norm_2, 2);
+WITH_AXES(norm_attributes, norm_1, 1);
+static const struct norm_attributes norm_0 = {LAST, 0}, norm_half = {LAST, 0.5}, norm_1_5 = {FIRST, 1.5},
+                                    norm_3 = {OUTER, 3}, norm_4 = {LAST_KEPT, 4}, norm_minus_1 = {LAST, -1},
+                                    norm_minus_2 = {ALL, -2}, norm_largest = {LAST, INFINITY},
+                                    norm_largest_of_all = {ALL, INFINITY}, norm_smallest = {FIRST_KEPT, -INFINITY},
+                                    norm_nan = {ALL, NAN}, norm_twice = {{2, {1, -1}, false}, 2};
+static const reel_sample norm_samples[] = {
+    AXES_GOOD(norm_2, DISTINCT),
+    AXES_SINGLE(norm_2, DISTINCT),
+    AXES_GOOD(norm_1, DISTINCT),
+    GOOD("p 0", &norm_0, DISTINCT(3, 4)),
+    GOOD("p 0.5", &norm_half, WITHIN(0.2, 2, 3, 4)),
+    GOOD("p 0.5 of negative elements", &norm_half, WITHIN(-2, -0.2, 3, 4)),
+    GOOD("p 1.5", &norm_1_5, APART(0.1, 3, 4)),
+    GOOD("p 3", &norm_3, APART(0.05, 3, 2, 4)),
+    GOOD("p 4", &norm_4, DISTINCT(3, 4)),
+    GOOD("p -1", &norm_minus_1, APART(0.1, 3, 4)),
+    GOOD("p -2", &norm_minus_2, WITHIN(0.5, 2, 3, 4)),
+    GOOD("p infinity", &norm_largest, WITHIN(0.1, 2, 3, 4)),
+    GOOD("p infinity of negative elements", &norm_largest_of_all, WITHIN(-2, -0.1, 3, 4)),
+    GOOD("p -infinity", &norm_smallest, WITHIN(0.1, 2, 3, 4)),
+    GOOD("norms of nothing", &norm_2_first, REAL(0, 3)),
+    REFUSED("the largest of nothing", REEL_ERROR_SHAPE, &norm_largest, REAL(3, 0)),
+    REFUSED("the smallest of nothing", REEL_ERROR_SHAPE, &norm_smallest, REAL(0, 3)),
+    REFUSED("a negative p of nothing", REEL_ERROR_SHAPE, &norm_minus_1, REAL(3, 0)),
+    REFUSED("p NaN", REEL_ERROR_ARGUMENT, &norm_nan, REAL(3)),
+    REFUSED("an axis twice", REEL_ERROR_ARGUMENT, &norm_twice, REAL(2, 3)),
+    REFUSED("not real", REEL_ERROR_DTYPE, &norm_2_all, INDEX(3, 2, 3)),
+};
+SAMPLES(norm, norm_samples);
+#endif
 
 /* ---- logsumexp ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status logsumexp_shape(reel_call *call)
 {
     if (reel_axes_check(call, call->attributes) != REEL_OK)
@@ -300,15 +307,6 @@ static void logsumexp_vjp(const reel_call *call, const reel_var *grad_outputs, r
     grad_inputs[0] = reel_mul(t, share, reel_axes_keep(call, call->attributes, grad_outputs[0]));
 }
 
-PLAIN_AXES;
-static const reel_sample logsumexp_samples[] = {
-    AXES_GOOD(over, REAL),
-    AXES_SINGLE(over, REAL),
-    GOOD("large values", &over_last, WITHIN(998, 1002, 3, 4)),
-    GOOD("values far below 0", &over_first, WITHIN(-1002, -998, 3, 4)),
-    GOOD("of nothing", &over_first, REAL(0, 3)),
-    AXES_REFUSED,
-};
 static const reel_op logsumexp_op = {
     .name = "logsumexp",
     .n_inputs = 1,
@@ -319,7 +317,6 @@ static const reel_op logsumexp_op = {
     .shape = logsumexp_shape,
     .forward = logsumexp_forward,
     .vjp = logsumexp_vjp,
-    SAMPLES(logsumexp_samples),
     .cost = reel_axes_cost,
 };
 
@@ -328,5 +325,17 @@ reel_var reel_logsumexp(reel_tape *tape, reel_var x, const int *axes, int n, boo
     struct reel_axes a = reel_axes_of(axes, n, keepdim);
     return reel_apply1(tape, &logsumexp_op, &x, 1, &a);
 }
+#else
+PLAIN_AXES;
+static const reel_sample logsumexp_samples[] = {
+    AXES_GOOD(over, REAL),
+    AXES_SINGLE(over, REAL),
+    GOOD("large values", &over_last, WITHIN(998, 1002, 3, 4)),
+    GOOD("values far below 0", &over_first, WITHIN(-1002, -998, 3, 4)),
+    GOOD("of nothing", &over_first, REAL(0, 3)),
+    AXES_REFUSED,
+};
+SAMPLES(logsumexp, logsumexp_samples);
+#endif
 
-REEL_OP_FAMILY(statistics, &variance_op, &norm_op, &logsumexp_op);
+REEL_OP_FAMILY(statistics, ROW(variance), ROW(norm), ROW(logsumexp));

@@ -7,12 +7,13 @@
 
 #include <math.h>
 
+#ifndef REEL_SAMPLES
 /* What all rows have in common. */
 #define UNARY_ROW(name_)                                                                                               \
     .name = #name_, .n_inputs = 1, .n_outputs = 1, .differentiable = 1, .shape = reel_unary_shape,                     \
     .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
 #define WITH_NUMBERS .attributes_size = sizeof(reel_real[2])
-
+#else
 #define SHAPE_SAMPLES(numbers, INPUT)                                                                                  \
     GOOD("two axes", numbers, INPUT(3, 4)), GOOD("one element", numbers, INPUT(1)),                                    \
         GOOD("more than a vector", numbers, INPUT(37)), GOOD("no elements", numbers, INPUT(2, 0)),                     \
@@ -23,9 +24,11 @@
 #define POSITIVE(...) WITHIN(0.3, 4, __VA_ARGS__)
 #define OFF_ZERO(...) APART(0.01, __VA_ARGS__)
 #define LARGE(...) WITHIN(-30, 30, __VA_ARGS__)
+#endif
 
 /* ---- neg ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(neg, reel_unary_neg)
 
 static void neg_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -33,20 +36,23 @@ static void neg_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_neg(call->tape, g[0]);
 }
 
-static const reel_sample neg_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op neg_op = {UNARY_ROW(neg), SAMPLES(neg_samples)};
+static const reel_op neg_op = {UNARY_ROW(neg)};
 
 reel_var reel_neg(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &neg_op, &x, 1, NULL);
 }
+#else
+static const reel_sample neg_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(neg, neg_samples);
+#endif
 
 /* ---- abs ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(abs, reel_unary_abs)
 
 static void abs_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -54,26 +60,24 @@ static void abs_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_sign(call->tape, call->inputs[0]));
 }
 
-static const reel_sample abs_samples[] = {
-    GOOD("no axes", NULL, APART(0.01, 1)),
-    SHAPE_SAMPLES(NULL, OFF_ZERO),
-};
-
-static const reel_op abs_op = {UNARY_ROW(abs), .reads_inputs = 1, SAMPLES(abs_samples)};
+static const reel_op abs_op = {UNARY_ROW(abs), .reads_inputs = 1};
 
 reel_var reel_abs(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &abs_op, &x, 1, NULL);
 }
+#else
+static const reel_sample abs_samples[] = {
+    GOOD("no axes", NULL, APART(0.01, 1)),
+    SHAPE_SAMPLES(NULL, OFF_ZERO),
+};
+SAMPLES(abs, abs_samples);
+#endif
 
 /* ---- sign ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FORWARD(sign, reel_unary_sign)
-
-static const reel_sample sign_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    SHAPE_SAMPLES(NULL, REAL),
-};
 
 static const reel_op sign_op = {
     .name = "sign",
@@ -83,16 +87,23 @@ static const reel_op sign_op = {
     .shape = reel_unary_shape,
     .forward = sign_forward,
     .cost = reel_pointwise_cost,
-    SAMPLES(sign_samples),
 };
 
 reel_var reel_sign(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &sign_op, &x, 1, NULL);
 }
+#else
+static const reel_sample sign_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(sign, sign_samples);
+#endif
 
 /* ---- exp ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(exp, reel_unary_exp)
 
 static void exp_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -100,20 +111,23 @@ static void exp_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], call->outputs[0]);
 }
 
-static const reel_sample exp_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op exp_op = {UNARY_ROW(exp), SAMPLES(exp_samples)};
+static const reel_op exp_op = {UNARY_ROW(exp)};
 
 reel_var reel_exp(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &exp_op, &x, 1, NULL);
 }
+#else
+static const reel_sample exp_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(exp, exp_samples);
+#endif
 
 /* ---- expm1 ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(expm1, reel_unary_expm1)
 
 static void expm1_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -121,21 +135,24 @@ static void expm1_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_add_scalar(call->tape, call->outputs[0], 1));
 }
 
-static const reel_sample expm1_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("close to 0", NULL, WITHIN(-1e-4, 1e-4, 4)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op expm1_op = {UNARY_ROW(expm1), SAMPLES(expm1_samples)};
+static const reel_op expm1_op = {UNARY_ROW(expm1)};
 
 reel_var reel_expm1(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &expm1_op, &x, 1, NULL);
 }
+#else
+static const reel_sample expm1_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("close to 0", NULL, WITHIN(-1e-4, 1e-4, 4)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(expm1, expm1_samples);
+#endif
 
 /* ---- log ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(log, reel_unary_log)
 
 static void log_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -143,20 +160,23 @@ static void log_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_div(call->tape, g[0], call->inputs[0]);
 }
 
-static const reel_sample log_samples[] = {
-    GOOD("large and small", NULL, WITHIN(0.2, 1e3, 9)),
-    SHAPE_SAMPLES(NULL, POSITIVE),
-};
-
-static const reel_op log_op = {UNARY_ROW(log), .reads_inputs = 1, SAMPLES(log_samples)};
+static const reel_op log_op = {UNARY_ROW(log), .reads_inputs = 1};
 
 reel_var reel_log(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &log_op, &x, 1, NULL);
 }
+#else
+static const reel_sample log_samples[] = {
+    GOOD("large and small", NULL, WITHIN(0.2, 1e3, 9)),
+    SHAPE_SAMPLES(NULL, POSITIVE),
+};
+SAMPLES(log, log_samples);
+#endif
 
 /* ---- log1p ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(log1p, reel_unary_log1p)
 
 static void log1p_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -164,21 +184,24 @@ static void log1p_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_div(call->tape, g[0], reel_add_scalar(call->tape, call->inputs[0], 1));
 }
 
-static const reel_sample log1p_samples[] = {
-    GOOD("close to 0", NULL, WITHIN(-1e-4, 1e-4, 4)),
-    GOOD("negative", NULL, WITHIN(-0.7, 0, 4)),
-    SHAPE_SAMPLES(NULL, POSITIVE),
-};
-
-static const reel_op log1p_op = {UNARY_ROW(log1p), .reads_inputs = 1, SAMPLES(log1p_samples)};
+static const reel_op log1p_op = {UNARY_ROW(log1p), .reads_inputs = 1};
 
 reel_var reel_log1p(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &log1p_op, &x, 1, NULL);
 }
+#else
+static const reel_sample log1p_samples[] = {
+    GOOD("close to 0", NULL, WITHIN(-1e-4, 1e-4, 4)),
+    GOOD("negative", NULL, WITHIN(-0.7, 0, 4)),
+    SHAPE_SAMPLES(NULL, POSITIVE),
+};
+SAMPLES(log1p, log1p_samples);
+#endif
 
 /* ---- sqrt ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(sqrt, reel_unary_sqrt)
 
 static void sqrt_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -186,19 +209,22 @@ static void sqrt_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_div(call->tape, g[0], reel_mul_scalar(call->tape, call->outputs[0], 2));
 }
 
-static const reel_sample sqrt_samples[] = {
-    SHAPE_SAMPLES(NULL, POSITIVE),
-};
-
-static const reel_op sqrt_op = {UNARY_ROW(sqrt), SAMPLES(sqrt_samples)};
+static const reel_op sqrt_op = {UNARY_ROW(sqrt)};
 
 reel_var reel_sqrt(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &sqrt_op, &x, 1, NULL);
 }
+#else
+static const reel_sample sqrt_samples[] = {
+    SHAPE_SAMPLES(NULL, POSITIVE),
+};
+SAMPLES(sqrt, sqrt_samples);
+#endif
 
 /* ---- rsqrt ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(rsqrt, reel_unary_rsqrt)
 
 static void rsqrt_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -207,19 +233,22 @@ static void rsqrt_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_mul(t, g[0], reel_mul_scalar(t, reel_pow_scalar(t, call->outputs[0], 3), -0.5));
 }
 
-static const reel_sample rsqrt_samples[] = {
-    SHAPE_SAMPLES(NULL, POSITIVE),
-};
-
-static const reel_op rsqrt_op = {UNARY_ROW(rsqrt), SAMPLES(rsqrt_samples)};
+static const reel_op rsqrt_op = {UNARY_ROW(rsqrt)};
 
 reel_var reel_rsqrt(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &rsqrt_op, &x, 1, NULL);
 }
+#else
+static const reel_sample rsqrt_samples[] = {
+    SHAPE_SAMPLES(NULL, POSITIVE),
+};
+SAMPLES(rsqrt, rsqrt_samples);
+#endif
 
 /* ---- square ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(square, reel_unary_square)
 
 static void square_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -227,20 +256,23 @@ static void square_vjp(const reel_call *call, const reel_var *g, reel_var *grad_
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_mul_scalar(call->tape, call->inputs[0], 2));
 }
 
-static const reel_sample square_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op square_op = {UNARY_ROW(square), .reads_inputs = 1, SAMPLES(square_samples)};
+static const reel_op square_op = {UNARY_ROW(square), .reads_inputs = 1};
 
 reel_var reel_square(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &square_op, &x, 1, NULL);
 }
+#else
+static const reel_sample square_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(square, square_samples);
+#endif
 
 /* ---- sin ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(sin, reel_unary_sin)
 
 static void sin_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -248,21 +280,24 @@ static void sin_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_cos(call->tape, call->inputs[0]));
 }
 
-static const reel_sample sin_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("many turns", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op sin_op = {UNARY_ROW(sin), .reads_inputs = 1, SAMPLES(sin_samples)};
+static const reel_op sin_op = {UNARY_ROW(sin), .reads_inputs = 1};
 
 reel_var reel_sin(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &sin_op, &x, 1, NULL);
 }
+#else
+static const reel_sample sin_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("many turns", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(sin, sin_samples);
+#endif
 
 /* ---- cos ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(cos, reel_unary_cos)
 
 static void cos_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -270,21 +305,24 @@ static void cos_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_neg(call->tape, reel_sin(call->tape, call->inputs[0])));
 }
 
-static const reel_sample cos_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("many turns", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op cos_op = {UNARY_ROW(cos), .reads_inputs = 1, SAMPLES(cos_samples)};
+static const reel_op cos_op = {UNARY_ROW(cos), .reads_inputs = 1};
 
 reel_var reel_cos(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &cos_op, &x, 1, NULL);
 }
+#else
+static const reel_sample cos_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("many turns", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(cos, cos_samples);
+#endif
 
 /* ---- tanh ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(tanh, reel_unary_tanh)
 
 static void tanh_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -293,21 +331,24 @@ static void tanh_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(t, g[0], reel_rsub_scalar(t, reel_square(t, call->outputs[0]), 1));
 }
 
-static const reel_sample tanh_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("saturated", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op tanh_op = {UNARY_ROW(tanh), SAMPLES(tanh_samples)};
+static const reel_op tanh_op = {UNARY_ROW(tanh)};
 
 reel_var reel_tanh(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &tanh_op, &x, 1, NULL);
 }
+#else
+static const reel_sample tanh_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("saturated", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(tanh, tanh_samples);
+#endif
 
 /* ---- erf ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(erf, reel_unary_erf)
 
 static void erf_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -318,21 +359,24 @@ static void erf_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(t, g[0], reel_mul_scalar(t, density, root));
 }
 
-static const reel_sample erf_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("saturated", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op erf_op = {UNARY_ROW(erf), .reads_inputs = 1, SAMPLES(erf_samples)};
+static const reel_op erf_op = {UNARY_ROW(erf), .reads_inputs = 1};
 
 reel_var reel_erf(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &erf_op, &x, 1, NULL);
 }
+#else
+static const reel_sample erf_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("saturated", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(erf, erf_samples);
+#endif
 
 /* ---- sigmoid ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(sigmoid, reel_unary_sigmoid)
 
 static void sigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -342,21 +386,24 @@ static void sigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *grad
     grad_inputs[0] = reel_mul(t, g[0], reel_mul(t, y, reel_rsub_scalar(t, y, 1)));
 }
 
-static const reel_sample sigmoid_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("saturated", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op sigmoid_op = {UNARY_ROW(sigmoid), SAMPLES(sigmoid_samples)};
+static const reel_op sigmoid_op = {UNARY_ROW(sigmoid)};
 
 reel_var reel_sigmoid(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &sigmoid_op, &x, 1, NULL);
 }
+#else
+static const reel_sample sigmoid_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("saturated", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(sigmoid, sigmoid_samples);
+#endif
 
 /* ---- logsigmoid ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(logsigmoid, reel_unary_logsigmoid)
 
 static void logsigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -365,22 +412,25 @@ static void logsigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_mul(t, g[0], reel_sigmoid(t, reel_neg(t, call->inputs[0])));
 }
 
+static const reel_op logsigmoid_op = {UNARY_ROW(logsigmoid), .reads_inputs = 1};
+
+reel_var reel_logsigmoid(reel_tape *tape, reel_var x)
+{
+    return reel_apply1(tape, &logsigmoid_op, &x, 1, NULL);
+}
+#else
 static const reel_sample logsigmoid_samples[] = {
     GOOD("no axes", NULL, SCALAR),
     GOOD("large", NULL, LARGE(9)),
     GOOD("exp would overflow", NULL, WITHIN(-900, 900, 9)),
     SHAPE_SAMPLES(NULL, REAL),
 };
-
-static const reel_op logsigmoid_op = {UNARY_ROW(logsigmoid), .reads_inputs = 1, SAMPLES(logsigmoid_samples)};
-
-reel_var reel_logsigmoid(reel_tape *tape, reel_var x)
-{
-    return reel_apply1(tape, &logsigmoid_op, &x, 1, NULL);
-}
+SAMPLES(logsigmoid, logsigmoid_samples);
+#endif
 
 /* ---- silu ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(silu, reel_unary_silu)
 
 static void silu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -392,24 +442,27 @@ static void silu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(t, g[0], slope);
 }
 
-static const reel_sample silu_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("large", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op silu_op = {UNARY_ROW(silu), .reads_inputs = 1, SAMPLES(silu_samples)};
+static const reel_op silu_op = {UNARY_ROW(silu), .reads_inputs = 1};
 
 reel_var reel_silu(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &silu_op, &x, 1, NULL);
 }
+#else
+static const reel_sample silu_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("large", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(silu, silu_samples);
+#endif
 
 /* ---- the slope of relu and leaky_relu ---- */
 
 /* The rules of relu and leaky_relu as operations of their own, linear in the gradient and with no derivative by x: a
  * gradient penalty goes through them in every step. */
 
+#ifndef REEL_SAMPLES
 static reel_status slope_shape(reel_call *call)
 {
     if (reel_expect_real(call, 0, "the gradient") != REEL_OK || reel_expect_real(call, 1, "x") != REEL_OK)
@@ -444,21 +497,23 @@ static reel_status slope_accumulate(const reel_call *call, const struct reel_una
                              call->context->num_threads);
     return REEL_OK;
 }
-
+#define SLOPE_ROW(name_)                                                                                               \
+    .name = #name_, .n_inputs = 2, .n_outputs = 1, .differentiable = 1, .reads_inputs = 2, .shape = slope_shape,       \
+    .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
+#else
 #define SLOPE_SAMPLES(numbers)                                                                                         \
     GOOD("two axes", numbers, REAL(3, 4), REAL(3, 4)), GOOD("no axes", numbers, SCALAR, SCALAR),                       \
         GOOD("no elements", numbers, REAL(0), REAL(0)),                                                                \
         REFUSED("two shapes", REEL_ERROR_SHAPE, numbers, REAL(3), REAL(1)),                                            \
         REFUSED("integers", REEL_ERROR_DTYPE, numbers, REAL(3), INDEX(4, 3)),                                          \
         REFUSED("an integer gradient", REEL_ERROR_DTYPE, numbers, INDEX(4, 3), REAL(3))
-#define SLOPE_ROW(name_)                                                                                               \
-    .name = #name_, .n_inputs = 2, .n_outputs = 1, .differentiable = 1, .reads_inputs = 2, .shape = slope_shape,       \
-    .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
 
 static const reel_real slope_0_2[2] = {(reel_real)0.2}, slope_minus_1[2] = {-1};
+#endif
 
 /* ---- relu ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status relu_slope_forward(reel_call *call)
 {
     return slope_forward(call, &reel_unary_relu);
@@ -474,9 +529,7 @@ static void relu_slope_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_relu_slope(call->tape, g[0], call->inputs[1]);
 }
 
-static const reel_sample relu_slope_samples[] = {SLOPE_SAMPLES(NULL)};
-
-static const reel_op relu_slope_op = {SLOPE_ROW(relu_slope), SAMPLES(relu_slope_samples)};
+static const reel_op relu_slope_op = {SLOPE_ROW(relu_slope)};
 
 reel_var reel_relu_slope(reel_tape *tape, reel_var g, reel_var x)
 {
@@ -491,20 +544,26 @@ static void relu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_relu_slope(call->tape, g[0], call->inputs[0]);
 }
 
-static const reel_sample relu_samples[] = {
-    GOOD("positive", NULL, POSITIVE(5)),
-    SHAPE_SAMPLES(NULL, OFF_ZERO),
-};
-
-static const reel_op relu_op = {UNARY_ROW(relu), .reads_inputs = 1, SAMPLES(relu_samples)};
+static const reel_op relu_op = {UNARY_ROW(relu), .reads_inputs = 1};
 
 reel_var reel_relu(reel_tape *tape, reel_var x)
 {
     return reel_apply1(tape, &relu_op, &x, 1, NULL);
 }
+#else
+static const reel_sample relu_slope_samples[] = {SLOPE_SAMPLES(NULL)};
+
+static const reel_sample relu_samples[] = {
+    GOOD("positive", NULL, POSITIVE(5)),
+    SHAPE_SAMPLES(NULL, OFF_ZERO),
+};
+SAMPLES(relu_slope, relu_slope_samples);
+SAMPLES(relu, relu_samples);
+#endif
 
 /* ---- leaky_relu ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status leaky_relu_slope_forward(reel_call *call)
 {
     return slope_forward(call, &reel_unary_leaky_relu);
@@ -521,10 +580,7 @@ static void leaky_relu_slope_vjp(const reel_call *call, const reel_var *g, reel_
     grad_inputs[0] = reel_apply1(call->tape, call->op, inputs, 2, call->attributes);
 }
 
-static const reel_sample leaky_relu_slope_samples[] = {SLOPE_SAMPLES(slope_0_2)};
-
-static const reel_op leaky_relu_slope_op = {SLOPE_ROW(leaky_relu_slope), WITH_NUMBERS,
-                                            SAMPLES(leaky_relu_slope_samples)};
+static const reel_op leaky_relu_slope_op = {SLOPE_ROW(leaky_relu_slope), WITH_NUMBERS};
 
 reel_var reel_leaky_relu_slope(reel_tape *tape, reel_var g, reel_var x, reel_real negative_slope)
 {
@@ -541,23 +597,28 @@ static void leaky_relu_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_apply1(call->tape, &leaky_relu_slope_op, inputs, 2, call->attributes);
 }
 
-static const reel_sample leaky_relu_samples[] = {
-    GOOD("no axes", slope_0_2, APART(0.01, 1)),
-    GOOD("a negative slope", slope_minus_1, OFF_ZERO(5)),
-    SHAPE_SAMPLES(slope_0_2, OFF_ZERO),
-};
-
-static const reel_op leaky_relu_op = {UNARY_ROW(leaky_relu), WITH_NUMBERS, .reads_inputs = 1,
-                                      SAMPLES(leaky_relu_samples)};
+static const reel_op leaky_relu_op = {UNARY_ROW(leaky_relu), WITH_NUMBERS, .reads_inputs = 1};
 
 reel_var reel_leaky_relu(reel_tape *tape, reel_var x, double negative_slope)
 {
     const reel_real numbers[2] = {(reel_real)negative_slope, 0};
     return reel_apply1(tape, &leaky_relu_op, &x, 1, numbers);
 }
+#else
+static const reel_sample leaky_relu_slope_samples[] = {SLOPE_SAMPLES(slope_0_2)};
+
+static const reel_sample leaky_relu_samples[] = {
+    GOOD("no axes", slope_0_2, APART(0.01, 1)),
+    GOOD("a negative slope", slope_minus_1, OFF_ZERO(5)),
+    SHAPE_SAMPLES(slope_0_2, OFF_ZERO),
+};
+SAMPLES(leaky_relu_slope, leaky_relu_slope_samples);
+SAMPLES(leaky_relu, leaky_relu_samples);
+#endif
 
 /* ---- elu ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(elu, reel_unary_elu)
 
 static void elu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -570,6 +631,14 @@ static void elu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_where(t, reel_gt_scalar(t, x, 0), g[0], reel_mul(t, g[0], slope));
 }
 
+static const reel_op elu_op = {UNARY_ROW(elu), WITH_NUMBERS, .reads_inputs = 1};
+
+reel_var reel_elu(reel_tape *tape, reel_var x, double alpha)
+{
+    const reel_real numbers[2] = {(reel_real)alpha, 0};
+    return reel_apply1(tape, &elu_op, &x, 1, numbers);
+}
+#else
 static const reel_real alpha_1[2] = {1}, alpha_1_7[2] = {(reel_real)1.7};
 static const reel_sample elu_samples[] = {
     GOOD("no axes", alpha_1, APART(0.01, 1)),
@@ -577,17 +646,12 @@ static const reel_sample elu_samples[] = {
     GOOD("saturated", alpha_1, LARGE(9)),
     SHAPE_SAMPLES(alpha_1, OFF_ZERO),
 };
-
-static const reel_op elu_op = {UNARY_ROW(elu), WITH_NUMBERS, .reads_inputs = 1, SAMPLES(elu_samples)};
-
-reel_var reel_elu(reel_tape *tape, reel_var x, double alpha)
-{
-    const reel_real numbers[2] = {(reel_real)alpha, 0};
-    return reel_apply1(tape, &elu_op, &x, 1, numbers);
-}
+SAMPLES(elu, elu_samples);
+#endif
 
 /* ---- softplus ---- */
 
+#ifndef REEL_SAMPLES
 static reel_status softplus_shape(reel_call *call)
 {
     const reel_real *numbers = call->attributes;
@@ -608,17 +672,6 @@ static void softplus_vjp(const reel_call *call, const reel_var *g, reel_var *gra
     grad_inputs[0] = reel_where(t, linear, g[0], reel_mul(t, g[0], reel_sigmoid(t, scaled)));
 }
 
-static const reel_real softplus_usual[2] = {1, 20}, softplus_steep[2] = {3, 20},
-                       softplus_never_linear[2] = {1, INFINITY}, softplus_beta_0[2] = {0, 20};
-static const reel_sample softplus_samples[] = {
-    GOOD("no axes", softplus_usual, SCALAR),
-    GOOD("large", softplus_usual, LARGE(9)),
-    GOOD("another beta", softplus_steep, REAL(9)),
-    GOOD("no threshold, where exp would overflow", softplus_never_linear, WITHIN(-900, 900, 9)),
-    SHAPE_SAMPLES(softplus_usual, REAL),
-    REFUSED("beta 0", REEL_ERROR_ARGUMENT, softplus_beta_0, REAL(3)),
-};
-
 static const reel_op softplus_op = {
     .name = "softplus",
     .n_inputs = 1,
@@ -631,7 +684,6 @@ static const reel_op softplus_op = {
     .vjp = softplus_vjp,
     .accumulate = softplus_accumulate,
     .cost = reel_pointwise_cost,
-    SAMPLES(softplus_samples),
 };
 
 reel_var reel_softplus(reel_tape *tape, reel_var x, double beta, double threshold)
@@ -639,9 +691,23 @@ reel_var reel_softplus(reel_tape *tape, reel_var x, double beta, double threshol
     const reel_real numbers[2] = {(reel_real)beta, (reel_real)threshold};
     return reel_apply1(tape, &softplus_op, &x, 1, numbers);
 }
+#else
+static const reel_real softplus_usual[2] = {1, 20}, softplus_steep[2] = {3, 20},
+                       softplus_never_linear[2] = {1, INFINITY}, softplus_beta_0[2] = {0, 20};
+static const reel_sample softplus_samples[] = {
+    GOOD("no axes", softplus_usual, SCALAR),
+    GOOD("large", softplus_usual, LARGE(9)),
+    GOOD("another beta", softplus_steep, REAL(9)),
+    GOOD("no threshold, where exp would overflow", softplus_never_linear, WITHIN(-900, 900, 9)),
+    SHAPE_SAMPLES(softplus_usual, REAL),
+    REFUSED("beta 0", REEL_ERROR_ARGUMENT, softplus_beta_0, REAL(3)),
+};
+SAMPLES(softplus, softplus_samples);
+#endif
 
 /* ---- gelu ---- */
 
+#ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(gelu, reel_unary_gelu)
 
 static void gelu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
@@ -656,13 +722,7 @@ static void gelu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(t, g[0], slope);
 }
 
-static const reel_sample gelu_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("large", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op gelu_op = {UNARY_ROW(gelu), .reads_inputs = 1, SAMPLES(gelu_samples)};
+static const reel_op gelu_op = {UNARY_ROW(gelu), .reads_inputs = 1};
 
 UNARY_FUNCTIONS(gelu_tanh, reel_unary_gelu_tanh)
 
@@ -681,19 +741,29 @@ static void gelu_tanh_vjp(const reel_call *call, const reel_var *g, reel_var *gr
     grad_inputs[0] = reel_mul(t, g[0], slope);
 }
 
-static const reel_sample gelu_tanh_samples[] = {
-    GOOD("no axes", NULL, SCALAR),
-    GOOD("large", NULL, LARGE(9)),
-    SHAPE_SAMPLES(NULL, REAL),
-};
-
-static const reel_op gelu_tanh_op = {UNARY_ROW(gelu_tanh), .reads_inputs = 1, SAMPLES(gelu_tanh_samples)};
+static const reel_op gelu_tanh_op = {UNARY_ROW(gelu_tanh), .reads_inputs = 1};
 
 reel_var reel_gelu(reel_tape *tape, reel_var x, bool tanh_form)
 {
     return reel_apply1(tape, tanh_form ? &gelu_tanh_op : &gelu_op, &x, 1, NULL);
 }
+#else
+static const reel_sample gelu_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("large", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
 
-REEL_OP_FAMILY(unary, &neg_op, &abs_op, &sign_op, &exp_op, &expm1_op, &log_op, &log1p_op, &sqrt_op, &rsqrt_op,
-               &square_op, &sin_op, &cos_op, &tanh_op, &erf_op, &sigmoid_op, &logsigmoid_op, &silu_op, &relu_slope_op,
-               &relu_op, &leaky_relu_slope_op, &leaky_relu_op, &elu_op, &softplus_op, &gelu_op, &gelu_tanh_op);
+static const reel_sample gelu_tanh_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("large", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(gelu, gelu_samples);
+SAMPLES(gelu_tanh, gelu_tanh_samples);
+#endif
+
+REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(exp), ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt),
+               ROW(square), ROW(sin), ROW(cos), ROW(tanh), ROW(erf), ROW(sigmoid), ROW(logsigmoid), ROW(silu),
+               ROW(relu_slope), ROW(relu), ROW(leaky_relu_slope), ROW(leaky_relu), ROW(elu), ROW(softplus), ROW(gelu),
+               ROW(gelu_tanh));

@@ -9,6 +9,7 @@ struct reshape_attributes {
     reel_shape shape; /* one size may be -1: what is left */
 };
 
+#ifndef REEL_SAMPLES
 static reel_status reshape_shape(reel_call *call)
 {
     const struct reshape_attributes *a = call->attributes;
@@ -47,16 +48,6 @@ static reel_status reshape_accumulate(const reel_call *call, const reel_gradient
     return reel_sink_share(sinks[0], &grad_outputs[0]);
 }
 
-static const struct reshape_attributes to_3_2 = {{2, {3, 2}}}, to_inferred = {{3, {2, -1, 1}}}, to_5 = {{1, {5}}},
-                                       to_scalar = {{0, {0}}}, to_two_inferred = {{2, {-1, -1}}};
-static const reel_sample reshape_samples[] = {
-    GOOD("same count, other axes", &to_3_2, REAL(2, 3)),
-    GOOD("one size inferred", &to_inferred, REAL(2, 3)),
-    GOOD("one element to no axes", &to_scalar, REAL(1, 1)),
-    REFUSED("another count", REEL_ERROR_SHAPE, &to_5, REAL(2, 3)),
-    REFUSED("two sizes to infer", REEL_ERROR_SHAPE, &to_two_inferred, REAL(2, 3)),
-};
-
 static const reel_op reshape_op = {
     .name = "reshape",
     .n_inputs = 1,
@@ -66,7 +57,6 @@ static const reel_op reshape_op = {
     .shape = reshape_shape,
     .vjp = reshape_vjp,
     .accumulate = reshape_accumulate,
-    SAMPLES(reshape_samples),
 };
 
 reel_var reel_reshape(reel_tape *tape, reel_var x, reel_shape shape)
@@ -132,5 +122,17 @@ reel_var reel_squeeze(reel_tape *tape, reel_var x, int axis)
     }
     return reel_reshape(tape, x, shape);
 }
+#else
+static const struct reshape_attributes to_3_2 = {{2, {3, 2}}}, to_inferred = {{3, {2, -1, 1}}}, to_5 = {{1, {5}}},
+                                       to_scalar = {{0, {0}}}, to_two_inferred = {{2, {-1, -1}}};
+static const reel_sample reshape_samples[] = {
+    GOOD("same count, other axes", &to_3_2, REAL(2, 3)),
+    GOOD("one size inferred", &to_inferred, REAL(2, 3)),
+    GOOD("one element to no axes", &to_scalar, REAL(1, 1)),
+    REFUSED("another count", REEL_ERROR_SHAPE, &to_5, REAL(2, 3)),
+    REFUSED("two sizes to infer", REEL_ERROR_SHAPE, &to_two_inferred, REAL(2, 3)),
+};
+SAMPLES(reshape, reshape_samples);
+#endif
 
-REEL_OP_FAMILY(view, &reshape_op);
+REEL_OP_FAMILY(view, ROW(reshape));

@@ -1,6 +1,7 @@
 /* Walks the registry: every operation, every sample. What a row promises is checked here, so that an operation needs no
  * test of its own. */
 #include "core/tape.h"
+#include "ops/samples.h"
 
 #include <reel/reel.h>
 
@@ -44,13 +45,15 @@ static void walk(const char *what, bool refused, visitor *visit)
 {
     for (int i = 0; i < reel_op_count(); i++) {
         const reel_op *op = reel_op_at(i);
+        const reel_op_samples *samples = reel_op_samples_at(i);
         counted.rows++;
-        for (int s = 0; s < op->n_samples; s++) {
-            if ((op->samples[s].refused != REEL_OK) != refused)
+        for (int s = 0; s < samples->count; s++) {
+            const reel_sample *sample = &samples->samples[s];
+            if ((sample->refused != REEL_OK) != refused)
                 continue;
             *(refused ? &counted.refused : &counted.good) += 1;
             for (int k = 0; k < 2; k++) {
-                visit(op, &op->samples[s], seeds[k]);
+                visit(op, sample, seeds[k]);
                 reel_clear_error(c);
             }
         }
@@ -65,12 +68,14 @@ Test(registry, rows_are_complete)
 {
     for (int i = 0; i < reel_op_count(); i++) {
         const reel_op *op = reel_op_at(i);
+        const reel_op_samples *samples = reel_op_samples_at(i);
         int good = 0, refused = 0;
-        for (int s = 0; s < op->n_samples; s++) {
-            good += op->samples[s].refused == REEL_OK;
-            refused += op->samples[s].refused != REEL_OK;
-            if (!op->samples[s].what || !*op->samples[s].what)
-                complain(op, &op->samples[s], "does not say what it is about");
+        for (int s = 0; s < samples->count; s++) {
+            const reel_sample *sample = &samples->samples[s];
+            good += sample->refused == REEL_OK;
+            refused += sample->refused != REEL_OK;
+            if (!sample->what || !*sample->what)
+                complain(op, sample, "does not say what it is about");
         }
         if (good == 0 || refused == 0)
             complain(op, NULL, "needs a sample that works and one that is refused");
@@ -84,6 +89,8 @@ Test(registry, rows_are_complete)
     }
     cr_expect_null(reel_op_at(-1));
     cr_expect_null(reel_op_at(reel_op_count()));
+    cr_expect_null(reel_op_samples_at(-1));
+    cr_expect_null(reel_op_samples_at(reel_op_count()));
     cr_expect_null(reel_op_find("no such operation"));
     cr_expect_null(reel_op_find(NULL));
 }

@@ -7,7 +7,7 @@ set -eu
 
 folder=$1 library=$2
 shift 2
-# core/backward.c sums gradients in public operations when a pass builds a graph, since those sums are recorded too.
+# core/sink.c sums gradients in public operations when a pass builds a graph, since those sums are recorded too.
 allowed='core:reel_add core:reel_sum_to_size'
 
 work=$(mktemp -d)

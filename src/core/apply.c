@@ -66,7 +66,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     struct reel_node *nodes = (struct reel_node *)(void *)(memory + l.nodes);
     for (int i = 0; i < n_inputs; i++) {
         const struct reel_node *node = tape->nodes[inputs[i].number];
-        if (node->param && !(op->reads_rows >> (op->variadic ? 0 : i) & 1))
+        if (node->param && !reel_op_says(op, op->reads_rows, i))
             reel_param_before_read_all(node->param);
         in[i] = &node->array;
         vars[i] = inputs[i];

@@ -1,11 +1,8 @@
-/* Reverse mode: the first-order pass into sinks, and the pass that records the rules. Both are one loop over the vars
- * from the root down; neither recurses. */
+/* Reverse mode: one walk over the vars from the root down, for first-order passes and for those that record their
+ * rules. Sinks hide how gradients are summed; nothing recurses. */
 #include "core/hooks.h"
 #include "core/params.h"
 #include "core/sink.h"
-
-#include <reel/elementwise.h>
-#include <reel/reduce.h>
 
 #include <string.h>
 
@@ -15,16 +12,12 @@ struct request {
     struct reel_node *root;
     uint32_t root_number;
     reel_var grad_output;      /* null: 1 */
+    bool graph;                /* record the rules */
     bool into_params;          /* reel_backward */
     const reel_params *params; /* whose; NULL: any */
     const reel_var *xs;        /* reel_grad */
     int n;
 };
-
-static bool input_is_differentiable(const reel_op *op, int k)
-{
-    return op->differentiable >> (op->variadic ? 0 : k) & 1;
-}
 
 static bool is_target(const struct request *r, const struct reel_node *node)
 {
@@ -37,17 +30,13 @@ static reel_status check_versions(reel_tape *tape, const reel_call *call)
 {
     for (int k = 0; k < call->n_inputs; k++) {
         const struct reel_node *in = tape->nodes[call->inputs[k].number];
-        if (in->param && in->version != in->param->version && reel_op_reads(call->op, k) && reel_node_is_in_param(in))
+        if (in->param && in->version != in->param->version && reel_op_says(call->op, call->op->reads_inputs, k) &&
+            reel_node_is_in_param(in))
             return reel_fail(tape->context, REEL_ERROR_STATE,
                              "backward: the rule of %s reads param \"%s\", which changed since the forward pass",
                              call->op->name, in->param->name);
     }
     return REEL_OK;
-}
-
-static reel_status fail_no_rule(reel_tape *tape, const reel_op *op)
-{
-    return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", op->name);
 }
 
 /* Whether a gradient of shape `grad` can be summed to an input of shape `input`. */
@@ -60,38 +49,37 @@ static bool sums_to(const reel_shape *grad, const reel_shape *input)
     return more >= 0;
 }
 
-/* The node of what a rule gave for input k; NULL with the error recorded when it does not fit the input. */
-static struct reel_node *rule_result(reel_tape *tape, const reel_call *call, int k, reel_var grad)
+/* Whether what a rule gave for input k fits the input; else an error is recorded. */
+static bool fits(reel_tape *tape, const reel_call *call, int k, reel_var grad)
 {
-    struct reel_node *node = reel_tape_node(tape, grad, call->op->name);
+    const struct reel_node *node = reel_tape_node(tape, grad, call->op->name);
     if (!node)
-        return NULL;
+        return false;
     const reel_shape *shape = &tape->nodes[call->inputs[k].number]->array.shape;
-    bool fits = call->op->broadcasts ? sums_to(&node->array.shape, shape) : reel_shape_equal(&node->array.shape, shape);
-    if (fits && node->array.dtype == REEL_REAL)
-        return node;
+    if (node->array.dtype == REEL_REAL &&
+        (call->op->broadcasts ? sums_to(&node->array.shape, shape) : reel_shape_equal(&node->array.shape, shape)))
+        return true;
     reel_fail(tape->context, REEL_ERROR_SHAPE,
               "backward: the rule of %s gives input %d a gradient of another shape or type than the input",
               call->op->name, k);
-    return NULL;
+    return false;
 }
 
-/* ---- First order ---- */
-
-/* Runs the rule in public operations on a piece of the tape that is given up afterwards. */
+/* Runs the rule in public operations. Without a graph they are put on a piece of the tape that is given up afterwards.
+ */
 static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *const *sinks, const bool *needed,
                            reel_var *grads)
 {
     reel_tape *tape = pass->tape;
     if (!call->op->vjp)
-        return fail_no_rule(tape, call->op);
+        return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", call->op->name);
     int64_t count = tape->count;
     struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
     reel_var grad_outputs[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++) {
         struct reel_sink *out = &pass->sinks[call->outputs[i].number];
-        grad_outputs[i] = reel_null();
-        if (out->data && reel_sink_make_contiguous(out) == REEL_OK)
+        grad_outputs[i] = out->var;
+        if (!pass->graph && out->data && reel_sink_make_contiguous(out) == REEL_OK)
             grad_outputs[i] = reel_tape_wrap(tape, out->data, REEL_REAL, &out->node->array.shape);
     }
     for (int k = 0; k < call->n_inputs; k++)
@@ -102,13 +90,12 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
         call->needed = NULL;
     }
     for (int k = 0; k < call->n_inputs && tape->context->status == REEL_OK; k++)
-        if (sinks[k] && !reel_is_null(grads[k])) {
-            const struct reel_node *grad = rule_result(tape, call, k, grads[k]);
-            if (grad)
-                reel_sink_add_broadcast(sinks[k], grad->array.data, &grad->array.shape);
-        }
-    tape->count = count;
-    reel_arena_rewind(&tape->arena, mark);
+        if (sinks[k] && !reel_is_null(grads[k]) && fits(tape, call, k, grads[k]))
+            reel_sink_add_var(sinks[k], grads[k]);
+    if (!pass->graph) {
+        tape->count = count;
+        reel_arena_rewind(&tape->arena, mark);
+    }
     return tape->context->status;
 }
 
@@ -135,7 +122,7 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     bool any = false;
     for (int k = 0; k < call->n_inputs; k++) {
         struct reel_sink *sink = &pass->sinks[call->inputs[k].number];
-        needed[k] = sink->needed && input_is_differentiable(call->op, k);
+        needed[k] = sink->needed && reel_op_says(call->op, call->op->differentiable, k);
         sinks[k] = needed[k] ? sink : NULL;
         if (needed[k]) {
             any = true;
@@ -148,7 +135,7 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     if (check_versions(tape, call) != REEL_OK)
         return tape->context->status;
     tape->statistics.rules++;
-    if (!call->op->accumulate)
+    if (pass->graph || !call->op->accumulate)
         return run_vjp(pass, call, sinks, needed, grads);
     reel_gradient gradients[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++)
@@ -157,17 +144,16 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     return tape->context->status;
 }
 
-static reel_status visit(struct reel_pass *pass, uint32_t number)
+static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
 {
-    struct reel_sink *sink = &pass->sinks[number];
-    reel_tape *tape = pass->tape;
-    struct reel_node *node = sink->node;
-    reel_call *call = (reel_call *)(uintptr_t)node->call;
-    if (!reel_sink_is_empty(sink) && node->hooks && reel_hooks_run(sink) != REEL_OK)
-        return tape->context->status;
+    const struct reel_node *node = sink->node;
+    reel_call *call = node->call;
+    reel_status *status = &pass->tape->context->status;
+    if (node->hooks && !reel_sink_is_empty(sink) && reel_hooks_run(sink) != REEL_OK)
+        return *status;
     if (pass->into_params && node->is_param) {
         if (!reel_sink_is_empty(sink) && reel_sink_commit(sink) != REEL_OK)
-            return tape->context->status;
+            return *status;
         reel_sink_release(sink);
         return REEL_OK;
     }
@@ -177,7 +163,7 @@ static reel_status visit(struct reel_pass *pass, uint32_t number)
     for (int i = 0; i < call->n_outputs; i++) {
         struct reel_sink *out = &pass->sinks[call->outputs[i].number];
         if (out->lists && reel_sink_densify(out) != REEL_OK)
-            return tape->context->status;
+            return *status;
         any = any || out->data;
     }
     if (any)
@@ -186,7 +172,7 @@ static reel_status visit(struct reel_pass *pass, uint32_t number)
     for (int i = 0; i < call->n_outputs; i++)
         if (!pass->sinks[call->outputs[i].number].target)
             reel_sink_release(&pass->sinks[call->outputs[i].number]);
-    return tape->context->status;
+    return *status;
 }
 
 /* Whether a gradient can pass through a var: it is real, or another output of its call may be, whose rule runs when the
@@ -196,23 +182,26 @@ static bool may_be_needed(const struct reel_node *node)
     return node->array.dtype == REEL_REAL || (node->call && node->call->n_outputs > 1);
 }
 
-/* Marks what the pass has to visit: the targets and whatever is computed from them. */
-static void mark_needed(const struct request *r, struct reel_pass *pass)
+/* Marks what the pass has to visit: the targets and whatever is computed from them. Vars behind the root, up to `last`,
+ * are visited with it but get no gradient. */
+static void mark_needed(const struct request *r, struct reel_pass *pass, uint32_t last)
 {
     reel_tape *tape = r->tape;
     for (int i = 0; i < r->n; i++)
         if (r->xs[i].number <= r->root_number)
             pass->sinks[r->xs[i].number].target = true;
-    /* A call's outputs stand next to each other; those behind the root are visited with it but get no gradient. */
-    for (uint32_t i = 0; i <= r->root_number; i++) {
+    for (uint32_t i = 0; i <= last; i++) {
         struct reel_sink *sink = &pass->sinks[i];
         struct reel_node *node = tape->nodes[i];
         sink->pass = pass;
         sink->node = node;
+        if (i > r->root_number)
+            continue;
         sink->needed = sink->target || is_target(r, node);
         const reel_call *call = node->call;
         for (int k = 0; call && !sink->needed && k < call->n_inputs; k++)
-            sink->needed = pass->sinks[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
+            sink->needed =
+                pass->sinks[call->inputs[k].number].needed && reel_op_says(call->op, call->op->differentiable, k);
         if (!may_be_needed(node))
             sink->needed = false;
     }
@@ -224,22 +213,32 @@ static reel_status seed(const struct request *r, struct reel_pass *pass)
     if (!sink->needed)
         return REEL_OK;
     if (!reel_is_null(r->grad_output))
-        return reel_sink_add(sink, r->tape->nodes[r->grad_output.number]->array.data);
+        return reel_sink_add_var(sink, r->grad_output);
     const reel_real one = 1;
-    return reel_sink_add(sink, &one);
+    if (!r->graph)
+        return reel_sink_add(sink, &one);
+    reel_var grad;
+    struct reel_node *node = reel_tape_add_array(r->tape, REEL_REAL, &r->root->array.shape, "grad", &grad);
+    if (!node)
+        return r->tape->context->status;
+    *(reel_real *)node->array.data = one;
+    return reel_sink_add_var(sink, grad);
 }
 
-static reel_status copy_target(struct reel_pass *pass, reel_var x, reel_var *out)
+/* The gradient of a target, as a var that outlives the pass. */
+static reel_status give(struct reel_sink *sink, reel_var *out)
 {
-    struct reel_sink *sink = &pass->sinks[x.number];
-    reel_tape *tape = pass->tape;
+    reel_tape *tape = sink->pass->tape;
+    if (sink->pass->graph) {
+        *out = sink->var;
+        return REEL_OK;
+    }
     if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
         return tape->context->status;
     struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &sink->node->array.shape, "grad", out);
-    if (!node)
-        return tape->context->status;
-    memcpy(node->array.data, sink->data, (size_t)node->array.numel * sizeof(reel_real));
-    return REEL_OK;
+    if (node)
+        memcpy(node->array.data, sink->data, (size_t)node->array.numel * sizeof(reel_real));
+    return tape->context->status;
 }
 
 /* A param that takes part in a failed pass may hold part of a sum. */
@@ -254,16 +253,16 @@ static void abandon_params(const struct request *r)
     }
 }
 
-static reel_status first_order(const struct request *r, reel_var *out)
+static reel_status run(const struct request *r, reel_var *out)
 {
     reel_tape *tape = r->tape;
     reel_context *c = tape->context;
-    /* Outputs behind the root of a call with several: they have sinks too. */
+    /* A call's outputs stand next to each other; those behind the root have sinks too. */
     uint32_t last = r->root_number;
     if (r->root->call)
         last += (uint32_t)(r->root->call->n_outputs - 1 - r->root->output);
     size_t bytes = ((size_t)last + 1) * sizeof(struct reel_sink);
-    struct reel_pass pass = {.tape = tape, .into_params = r->into_params};
+    struct reel_pass pass = {.tape = tape, .graph = r->graph, .into_params = r->into_params};
     pass.sinks = reel_scratch_allocate(&c->scratch, bytes);
     if (!pass.sinks) {
         if (r->into_params)
@@ -271,24 +270,24 @@ static reel_status first_order(const struct request *r, reel_var *out)
         return reel_fail_memory(c, "a backward pass", bytes);
     }
     memset(pass.sinks, 0, bytes);
-    mark_needed(r, &pass);
-    for (uint32_t i = r->root_number + 1; i <= last; i++) {
-        pass.sinks[i].pass = &pass;
-        pass.sinks[i].node = tape->nodes[i];
-    }
+    mark_needed(r, &pass, last);
 
     struct reel_pass *outer = tape->pass;
-    tape->pass = &pass;
-    tape->no_grad++;
+    if (!r->graph) {
+        tape->pass = &pass;
+        tape->no_grad++;
+    }
     reel_status status = seed(r, &pass);
     for (int64_t i = r->root_number; i >= 0 && status == REEL_OK; i--)
         if (pass.sinks[i].needed)
-            status = visit(&pass, (uint32_t)i);
+            status = visit(&pass, &pass.sinks[i]);
     for (int i = 0; i < r->n && status == REEL_OK; i++)
         if (r->xs[i].number <= r->root_number && !reel_sink_is_empty(&pass.sinks[r->xs[i].number]))
-            status = copy_target(&pass, r->xs[i], &out[i]);
-    tape->no_grad--;
-    tape->pass = outer;
+            status = give(&pass.sinks[r->xs[i].number], &out[i]);
+    if (!r->graph) {
+        tape->no_grad--;
+        tape->pass = outer;
+    }
 
     if (status != REEL_OK && r->into_params)
         abandon_params(r);
@@ -300,115 +299,6 @@ static reel_status first_order(const struct request *r, reel_var *out)
     return status;
 }
 
-/* ---- With a graph ---- */
-
-struct graph_slot {
-    reel_var grad;
-    bool needed;
-};
-
-static void mark_needed_in_graph(const struct request *r, struct graph_slot *slots)
-{
-    for (int i = 0; i < r->n; i++)
-        if (r->xs[i].number <= r->root_number)
-            slots[r->xs[i].number].needed = true;
-    for (uint32_t i = 0; i <= r->root_number; i++) {
-        const reel_call *call = r->tape->nodes[i]->call;
-        for (int k = 0; call && !slots[i].needed && k < call->n_inputs; k++)
-            slots[i].needed = slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
-        if (!may_be_needed(r->tape->nodes[i]))
-            slots[i].needed = false;
-    }
-}
-
-static reel_status run_rule_in_graph(reel_tape *tape, struct graph_slot *slots, reel_call *call)
-{
-    reel_context *c = tape->context;
-    size_t n = (size_t)call->n_inputs;
-    reel_var *grads = reel_scratch_allocate(&c->scratch, n * sizeof *grads);
-    bool *needed = reel_scratch_allocate(&c->scratch, n * sizeof *needed);
-    if (!grads || !needed) {
-        reel_fail_memory(c, "a backward pass", n * sizeof *grads);
-    } else if (!call->op->vjp) {
-        fail_no_rule(tape, call->op);
-    } else if (check_versions(tape, call) == REEL_OK) {
-        reel_var grad_outputs[REEL_MAX_OUTPUTS];
-        for (int i = 0; i < call->n_outputs; i++)
-            grad_outputs[i] = slots[call->outputs[i].number].grad;
-        for (int k = 0; k < call->n_inputs; k++) {
-            grads[k] = reel_null();
-            needed[k] = slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k);
-        }
-        tape->statistics.rules++;
-        call->needed = needed;
-        call->op->vjp(call, grad_outputs, grads);
-        call->needed = NULL;
-        for (int k = 0; k < call->n_inputs && c->status == REEL_OK; k++) {
-            if (!needed[k] || reel_is_null(grads[k]) || !rule_result(tape, call, k, grads[k]))
-                continue;
-            struct graph_slot *slot = &slots[call->inputs[k].number];
-            reel_var grad = grads[k];
-            const reel_shape *shape = &tape->nodes[call->inputs[k].number]->array.shape;
-            if (call->op->broadcasts && !reel_shape_equal(&tape->nodes[grad.number]->array.shape, shape))
-                grad = reel_sum_to_size(tape, grad, *shape);
-            slot->grad = reel_is_null(slot->grad) ? grad : reel_add(tape, slot->grad, grad);
-        }
-    }
-    reel_scratch_release(&c->scratch, grads);
-    reel_scratch_release(&c->scratch, needed);
-    return c->status;
-}
-
-static reel_status with_graph(const struct request *r, reel_var *out)
-{
-    reel_tape *tape = r->tape;
-    reel_context *c = tape->context;
-    uint32_t last = r->root_number;
-    if (r->root->call)
-        last += (uint32_t)(r->root->call->n_outputs - 1 - r->root->output);
-    size_t bytes = ((size_t)last + 1) * sizeof(struct graph_slot);
-    struct graph_slot *slots = reel_scratch_allocate(&c->scratch, bytes);
-    if (!slots)
-        return reel_fail_memory(c, "a backward pass", bytes);
-    memset(slots, 0, bytes);
-    mark_needed_in_graph(r, slots);
-
-    if (slots[r->root_number].needed) {
-        slots[r->root_number].grad = r->grad_output;
-        if (reel_is_null(r->grad_output)) {
-            struct reel_node *one =
-                reel_tape_add_array(tape, REEL_REAL, &r->root->array.shape, "grad", &slots[r->root_number].grad);
-            if (one)
-                *(reel_real *)one->array.data = 1;
-        }
-    }
-    for (int64_t i = r->root_number; i >= 0 && c->status == REEL_OK; i--) {
-        struct reel_node *node = tape->nodes[i];
-        if (!slots[i].needed)
-            continue;
-        if (node->hooks && !reel_is_null(slots[i].grad) &&
-            reel_hooks_run_in_graph(tape, node, &slots[i].grad) != REEL_OK)
-            break;
-        reel_call *call = (reel_call *)(uintptr_t)node->call;
-        if (!call || node->output != 0)
-            continue;
-        bool any_grad = false, any_needed = false;
-        for (int k = 0; k < call->n_outputs; k++)
-            any_grad = any_grad || !reel_is_null(slots[call->outputs[k].number].grad);
-        for (int k = 0; k < call->n_inputs; k++)
-            any_needed = any_needed || (slots[call->inputs[k].number].needed && input_is_differentiable(call->op, k));
-        if (any_grad && any_needed)
-            run_rule_in_graph(tape, slots, call);
-    }
-    for (int i = 0; i < r->n && c->status == REEL_OK; i++)
-        if (r->xs[i].number <= r->root_number)
-            out[i] = slots[r->xs[i].number].grad;
-    reel_scratch_release(&c->scratch, slots);
-    return c->status;
-}
-
-/* ---- Public ---- */
-
 reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params)
 {
     struct reel_node *root = reel_tape_node(tape, loss, "backward");
@@ -419,7 +309,7 @@ reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params)
                          "backward: the loss must be real with one element, it is %s with %lld",
                          reel_dtype_name(root->array.dtype), (long long)root->array.numel);
     struct request r = {.tape = tape, .root = root, .root_number = loss.number, .into_params = true, .params = params};
-    return first_order(&r, NULL);
+    return run(&r, NULL);
 }
 
 reel_status reel_vjp(reel_tape *tape, reel_var y, reel_var grad_output, const reel_var *xs, int n, unsigned flags,
@@ -454,9 +344,14 @@ reel_status reel_vjp(reel_tape *tape, reel_var y, reel_var grad_output, const re
             return reel_fail(tape->context, REEL_ERROR_DTYPE, "grad: x %d is %s, not real", i,
                              reel_dtype_name(x->array.dtype));
     }
-    struct request r = {
-        .tape = tape, .root = root, .root_number = y.number, .grad_output = grad_output, .xs = xs, .n = n};
-    reel_status status = flags & REEL_GRAD_CREATE_GRAPH ? with_graph(&r, out) : first_order(&r, out);
+    struct request r = {.tape = tape,
+                        .root = root,
+                        .root_number = y.number,
+                        .grad_output = grad_output,
+                        .graph = flags & REEL_GRAD_CREATE_GRAPH,
+                        .xs = xs,
+                        .n = n};
+    reel_status status = run(&r, out);
     for (int i = 0; i < n && status == REEL_OK; i++)
         if (reel_is_null(out[i]) && !(flags & REEL_GRAD_ALLOW_UNUSED))
             status = reel_fail(tape->context, REEL_ERROR_ARGUMENT, "grad: y does not depend on x %d", i);

@@ -61,22 +61,37 @@ static reel_status call(reel_tape *tape, const struct reel_node_hook *h, reel_va
     return REEL_OK;
 }
 
+/* The gradient as a var that a hook may keep: in a graph it is one, else a copy, since the sink's memory does not live
+ * as long. */
+static reel_status gradient_var(struct reel_sink *sink, reel_var *given)
+{
+    reel_tape *tape = sink->pass->tape;
+    *given = sink->var;
+    if (sink->pass->graph)
+        return REEL_OK;
+    if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
+        return tape->context->status;
+    struct reel_node *copy = reel_tape_add_array(tape, REEL_REAL, &sink->node->array.shape, "a gradient hook", given);
+    if (copy)
+        memcpy(copy->array.data, sink->data, (size_t)copy->array.numel * sizeof(reel_real));
+    return tape->context->status;
+}
+
 static reel_status run_on_all(struct reel_sink *sink, const struct reel_node_hook *h)
 {
     reel_tape *tape = sink->pass->tape;
-    if (reel_sink_densify(sink) != REEL_OK || reel_sink_make_contiguous(sink) != REEL_OK)
-        return tape->context->status;
-    /* A copy: what a hook is given must live as long as any var, and the sink's memory does not. */
     reel_var given, result, rows = reel_null();
-    struct reel_node *copy = reel_tape_add_array(tape, REEL_REAL, &sink->node->array.shape, "a gradient hook", &given);
-    if (!copy)
+    if (gradient_var(sink, &given) != REEL_OK)
         return tape->context->status;
-    memcpy(copy->array.data, sink->data, (size_t)copy->array.numel * sizeof(reel_real));
     if (h->row_function)
         rows = reel_arange_int64(tape, 0, rows_of(sink->node), 1);
     const reel_real *elements;
     if (call(tape, h, rows, given, &elements, &result) != REEL_OK || !elements)
         return tape->context->status;
+    if (sink->pass->graph) {
+        reel_sink_set_var(sink, result);
+        return REEL_OK;
+    }
     bool add;
     if (!sink->owned && !reel_sink_target(sink, &add))
         return tape->context->status;
@@ -126,17 +141,4 @@ reel_status reel_hooks_run(struct reel_sink *sink)
     for (const struct reel_node_hook *h = sink->node->hooks; h && status == REEL_OK; h = h->next)
         status = h->row_function && sink->lists && !sink->data ? run_on_rows(sink, h) : run_on_all(sink, h);
     return status;
-}
-
-reel_status reel_hooks_run_in_graph(reel_tape *tape, struct reel_node *node, reel_var *grad)
-{
-    for (const struct reel_node_hook *h = node->hooks; h; h = h->next) {
-        const reel_real *elements;
-        reel_var result, rows = h->row_function ? reel_arange_int64(tape, 0, rows_of(node), 1) : reel_null();
-        if (call(tape, h, rows, *grad, &elements, &result) != REEL_OK)
-            return tape->context->status;
-        if (elements)
-            *grad = result;
-    }
-    return REEL_OK;
 }

@@ -7,7 +7,4 @@
 /* Calls those of the sink's var, when its sum is complete. */
 reel_status reel_hooks_run(struct reel_sink *sink);
 
-/* The same when the gradient is a var of a graph. */
-reel_status reel_hooks_run_in_graph(reel_tape *tape, struct reel_node *node, reel_var *grad);
-
 #endif

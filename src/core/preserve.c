@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-bool reel_op_reads(const reel_op *op, int k)
-{
-    return op->reads_inputs >> (op->variadic ? 0 : k) & 1;
-}
-
 bool reel_node_is_in_param(const struct reel_node *node)
 {
     if (!node->param)
@@ -26,7 +21,7 @@ static bool is_read(const reel_param *param, const reel_tape *tape)
         for (int k = 0; k < call->n_inputs; k++) {
             const struct reel_node *in = tape->nodes[call->inputs[k].number];
             if (in->param == param && in->version == param->version && reel_node_is_in_param(in) &&
-                reel_op_reads(call->op, k))
+                reel_op_says(call->op, call->op->reads_inputs, k))
                 return true;
         }
     }

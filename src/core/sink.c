@@ -4,6 +4,9 @@
 #include "kern/copy.h"
 #include "kern/sum_to.h"
 
+#include <reel/elementwise.h>
+#include <reel/reduce.h>
+
 reel_gradient reel_sink_gradient(const struct reel_sink *sink)
 {
     return (reel_gradient){sink->data, sink->rows, sink->cols, sink->stride, sink->block};
@@ -106,6 +109,24 @@ reel_status reel_sink_add(struct reel_sink *sink, const reel_real *values)
     else
         reel_kern_copy_rows(1, n, values, n, target, n);
     return REEL_OK;
+}
+
+void reel_sink_set_var(struct reel_sink *sink, reel_var value)
+{
+    sink->var = value;
+    set_contiguous(sink, reel_is_null(value) ? NULL : sink->pass->tape->nodes[value.number]->array.data, NULL, false);
+}
+
+reel_status reel_sink_add_var(struct reel_sink *sink, reel_var value)
+{
+    reel_tape *tape = sink->pass->tape;
+    const reel_array *from = &tape->nodes[value.number]->array;
+    if (!sink->pass->graph)
+        return reel_sink_add_broadcast(sink, from->data, &from->shape);
+    if (!reel_shape_equal(&from->shape, &sink->node->array.shape))
+        value = reel_sum_to_size(tape, value, sink->node->array.shape);
+    reel_sink_set_var(sink, reel_is_null(sink->var) ? value : reel_add(tape, sink->var, value));
+    return tape->context->status;
 }
 
 reel_status reel_sink_add_broadcast(struct reel_sink *sink, const reel_real *values, const reel_shape *from)

@@ -1,14 +1,15 @@
-/* Sinks: where the gradient of a var is summed during a first-order pass. This file owns every rule of summing. */
+/* Sinks: where the gradient of a var is summed during a backward pass. This file owns every rule of summing. */
 #ifndef REEL_CORE_SINK_H
 #define REEL_CORE_SINK_H
 
 #include "core/params.h"
 #include "core/tape.h"
 
-/* One first-order pass. */
+/* One backward pass. */
 struct reel_pass {
     reel_tape *tape;
     struct reel_sink *sinks; /* one per var up to the root */
+    bool graph;              /* gradients are vars, their sums are recorded */
     bool into_params;        /* params' gradients go into the params (reel_backward), not into vars (reel_grad) */
     void *temporary;         /* scratch blocks to release when the rule at hand returns, linked */
 };
@@ -20,6 +21,7 @@ struct reel_sink {
     int64_t rows, cols, stride;
     void *block;                          /* the scratch block that data lies in, or NULL */
     struct reel_rows *lists, **lists_end; /* row contributions, not yet summed */
+    reel_var var;                         /* with a graph: whose elements data is */
     bool needed;                          /* the pass wants the gradient of this var, or goes through it */
     bool target;                          /* it was asked for: kept until the end */
     bool owned;                           /* data is this sink's own, and contiguous; else it is shared, read only */
@@ -45,6 +47,12 @@ reel_status reel_sink_add(struct reel_sink *sink, const reel_real *values);
 
 /* Adds `values` of shape `from`, a broadcast of the var's shape, summed back to the var's shape. */
 reel_status reel_sink_add_broadcast(struct reel_sink *sink, const reel_real *values, const reel_shape *from);
+
+/* The same for the value of a var of this tape; with a graph the sums are recorded. */
+reel_status reel_sink_add_var(struct reel_sink *sink, reel_var value);
+
+/* With a graph: makes a var of the sink's shape, or the null var after a failure, the sum. */
+void reel_sink_set_var(struct reel_sink *sink, reel_var value);
 
 /* Gives up what the sink holds. */
 void reel_sink_release(struct reel_sink *sink);

@@ -18,11 +18,11 @@ struct reel_node_hook {
 /* A var. */
 struct reel_node {
     reel_array array;
-    const reel_call *call; /* what computed it; NULL for leaves and constants */
-    int output;            /* which output of the call it is */
-    uint64_t version;      /* of the param when it was recorded */
-    reel_param *param;     /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
-    bool is_param;         /* the param itself: where its gradient is summed */
+    reel_call *call;   /* what computed it; NULL for leaves and constants */
+    int output;        /* which output of the call it is */
+    uint64_t version;  /* of the param when it was recorded */
+    reel_param *param; /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
+    bool is_param;     /* the param itself: where its gradient is summed */
     struct reel_node_hook *hooks;
 };
 
@@ -41,8 +41,11 @@ struct reel_tape {
 /* Whether the data is the param's memory, and so changes with it. */
 bool reel_node_is_in_param(const struct reel_node *node);
 
-/* Whether the rule reads the value of input k. */
-bool reel_op_reads(const reel_op *op, int k);
+/* What a mask of the operation says of input k. */
+static inline bool reel_op_says(const reel_op *op, uint32_t mask, int k)
+{
+    return mask >> (op->variadic ? 0 : k) & 1;
+}
 
 /* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
  * already has an error. */

@@ -510,8 +510,8 @@ static reel_status check_good(reel_tape *tape, const reel_op *op, const reel_sam
     reel_gradcheck_input inputs[REEL_MAX_SAMPLE_INPUTS];
     for (int k = 0; k < sample->n_inputs; k++) {
         const reel_array *array = &tape->nodes[vars[k].number]->array;
-        inputs[k] = (reel_gradcheck_input){array->data, array->dtype, array->shape,
-                                           !(op->differentiable >> (op->variadic ? 0 : k) & 1)};
+        inputs[k] =
+            (reel_gradcheck_input){array->data, array->dtype, array->shape, !reel_op_says(op, op->differentiable, k)};
     }
     reel_var outputs[REEL_MAX_OUTPUTS];
     if (reel_apply(tape, op, vars, sample->n_inputs, sample->attributes, outputs) != REEL_OK)

@@ -143,21 +143,32 @@ bool idx_read(const char *path, int axes, int64_t *sizes, unsigned char **bytes,
     return good;
 }
 
-/* Writes to `path` the name of the first spelling of half-kind (train-images, say) that `folder` has. */
+static bool too_long(char *error, size_t error_size)
+{
+    snprintf(error, error_size, "the name of the data folder is longer than %d bytes", PATH_MAX - 64);
+    return false;
+}
+
+/* Writes to `path` the name of the first spelling of half-kind (train-images, say) that `folder` has, or that a folder
+ * of that name holds. */
 static bool find_file(char *path, size_t path_size, const char *folder, const char *half, const char *kind, int axes,
                       char *error, size_t error_size)
 {
     static const char *const separators[] = {"-", "."}, *const endings[] = {"", ".gz"};
+    struct stat status;
     for (int s = 0; s < 2; s++) {
         for (int e = 0; e < 2; e++) {
-            int length = snprintf(path, path_size, "%s/%s-%s%sidx%d-ubyte%s", folder, half, kind, separators[s], axes,
-                                  endings[e]);
-            if (length < 0 || (size_t)length >= path_size) {
-                snprintf(error, error_size, "the name of the data folder is longer than %d bytes", PATH_MAX - 64);
-                return false;
+            char name[64];
+            snprintf(name, sizeof name, "%s-%s%sidx%d-ubyte%s", half, kind, separators[s], axes, endings[e]);
+            if ((size_t)snprintf(path, path_size, "%s/%s", folder, name) >= path_size)
+                return too_long(error, error_size);
+            bool found = stat(path, &status) == 0;
+            if (found && S_ISDIR(status.st_mode)) {
+                if ((size_t)snprintf(path, path_size, "%s/%s/%s", folder, name, name) >= path_size)
+                    return too_long(error, error_size);
+                found = stat(path, &status) == 0;
             }
-            struct stat status;
-            if (stat(path, &status) == 0)
+            if (found)
                 return true;
             if (errno != ENOENT && errno != ENOTDIR) {
                 snprintf(error, error_size, "%s: %s", path, strerror(errno));
@@ -165,7 +176,6 @@ static bool find_file(char *path, size_t path_size, const char *folder, const ch
             }
         }
     }
-    struct stat status;
     if (stat(folder, &status) != 0)
         snprintf(error, error_size, "%s: %s", folder, strerror(errno));
     else if (!S_ISDIR(status.st_mode))

@@ -20,7 +20,8 @@ struct dataset {
 
 /* Reads one half of a data set: train-images-idx3-ubyte and train-labels-idx1-ubyte from `folder`, or their t10k twins
  * when `train` is false. Each may end in .gz, and may be spelled with a dot (train-images.idx3-ubyte); the first that
- * exists of plain, .gz, dotted, dotted .gz is read. The two files must have the right magic numbers and exactly the
+ * exists of plain, .gz, dotted, dotted .gz is read, and where a folder has that name, the file of the same name in it
+ * (Kaggle's archives hold such). The two files must have the right magic numbers and exactly the
  * length that their headers promise, agree in their counts, and hold labels in 0..classes-1 (classes: 1..256).
  * Returns true, or false with one line in `error` that names the file and the numbers; then *set is all zero. */
 bool dataset_load(struct dataset *set, const char *folder, bool train, int64_t classes, char *error, size_t error_size);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -146,6 +147,26 @@ Test(idx, reads_gzip_dotted_and_test_files)
     write_gzip("t10k-labels.idx1-ubyte.gz", &labels);
     dataset_free(&set);
     expect_good(false, 7);
+}
+
+/* Kaggle's archives: a folder named like the file, with the file in it, or beside the dotted spelling. */
+Test(idx, reads_folders_named_like_the_files)
+{
+    struct contents images = good_images(7), labels = good_labels(7);
+    cr_assert_eq(mkdir(in_folder("train-images-idx3-ubyte"), 0777), 0);
+    cr_assert_eq(mkdir(in_folder("train-labels-idx1-ubyte"), 0777), 0);
+    expect_refused(folder, "has no train-images-idx3-ubyte[.gz]");
+    write_plain("train-images.idx3-ubyte", &images);
+    write_plain("train-labels.idx1-ubyte", &labels);
+    expect_good(true, 7);
+    dataset_free(&set);
+    write_plain("train-images-idx3-ubyte/train-images-idx3-ubyte", &images);
+    write_plain("train-labels-idx1-ubyte/train-labels-idx1-ubyte", &labels);
+    remove(in_folder("train-images.idx3-ubyte"));
+    remove(in_folder("train-labels.idx1-ubyte"));
+    expect_good(true, 7);
+    remove(in_folder("train-images-idx3-ubyte/train-images-idx3-ubyte"));
+    remove(in_folder("train-labels-idx1-ubyte/train-labels-idx1-ubyte"));
 }
 
 Test(idx, reads_more_than_one_chunk)

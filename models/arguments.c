@@ -1,5 +1,7 @@
 #include "arguments.h"
 
+#include "process.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -172,7 +174,7 @@ bool arguments_parse(const struct arguments *a, int argc, char **argv, int *exit
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(a);
-            *exit_code = 0;
+            *exit_code = process_flush(a->usage) ? 0 : 1;
             return false;
         }
     }

@@ -2,6 +2,7 @@
 #include "cgan.h"
 
 #include "arguments.h"
+#include "process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ void cgan_pixels(const unsigned char *bytes, int64_t n, float *x)
         x[i] = (float)bytes[i] / 127.5f - 1.0f;
 }
 
-bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels, int64_t n, float *x)
+bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels, int64_t n, float *x,
+                   const struct watcher *watcher)
 {
     enum { CHUNK = 256 };
     const int64_t data = gan->sizes.data;
@@ -37,6 +39,7 @@ bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels
             return false;
         if (reel_tape_reset(tape) != REEL_OK)
             return false;
+        watcher_tell(watcher, count);
     }
     return true;
 }
@@ -57,13 +60,14 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int, char **);
     } commands[] = {{"train", cgan_train}, {"sample", cgan_sample}, {"eval", cgan_eval}};
+    process_begin();
     if (argc >= 2) {
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
             if (strcmp(argv[1], commands[i].name) == 0)
                 return commands[i].run(argc - 1, argv + 1);
         if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
             usage(stdout);
-            return 0;
+            return process_flush("cgan") ? 0 : 1;
         }
         fprintf(stderr, "cgan: there is no command \"%s\"\n", argv[1]);
     }

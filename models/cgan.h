@@ -4,6 +4,7 @@
 
 #include "gan.h"
 #include "idx.h"
+#include "progress.h"
 
 #include <stdio.h>
 
@@ -13,6 +14,9 @@ enum { CGAN_ERROR_SIZE = 4608 }; /* a message with a whole path in it */
 int cgan_train(int argc, char **argv);
 int cgan_sample(int argc, char **argv);
 int cgan_eval(int argc, char **argv);
+
+/* Images of more pixels a side are not taken. Labels are bytes. */
+enum { CGAN_MAX_SIDE = 65536, CGAN_MAX_CLASSES = 256 };
 
 /* How wide and high the images are that a model makes. */
 struct cgan_image {
@@ -27,8 +31,10 @@ bool cgan_load(reel_context *context, const char *path, struct gan *gan, struct 
 /* Writes the generator to a safetensors file, with what a reader needs to rebuild it in the metadata. */
 reel_status cgan_save(const struct gan *gan, const struct cgan_image *image, const char *path);
 
-/* n samples in evaluation mode: noise from the context's generator, labels 0..classes-1 as given. x: [n, data]. */
-bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels, int64_t n, float *x);
+/* n samples in evaluation mode: noise from the context's generator, labels 0..classes-1 as given. x: [n, data]. The
+ * watcher is told of samples. */
+bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels, int64_t n, float *x,
+                   const struct watcher *watcher);
 
 /* Prints one line to stderr, "cgan COMMAND: message", and returns 1. */
 int cgan_fail(const char *command, const char *message);

@@ -3,6 +3,7 @@
 
 #include "arguments.h"
 #include "classifier.h"
+#include "process.h"
 #include "statistics.h"
 
 #include <math.h>
@@ -15,7 +16,7 @@ struct settings {
 };
 
 /* Batches that a classifier is trained for: as judge, and on as many images as there are samples. */
-enum { JUDGE_STEPS = 5000, PROBE_STEPS = 1500 };
+enum { JUDGE_STEPS = 5000, PROBE_STEPS = 1500, PROBES = 4, ALL_STEPS = JUDGE_STEPS + PROBES * PROBE_STEPS };
 
 struct evaluation {
     const struct settings *settings;
@@ -27,6 +28,9 @@ struct evaluation {
     struct classifier judge;
     float *test_features, *features;
     double *real_spread, *spread;
+    struct progress progress; /* over ALL_STEPS; drawing the samples is little beside them */
+    int64_t steps;
+    const char *doing;
     char error[CGAN_ERROR_SIZE];
 };
 
@@ -69,11 +73,28 @@ static bool take_error(struct evaluation *e)
     return false;
 }
 
+static void show_steps(void *user, int64_t steps)
+{
+    struct evaluation *e = user;
+    e->steps += steps;
+    progress_report(&e->progress, (double)e->steps / ALL_STEPS, e->steps, "steps", e->doing, "");
+}
+
+static struct classifier train_classifier(struct evaluation *e, const char *doing, const struct labelled *set,
+                                          int64_t steps)
+{
+    const struct watcher watcher = {show_steps, e};
+    e->doing = doing;
+    struct classifier classifier = classifier_train(e->context, set, e->pixels, e->classes, steps, &watcher);
+    progress_end(&e->progress);
+    return classifier;
+}
+
 /* One row of the table: a set of images that claim to be of the classes in `y`. */
 static bool measure(struct evaluation *e, const char *name, const struct labelled *set)
 {
     double label_accuracy = classifier_apply(&e->judge, set, NULL, e->features);
-    struct classifier probe = classifier_train(e->context, set, e->pixels, e->classes, PROBE_STEPS);
+    struct classifier probe = train_classifier(e, "a classifier learns from a set of images", set, PROBE_STEPS);
     double cas = classifier_apply(&probe, &e->test, NULL, NULL);
     classifier_free(&probe);
     if (!take_error(e))
@@ -84,7 +105,8 @@ static bool measure(struct evaluation *e, const char *name, const struct labelle
     for (int64_t c = 0; c < e->classes; c++)
         diversity += e->real_spread[c] > 0 ? e->spread[c] / e->real_spread[c] / (double)e->classes : 0;
     printf("%-24s %8.3f %8.3f %10.2f %10.3f\n", name, label_accuracy, cas, distance, diversity);
-    return fflush(stdout) == 0;
+    fflush(stdout);
+    return true;
 }
 
 /* Every image replaced by the mean of its class. */
@@ -116,7 +138,7 @@ static bool measure_all(struct evaluation *e)
         snprintf(e->error, sizeof e->error, "out of memory");
     for (int64_t i = 0; ok && i < n; i++)
         y[i] = i % e->classes;
-    ok = ok && (cgan_generate(tape, &e->gan, y, n, x) || take_error(e));
+    ok = ok && (cgan_generate(tape, &e->gan, y, n, x, NULL) || take_error(e));
     if (ok) {
         const int64_t *order = reel_data_int64(tape, reel_randperm(tape, n));
         for (int64_t i = 0; order && i < n; i++)
@@ -164,7 +186,8 @@ static bool evaluate(struct evaluation *e)
         snprintf(e->error, sizeof e->error, "out of memory");
         return false;
     }
-    e->judge = classifier_train(e->context, &e->train, e->pixels, e->classes, JUDGE_STEPS);
+    progress_begin(&e->progress, stderr);
+    e->judge = train_classifier(e, "the judge learns", &e->train, JUDGE_STEPS);
     double accuracy = classifier_apply(&e->judge, &e->test, NULL, e->test_features);
     if (!take_error(e))
         return false;
@@ -215,5 +238,5 @@ int cgan_eval(int argc, char **argv)
     free(e.features);
     free(e.real_spread);
     free(e.spread);
-    return ok ? 0 : 1;
+    return ok && process_flush("cgan eval") ? 0 : 1;
 }

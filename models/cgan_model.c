@@ -28,7 +28,8 @@ static double number(const reel_safetensors *file, const char *key)
     return *end ? NAN : value;
 }
 
-/* Sizes from the tensors that depend on the data; false when the file cannot be a generator of this program. */
+/* Sizes from the tensors that depend on the data; false when the file cannot be a generator of this program. The file
+ * has as many elements as the generator will have, so that a small file does not cost much memory. */
 static bool read_sizes(const reel_safetensors *file, struct gan_sizes *sizes, struct cgan_image *image)
 {
     *sizes = gan_image_sizes(number(file, eps_key), 0);
@@ -38,12 +39,18 @@ static bool read_sizes(const reel_safetensors *file, struct gan_sizes *sizes, st
     double rows = number(file, rows_key), columns = number(file, columns_key);
     if (!labels || !first || !last || labels->shape.ndim != 2 || first->shape.ndim != 2 || last->shape.ndim != 1)
         return false;
-    if (!(sizes->batch_norm_eps >= 0) || !(rows >= 1 && rows <= 65536) || !(columns >= 1 && columns <= 65536))
+    if (!(sizes->batch_norm_eps >= 0) || !(rows >= 1 && rows <= CGAN_MAX_SIDE) ||
+        !(columns >= 1 && columns <= CGAN_MAX_SIDE))
         return false;
     *image = (struct cgan_image){(int64_t)rows, (int64_t)columns};
     sizes->classes = labels->shape.dim[0];
     sizes->data = image->rows * image->columns;
-    return sizes->classes >= 1 && sizes->data == last->numel;
+    if (sizes->classes < 1 || sizes->classes > CGAN_MAX_CLASSES || sizes->data != last->numel)
+        return false;
+    int64_t numel = 0;
+    for (int64_t i = 0; i < reel_safetensors_count(file); i++)
+        numel += reel_safetensors_at(file, i)->numel;
+    return numel == gan_generator_numel(sizes);
 }
 
 bool cgan_load(reel_context *context, const char *path, struct gan *gan, struct cgan_image *image,

@@ -31,6 +31,58 @@ static bool write_arrays(reel_context *c, const char *path, const float *x, cons
     return false;
 }
 
+/* The bar of the drawing. */
+struct drawing {
+    struct progress progress;
+    int64_t done, all;
+};
+
+static void show_images(void *user, int64_t images)
+{
+    struct drawing *d = user;
+    d->done += images;
+    progress_report(&d->progress, (double)d->done / (double)d->all, d->done, "img", "drawing", "");
+}
+
+static bool draw(reel_context *c, const struct gan *gan, const int64_t *y, int64_t n, float *x)
+{
+    struct drawing drawing = {.all = n};
+    const struct watcher watcher = {show_images, &drawing};
+    reel_tape *tape = reel_tape_new(c);
+    progress_begin(&drawing.progress, stderr);
+    bool ok = cgan_generate(tape, gan, y, n, x, &watcher);
+    progress_end(&drawing.progress);
+    reel_tape_free(tape);
+    return ok;
+}
+
+static bool draw_and_write(reel_context *c, const struct settings *s, const struct gan *gan,
+                           const struct cgan_image *image, char error[CGAN_ERROR_SIZE])
+{
+    const struct picture_grid grid = {gan->sizes.classes, s->per_class, image->rows, image->columns, 2, 2};
+    bool png = ends_with(s->out, ".png");
+    if (png && !picture_fits(s->out, &grid, error, CGAN_ERROR_SIZE))
+        return false;
+    int64_t n = gan->sizes.classes * s->per_class, pixels = gan->sizes.data;
+    float *x = malloc((size_t)(n * pixels) * sizeof *x);
+    int64_t *y = malloc((size_t)n * sizeof *y);
+    bool ok = x && y;
+    if (!ok)
+        snprintf(error, CGAN_ERROR_SIZE, "out of memory for %lld images", (long long)n);
+    for (int64_t i = 0; ok && i < n; i++)
+        y[i] = i / s->per_class;
+    if (ok && !draw(c, gan, y, n, x)) {
+        snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
+        ok = false;
+    }
+    if (ok)
+        ok = png ? picture_write(s->out, x, &grid, error, CGAN_ERROR_SIZE)
+                 : write_arrays(c, s->out, x, y, n, pixels, error);
+    free(x);
+    free(y);
+    return ok;
+}
+
 static bool sample(const struct settings *s, char error[CGAN_ERROR_SIZE])
 {
     reel_context_options o = reel_context_defaults();
@@ -39,34 +91,12 @@ static bool sample(const struct settings *s, char error[CGAN_ERROR_SIZE])
     reel_context *c = reel_context_new(&o);
     struct gan gan = {0};
     struct cgan_image image;
-    float *x = NULL;
-    int64_t *y = NULL;
-    reel_tape *tape = NULL;
     bool ok = cgan_load(c, s->model, &gan, &image, error);
     if (ok) {
         /* The model's initial values were drawn too: the noise must depend on the seed alone. */
         reel_manual_seed(c, (uint64_t)s->seed);
-        int64_t n = gan.sizes.classes * s->per_class, pixels = gan.sizes.data;
-        tape = reel_tape_new(c);
-        x = malloc((size_t)(n * pixels) * sizeof *x);
-        y = malloc((size_t)n * sizeof *y);
-        ok = x && y && tape;
-        if (!ok)
-            snprintf(error, CGAN_ERROR_SIZE, "out of memory");
-        for (int64_t i = 0; ok && i < n; i++)
-            y[i] = i / s->per_class;
-        if (ok && !cgan_generate(tape, &gan, y, n, x)) {
-            snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
-            ok = false;
-        }
-        const struct picture_grid grid = {gan.sizes.classes, s->per_class, image.rows, image.columns, 2, 2};
-        if (ok)
-            ok = ends_with(s->out, ".png") ? picture_write(s->out, x, &grid, error, CGAN_ERROR_SIZE)
-                                           : write_arrays(c, s->out, x, y, n, pixels, error);
+        ok = draw_and_write(c, s, &gan, &image, error);
     }
-    free(x);
-    free(y);
-    reel_tape_free(tape);
     gan_free(&gan);
     reel_context_free(c);
     return ok;

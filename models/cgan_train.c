@@ -3,25 +3,24 @@
 
 #include "arguments.h"
 #include "picture.h"
-#include "progress.h"
+#include "process.h"
+#include "run.h"
 
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum recipe { RECIPE_DEFAULT, RECIPE_REFERENCE };
 static const char *const recipe_names[] = {"default", "reference", NULL};
 
-enum { GRID_COLUMNS = 10, MAX_PATH = 4096 };
+enum { GRID_COLUMNS = 10 };
 
 struct settings {
     int recipe;
     const char *data, *out;
     int64_t epochs, batch, seed, threads;
     double minutes, lr;
+    bool overwrite;
 };
 
 /* What differs between the recipes besides the loss. */
@@ -58,6 +57,7 @@ struct metrics {
 
 struct training {
     const struct settings *settings;
+    struct run run;
     struct recipe_defaults recipe;
     struct dataset data;
     struct cgan_image image;
@@ -77,14 +77,6 @@ struct training {
     int64_t step;
     char error[CGAN_ERROR_SIZE];
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
 
 /* ---- One step ---- */
 
@@ -243,10 +235,23 @@ static void update_statistics(struct training *tr)
     }
 }
 
-static bool write_outputs(struct training *tr, int64_t epoch)
+static struct picture_grid picture_of(const struct training *tr)
 {
-    char path[MAX_PATH];
-    const struct settings *s = tr->settings;
+    return (struct picture_grid){tr->classes, GRID_COLUMNS, tr->image.rows, tr->image.columns, 2, 2};
+}
+
+/* A file could not be written. The first reason of an epoch is kept. */
+static void missing(struct training *tr, bool *written, const char *error)
+{
+    if (*written)
+        snprintf(tr->error, sizeof tr->error, "%s", error);
+    *written = false;
+}
+
+/* Writes the model, then a picture. A disk that is full does not end a training: false is for other errors, *written
+ * becomes false when a file could not be written, and tr->error says why. */
+static bool write_model(struct training *tr, int64_t epoch, bool *written)
+{
     if (tr->average) {
         reel_ema_swap(tr->average);
         update_statistics(tr);
@@ -259,17 +264,21 @@ static bool write_outputs(struct training *tr, int64_t epoch)
     reel_var y = reel_borrow_of(t, REEL_INT64, tr->grid_labels, REEL_SHAPE(n));
     const reel_real *made = reel_data_real(t, gan_generate(t, &tr->gan, z, y));
     reel_no_grad_end(t);
-    bool ok = made != NULL;
-    if (ok) {
-        const struct picture_grid grid = {tr->classes, GRID_COLUMNS, tr->image.rows, tr->image.columns, 2, 2};
-        snprintf(path, sizeof path, "%s/samples-%04lld.png", s->out, (long long)epoch);
-        ok = picture_write(path, made, &grid, tr->error, sizeof tr->error);
+    const struct picture_grid grid = picture_of(tr);
+    char path[RUN_MAX_PATH];
+    if (made) {
+        run_path(&tr->run, path, RUN_MODEL);
+        if (cgan_save(&tr->gan, &tr->image, path) == REEL_ERROR_IO) {
+            missing(tr, written, reel_error(tr->context));
+            reel_clear_error(tr->context);
+        }
+        run_picture_path(&tr->run, path, epoch);
+        char error[CGAN_ERROR_SIZE];
+        if (!picture_write(path, made, &grid, error, sizeof error))
+            missing(tr, written, error);
     }
-    if (ok) {
-        snprintf(path, sizeof path, "%s/model.safetensors", s->out);
-        ok = cgan_save(&tr->gan, &tr->image, path) == REEL_OK;
-    }
-    if (!ok && reel_context_status(tr->context) != REEL_OK)
+    bool ok = reel_context_status(tr->context) == REEL_OK;
+    if (!ok)
         snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
     reel_tape_reset(t);
     reel_train(tr->gan.generator);
@@ -278,13 +287,31 @@ static bool write_outputs(struct training *tr, int64_t epoch)
     return ok;
 }
 
-static bool write_metrics(struct training *tr, FILE *csv, int64_t epoch, double seconds)
+static void note_metrics(struct training *tr, int64_t epoch, double seconds)
 {
     const struct metrics *m = &tr->metrics;
     double steps = (double)(m->steps ? m->steps : 1), penalties = (double)(m->penalties ? m->penalties : 1);
-    fprintf(csv, "%lld,%lld,%.3f,%.6g,%.6g,%.6g,%.6g,%.6g\n", (long long)epoch, (long long)tr->step, seconds,
-            m->d_loss / steps, m->g_loss / steps, m->d_real / steps, m->d_fake / steps, m->penalty / penalties);
-    return fflush(csv) == 0;
+    char line[256];
+    snprintf(line, sizeof line, "%lld,%lld,%.3f,%.6g,%.6g,%.6g,%.6g,%.6g\n", (long long)epoch, (long long)tr->step,
+             seconds, m->d_loss / steps, m->g_loss / steps, m->d_real / steps, m->d_fake / steps,
+             m->penalty / penalties);
+    run_note(&tr->run, line);
+}
+
+/* All that an epoch leaves. What cannot be written is tried again after the next epoch; a line says so once. */
+static bool write_outputs(struct training *tr, int64_t epoch, double seconds, bool *written)
+{
+    bool complained = !*written;
+    *written = true;
+    note_metrics(tr, epoch, seconds);
+    if (!write_model(tr, epoch, written))
+        return false;
+    char error[CGAN_ERROR_SIZE];
+    if (!run_write_metrics(&tr->run, epoch, error, sizeof error))
+        missing(tr, written, error);
+    if (!*written && !complained)
+        fprintf(stderr, "cgan train: warning: %s; training goes on and tries again after every epoch\n", tr->error);
+    return true;
 }
 
 static void metrics_text(const struct metrics *m, char text[128])
@@ -304,6 +331,15 @@ static double fraction_done(const struct training *tr, int64_t batches, double s
     double by_time = s->minutes > 0 ? seconds / (s->minutes * 60) : 0;
     double done = by_steps > by_time ? by_steps : by_time;
     return done < 1 ? done : 1;
+}
+
+/* The bar is about the whole training, so its label is too: which epoch, and of how many when they end it. */
+static void epoch_text(const struct settings *s, int64_t epoch, char text[96])
+{
+    if (s->epochs > 0 && s->minutes <= 0)
+        snprintf(text, 96, "epoch %lld/%lld", (long long)epoch, (long long)s->epochs);
+    else
+        snprintf(text, 96, "epoch %lld", (long long)epoch);
 }
 
 static void set_learning_rate(struct training *tr, double fraction)
@@ -329,19 +365,21 @@ static bool shuffle(struct training *tr)
     return true;
 }
 
-static bool train(struct training *tr, FILE *csv)
+static bool train(struct training *tr)
 {
     const struct settings *s = tr->settings;
     int64_t batches = tr->data.count / s->batch;
     struct progress progress;
     char label[96], text[128];
     double fraction = 0;
+    bool written = true;
     progress_begin(&progress, stderr);
-    for (int64_t epoch = 1; fraction < 1 && !interrupted; epoch++) {
+    for (int64_t epoch = 1; fraction < 1 && !process_stopping(); epoch++) {
         tr->metrics = (struct metrics){0};
+        epoch_text(s, epoch, label);
         if (!shuffle(tr))
             return false;
-        for (int64_t b = 0; b < batches && fraction < 1 && !interrupted; b++) {
+        for (int64_t b = 0; b < batches && fraction < 1 && !process_stopping(); b++) {
             set_learning_rate(tr, fraction);
             if (!run_step(tr, tr->order + b * s->batch)) {
                 progress_end(&progress);
@@ -349,27 +387,19 @@ static bool train(struct training *tr, FILE *csv)
             }
             fraction = fraction_done(tr, batches, progress_seconds(&progress));
             if (progress_due(&progress)) {
-                snprintf(label, sizeof label, "epoch %lld %lld/%lld", (long long)epoch, (long long)b + 1,
-                         (long long)batches);
                 metrics_text(&tr->metrics, text);
                 progress_report(&progress, fraction, tr->step * s->batch, "img", label, text);
             }
         }
-        snprintf(label, sizeof label, "epoch %lld", (long long)epoch);
         metrics_text(&tr->metrics, text);
         progress_line(&progress, fraction, tr->step * s->batch, "img", label, text);
-        if (!write_outputs(tr, epoch)) {
-            progress_end(&progress);
-            return false;
-        }
-        if (!write_metrics(tr, csv, epoch, progress_seconds(&progress))) {
-            snprintf(tr->error, sizeof tr->error, "%s/metrics.csv: %s", s->out, strerror(errno));
+        if (!write_outputs(tr, epoch, progress_seconds(&progress), &written)) {
             progress_end(&progress);
             return false;
         }
     }
     progress_end(&progress);
-    return true;
+    return written;
 }
 
 /* ---- Setting up ---- */
@@ -388,7 +418,13 @@ static bool load_data(struct training *tr)
                  (long long)tr->settings->batch, (long long)d->count, tr->settings->data);
         return false;
     }
-    return true;
+    if (d->rows > CGAN_MAX_SIDE || d->columns > CGAN_MAX_SIDE) {
+        snprintf(tr->error, sizeof tr->error, "%s: its images are %lld x %lld, at most %d x %d are taken",
+                 tr->settings->data, (long long)d->columns, (long long)d->rows, CGAN_MAX_SIDE, CGAN_MAX_SIDE);
+        return false;
+    }
+    const struct picture_grid grid = picture_of(tr);
+    return picture_fits(tr->settings->out, &grid, tr->error, sizeof tr->error);
 }
 
 static bool allocate(struct training *tr)
@@ -446,6 +482,7 @@ static bool build(struct training *tr)
 
 static void release(struct training *tr)
 {
+    run_close(&tr->run);
     reel_ema_free(tr->average);
     reel_optim_free(tr->g_optim);
     reel_optim_free(tr->d_optim);
@@ -461,26 +498,6 @@ static void release(struct training *tr)
     dataset_free(&tr->data);
 }
 
-static FILE *open_outputs(struct training *tr)
-{
-    char path[MAX_PATH];
-    const char *out = tr->settings->out;
-    if (mkdir(out, 0777) != 0 && errno != EEXIST) {
-        snprintf(tr->error, sizeof tr->error, "--out %s: %s", out, strerror(errno));
-        return NULL;
-    }
-    if (snprintf(path, sizeof path, "%s/metrics.csv", out) >= (int)sizeof path - 32) {
-        snprintf(tr->error, sizeof tr->error, "--out: the path is too long");
-        return NULL;
-    }
-    FILE *csv = fopen(path, "w");
-    if (!csv)
-        snprintf(tr->error, sizeof tr->error, "%s: %s", path, strerror(errno));
-    else
-        fputs("epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1\n", csv);
-    return csv;
-}
-
 int cgan_train(int argc, char **argv)
 {
     struct settings s = {.recipe = RECIPE_DEFAULT, .data = DATASET_FASHION_MNIST, .out = "cgan-out", .minutes = 10};
@@ -493,13 +510,15 @@ int cgan_train(int argc, char **argv)
         OPTION_NUMBER("lr", &s.lr, 0, 10, "X", "learning rate; 0: the recipe's"),
         OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
+        OPTION_FLAG("overwrite", &s.overwrite, "replace the run that --out holds"),
         OPTION_CHOICE("recipe", &s.recipe, recipe_names, "NAME",
                       "default: non-saturating loss with R1; reference: PyTorch-GAN's script"),
     };
     const struct arguments arguments = {
         .usage = "cgan train",
         .summary = "Trains the conditional GAN; after every epoch writes a grid of samples (one row a\n"
-                   "class), a line of metrics, and the model. Ctrl-C ends it and keeps what was learned.\n"
+                   "class), a line of metrics, and the model. Ctrl-C, TERM and HUP end it and keep\n"
+                   "what was learned. "
                    "With --minutes 0 and --epochs N the same seed gives the same model.",
         .options = options,
         .count = sizeof options / sizeof *options};
@@ -514,20 +533,18 @@ int cgan_train(int argc, char **argv)
         s.batch = tr.recipe.batch;
     if (s.lr <= 0)
         s.lr = tr.recipe.lr;
-    FILE *csv = NULL;
-    bool ok = load_data(&tr) && build(&tr) && (csv = open_outputs(&tr)) != NULL;
+    if (s.batch == 1)
+        return fputs("cgan train: --batch 1: batch norm needs at least 2 images a step\n", stderr), ARGUMENTS_WRONG;
+    bool ok = run_check(s.out, s.overwrite, tr.error, sizeof tr.error) && load_data(&tr) && build(&tr) &&
+              run_open(&tr.run, s.out, s.overwrite, tr.error, sizeof tr.error);
     if (ok) {
-        struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-        sigaction(SIGINT, &action, NULL);
+        run_note(&tr.run, "epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1\n");
+        process_catch_stop();
         fprintf(stderr, "%lld images of %lld x %lld in %lld classes from %s; recipe %s, batch %lld, %d thread%s\n",
                 (long long)tr.data.count, (long long)tr.image.columns, (long long)tr.image.rows, (long long)tr.classes,
                 s.data, recipe_names[s.recipe], (long long)s.batch, reel_get_num_threads(tr.context),
                 reel_get_num_threads(tr.context) == 1 ? "" : "s");
-        ok = train(&tr, csv);
-    }
-    if (csv && fclose(csv) != 0 && ok) {
-        snprintf(tr.error, sizeof tr.error, "%s/metrics.csv: %s", s.out, strerror(errno));
-        ok = false;
+        ok = train(&tr);
     }
     if (!ok)
         cgan_fail("train", tr.error);

@@ -5,10 +5,11 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 out=$root/build/demo
+overwrite=--overwrite # what the demo made before; never what it was given
 previous=
 for word in "$@"; do
-    [ "$previous" != --out ] || out=$word
-    case $word in --out=*) out=${word#--out=} ;; esac
+    [ "$previous" != --out ] || out=$word overwrite=
+    case $word in --out=*) out=${word#--out=} overwrite= ;; esac
     previous=$word
 done
 
@@ -26,7 +27,7 @@ echo 'demo: training (Ctrl-C ends it early and keeps what it has learned)'
 # The interrupt is for cgan, which ends by itself and leaves its pictures to be named below.
 trap : INT
 status=0
-"$root/build/release/models/cgan" train --minutes 2 --threads "$(nproc)" --out "$root/build/demo" "$@" || status=$?
+"$root/build/release/models/cgan" train --minutes 2 --threads "$(nproc)" --out "$root/build/demo" $overwrite "$@" || status=$?
 
 # 130 is what an interrupted program usually returns.
 case $status in 0 | 130) ;; *) exit "$status" ;; esac

@@ -99,6 +99,21 @@ void gan_free(struct gan *gan)
     *gan = (struct gan){0};
 }
 
+int64_t gan_generator_numel(const struct gan_sizes *sizes)
+{
+    enum { NORM = 4 /* weight, bias, running mean and variance */, TRACKED = 1 };
+    int64_t in = sizes->noise + sizes->embedding, numel = sizes->classes * sizes->embedding;
+    for (int i = 0; i <= sizes->generator_layers; i++) {
+        bool last = i == sizes->generator_layers;
+        int64_t out = last ? sizes->data : sizes->generator[i];
+        numel += (in + 1) * out;
+        if (sizes->batch_norm && i > 0 && !last)
+            numel += NORM * out + TRACKED;
+        in = out;
+    }
+    return numel;
+}
+
 reel_var gan_generate(reel_tape *tape, const struct gan *gan, reel_var noise, reel_var labels)
 {
     reel_var embedded = reel_forward(tape, gan->generator_label, labels);

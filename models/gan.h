@@ -40,6 +40,9 @@ struct gan {
 struct gan gan_new(reel_context *context, const struct gan_sizes *sizes);
 void gan_free(struct gan *gan);
 
+/* Elements of all params and buffers that the generator has for such sizes, without making it. */
+int64_t gan_generator_numel(const struct gan_sizes *sizes);
+
 /* Samples [n, data] in -1..1 from noise [n, noise] and labels [n] (int64). */
 reel_var gan_generate(reel_tape *tape, const struct gan *gan, reel_var noise, reel_var labels);
 

@@ -1,6 +1,7 @@
 /* The tutorial on nn.Embedding, cell by cell, with reel's public headers. With the same seed every number is the one
  * that the PyTorch script gives after torch.manual_seed(seed). */
 #include "arguments.h"
+#include "process.h"
 
 #include <reel/reel.h>
 
@@ -133,6 +134,7 @@ static void print_json(reel_tape *t, const struct cells *cells)
 
 int main(int argc, char **argv)
 {
+    process_begin();
     int64_t seed = 0;
     bool json = false;
     const struct option options[] = {
@@ -163,9 +165,5 @@ int main(int argc, char **argv)
     reel_tape_free(t);
     reel_params_free(params);
     reel_context_free(c);
-    if (ok && fflush(stdout) != 0) {
-        perror("notebook: stdout");
-        ok = false;
-    }
-    return ok ? 0 : 1;
+    return ok && process_flush("notebook") ? 0 : 1;
 }

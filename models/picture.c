@@ -1,15 +1,11 @@
 #include "picture.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include "output.h"
+
 #include <png.h>
 #include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { GAP_GRAY = 96, MAX_SIDE = 1000000 /* libpng's own limit */ };
 
@@ -106,73 +102,36 @@ static int64_t side(int64_t count, int64_t size, int64_t scale, int64_t gap)
     return total;
 }
 
-/* Writes the whole picture to `temporary` and to the disk below it. */
-static bool write_file(const char *temporary, const char *path, const float *images, const struct picture_grid *g,
-                       int64_t width, int64_t height, char *error, size_t error_size)
+bool picture_fits(const char *path, const struct picture_grid *grid, char *error, size_t error_size)
 {
-    png_byte *lines = malloc(2 * (size_t)width);
-    if (lines == NULL) {
-        snprintf(error, error_size, "%s: out of memory for %lld bytes", path, 2 * (long long)width);
-        return false;
-    }
-    /* A process of the same number may have died here. Exclusive, so that a link planted there is not followed. */
-    unlink(temporary);
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
-    if (file == NULL) {
-        snprintf(error, error_size, "%s: %s", temporary, strerror(errno));
-        if (descriptor >= 0)
-            close(descriptor);
-        free(lines);
-        return false;
-    }
-    struct failure failure = {error, error_size, path};
-    errno = 0;
-    bool good = write_png(file, images, g, width, height, lines, &failure);
-    /* libpng only says "Write Error". */
-    bool system_failed = good ? fflush(file) != 0 || fsync(fileno(file)) != 0 : ferror(file) != 0 && errno != 0;
-    int reason = errno;
-    if (fclose(file) != 0 && good && !system_failed) {
-        system_failed = true;
-        reason = errno;
-    }
-    if (system_failed)
-        snprintf(error, error_size, "%s: %s", path, strerror(reason));
-    free(lines);
-    return good && !system_failed;
+    if (side(grid->columns, grid->width, grid->scale, grid->gap) > 0 &&
+        side(grid->rows, grid->height, grid->scale, grid->gap) > 0)
+        return true;
+    snprintf(error, error_size,
+             "%s: %lld x %lld images of %lld x %lld pixels at scale %lld with gap %lld do not make a picture of "
+             "1 to %d pixels a side",
+             path, (long long)grid->rows, (long long)grid->columns, (long long)grid->height, (long long)grid->width,
+             (long long)grid->scale, (long long)grid->gap, MAX_SIDE);
+    return false;
 }
 
 bool picture_write(const char *path, const float *images, const struct picture_grid *grid, char *error,
                    size_t error_size)
 {
+    if (!picture_fits(path, grid, error, error_size))
+        return false;
     int64_t width = side(grid->columns, grid->width, grid->scale, grid->gap);
     int64_t height = side(grid->rows, grid->height, grid->scale, grid->gap);
-    if (width < 0 || height < 0) {
-        snprintf(error, error_size,
-                 "%s: %lld x %lld images of %lld x %lld pixels at scale %lld with gap %lld do not make a picture of "
-                 "1 to %d pixels a side",
-                 path, (long long)grid->rows, (long long)grid->columns, (long long)grid->height, (long long)grid->width,
-                 (long long)grid->scale, (long long)grid->gap, MAX_SIDE);
+    png_byte *lines = malloc(2 * (size_t)width);
+    if (lines == NULL) {
+        snprintf(error, error_size, "%s: out of memory for %lld bytes", path, 2 * (long long)width);
         return false;
     }
-    /* The rename would put a file in the place of a device or a link. */
-    struct stat status;
-    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        snprintf(error, error_size, "%s: exists and is not a regular file", path);
-        return false;
-    }
-    char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof temporary) {
-        snprintf(error, error_size, "the name of the picture is longer than %d bytes", PATH_MAX - 32);
-        return false;
-    }
-    bool good = write_file(temporary, path, images, grid, width, height, error, error_size);
-    if (good && rename(temporary, path) != 0) {
-        snprintf(error, error_size, "%s: %s", path, strerror(errno));
-        good = false;
-    }
-    if (!good)
-        unlink(temporary);
+    struct output output;
+    struct failure failure = {error, error_size, path};
+    bool good =
+        output_open(&output, path, error, error_size) &&
+        output_close(&output, write_png(output.file, images, grid, width, height, lines, &failure), error, error_size);
+    free(lines);
     return good;
 }

@@ -18,10 +18,12 @@ struct picture_grid {
 
 /* Writes rows * columns images to `path` as an 8-bit gray PNG. images[((r * columns + c) * height + y) * width + x] is
  * the pixel (x, y) of the image in row r and column c: -1 is black, 1 is white, values outside are cut, NaN is black.
- * The file is written beside `path` under a temporary name (path, a dot, the process number, ".tmp") and renamed when
- * it is complete, so a picture that is already there is replaced or left as it was. Only a regular file is replaced.
- * Returns true, or false with one line in `error` that names the file; then no temporary file is left. */
+ * A picture that is already there is replaced when the new one is complete, or left as it was; only a regular file is
+ * replaced. Returns true, or false with one line in `error` that names the file; then no temporary file is left. */
 bool picture_write(const char *path, const float *images, const struct picture_grid *grid, char *error,
                    size_t error_size);
+
+/* Whether picture_write would take such a grid; if not, its line in `error`. */
+bool picture_fits(const char *path, const struct picture_grid *grid, char *error, size_t error_size);
 
 #endif

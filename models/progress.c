@@ -164,3 +164,9 @@ void progress_end(struct progress *p)
     }
     p->shown = false;
 }
+
+void watcher_tell(const struct watcher *watcher, int64_t items)
+{
+    if (watcher != NULL)
+        watcher->tell(watcher->user, items);
+}

@@ -36,10 +36,10 @@ bool progress_due(const struct progress *p);
 
 /* Shows how far the work is, if progress_due. `fraction` is the done part of all the work (values outside 0..1 are
  * cut); the time left follows from it. `items` counts what all the work up to here has gone through (images, say), must
- * not shrink, and gives the speed; `item_name` is the word before "/s". `label` says where the work is ("epoch 3/20
- * 120/468"), `metrics` what it has reached ("D 0.51 G 1.03 D(x) 0.61 D(G(z)) 0.38"). Neither holds control characters.
- * On a terminal what does not fit the width is left out: the bar, then the percentage, then the end of the line. In 80
- * columns there is room for about 55 characters of label and metrics. */
+ * not shrink, and gives the speed; `item_name` is the word before "/s". `label` says where in all the work that is
+ * ("epoch 3/20"), `metrics` what it has reached ("D 0.51 G 1.03 D(x) 0.61 D(G(z)) 0.38"). Neither holds control
+ * characters. On a terminal what does not fit the width is left out: the bar, then the percentage, then the end of the
+ * line. In 80 columns there is room for about 55 characters of label and metrics. */
 void progress_report(struct progress *p, double fraction, int64_t items, const char *item_name, const char *label,
                      const char *metrics);
 
@@ -49,5 +49,14 @@ void progress_line(struct progress *p, double fraction, int64_t items, const cha
 
 /* Removes the bar from the terminal, so that other messages begin on an empty line. A later report shows it again. */
 void progress_end(struct progress *p);
+
+/* Who wants to know how far something is that takes its time and has no bar of its own. */
+struct watcher {
+    void (*tell)(void *user, int64_t items); /* so many more are done */
+    void *user;
+};
+
+/* Tells a watcher; NULL is nobody. */
+void watcher_tell(const struct watcher *watcher, int64_t items);
 
 #endif

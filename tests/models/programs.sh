@@ -36,11 +36,19 @@ check 'notebook prints the numbers of PyTorch' cmp -s "$work/notebook.json" "$go
 refused 'notebook, unknown option' 2 'nonsense' "$programs/notebook" --nonsense
 
 cgan=$programs/cgan
-mkdir "$work/out"
-echo kept >"$work/out/metrics.csv"
+mkdir "$work/out" "$work/old"
+echo kept >"$work/old/metrics.csv"
 refused 'train, missing folder' 1 'no-such-folder' "$cgan" train --data "$work/no-such-folder" --out "$work/out"
 refused 'train, bad number' 2 'outside 0..65536' "$cgan" train --batch 70000 --out "$work/out"
 refused 'train, no end' 2 'never end' "$cgan" train --epochs 0 --minutes 0 --out "$work/out"
+refused 'train, batches of one' 2 'at least 2' "$cgan" train --batch 1 --out "$work/out"
+
+# What is printed and cannot be written is an error.
+for command in notebook cgan 'cgan train' 'cgan sample' 'cgan eval'; do
+    # shellcheck disable=SC2086
+    refused "$command --help on a full disk" 1 'stdout: No space' sh -c '"$@" >/dev/full' - "$programs"/$command --help
+done
+refused 'notebook without stdout' 1 'stdout: ' sh -c '"$0" >&-' "$programs/notebook"
 
 # A small data set of our own, then broken in each way.
 mkdir "$work/small"
@@ -58,7 +66,10 @@ printf '\0\0\10\1\0\0\0\7\0\1\2\0\1\2\0' >"$labels"
 refused 'train, counts that disagree' 1 '7' "$cgan" train --data "$work/small" --batch 4 --out "$work/out"
 cp "$work/labels" "$labels"
 refused 'train, batch above the images' 1 '--batch 16' "$cgan" train --data "$work/small" --batch 16 --out "$work/out"
-check 'a refused training overwrites nothing' grep -qx kept "$work/out/metrics.csv"
+refused 'train, a folder that holds a run' 1 'add --overwrite' "$cgan" train --data "$work/small" --batch 4 --out "$work/old"
+refused 'train, a folder that is a file' 1 'Not a directory' "$cgan" train --data "$work/small" --batch 4 --out "$work/images"
+check 'a refused training writes nothing' test -z "$(ls "$work/out")"
+check 'a refused training leaves the run' grep -qx kept "$work/old/metrics.csv"
 
 # The small data set trains, twice to the same bits, and gives a model for the commands that follow.
 for run in a b; do
@@ -76,27 +87,98 @@ check 'sample writes arrays' test -s "$work/s.safetensors"
 
 refused 'sample, no model' 1 'no-such-file' "$cgan" sample --model "$work/no-such-file" --out "$work/t.png"
 refused 'sample, a file of another shape' 1 'not a model' "$cgan" sample --model "$work/s.safetensors" --out "$work/t.png"
+# 4 MB that claim an image of 1024 x 1024, for which the networks would have 6 GB.
+header='{"__metadata__":{"batch_norm_eps":"0","image_rows":"1024","image_columns":"1024"},
+"label_emb.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},
+"model.0.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[4,8]},
+"model.11.bias":{"dtype":"F32","shape":[1048576],"data_offsets":[8,4194312]}}'
+{
+    printf '\220\1\0\0\0\0\0\0'
+    printf '%-400s' "$header"
+    head -c 4194312 /dev/zero
+} >"$work/large.safetensors"
+refused 'sample, a small file that claims much' 1 'not a model' \
+    sh -c 'ulimit -v 2000000 && exec "$@"' - "$cgan" sample --model "$work/large.safetensors" --out "$work/t.png"
 refused 'sample, a file of another kind' 1 'metrics.csv' "$cgan" sample --model "$work/a/metrics.csv" --out "$work/t.png"
 refused 'sample, no idea what to write' 2 'safetensors' "$cgan" sample --model "$work/a/model.safetensors" --out "$work/t.gif"
 check 'a refused sample writes nothing' test ! -e "$work/t.png"
 refused 'eval, images of other classes' 1 'label 9' "$cgan" eval --model "$work/a/model.safetensors" --data "$data"
 refused 'eval, no model' 2 '--model' "$cgan" eval
 
-# Ctrl-C: what was learned is there. A shell may start background programs with the interrupt ignored, so it is set anew.
-env --default-signal=INT "$cgan" train --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$work/c" \
-    >"$work/stdout" 2>"$work/stderr" &
+# A run is replaced by its first epoch, and with it the pictures of later epochs and what a killed process left.
+cp -r "$work/a" "$work/again"
+touch "$work/again/samples-0009.png" "$work/again/model.safetensors.1.tmp" "$work/again/mine.txt"
+"$cgan" train --data "$work/small" --batch 4 --epochs 1 --minutes 0 --threads 1 --out "$work/again" --overwrite \
+    >"$work/stdout" 2>"$work/stderr"
+check 'a run is replaced' test $? -eq 0
+check 'the files of the new run alone' test "$(ls "$work/again" | tr '\n' ' ')" = \
+    'metrics.csv mine.txt model.safetensors samples-0001.png '
+check 'the metrics of the new run alone' test "$(wc -l <"$work/again/metrics.csv")" -eq 2
+
+# Closed streams: nothing that is printed may land in a file.
+sh -c '"$@" >&- 2>&-' - "$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 \
+    --out "$work/closed"
+check 'a training without streams' test $? -eq 0
+check 'its metrics begin with their header' sh -c 'head -n 1 "$1" | grep -q "^epoch,step,"' - "$work/closed/metrics.csv"
+check 'its model is the same' cmp -s "$work/a/model.safetensors" "$work/closed/model.safetensors"
+check 'its files are as many' test "$(ls "$work/closed" | wc -l)" -eq "$(ls "$work/a" | wc -l)"
+{ "$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 --out "$work/pipe" 2>&1
+    echo $? >"$work/status"; } | true
+check 'a training that nobody listens to' test "$(cat "$work/status")" -eq 0
+check 'its model is the same, too' cmp -s "$work/a/model.safetensors" "$work/pipe/model.safetensors"
+
+# Files may not grow beyond 1 MiB: the model does not fit, as on a full disk, and pictures and metrics do.
+(ulimit -f 2048 && exec "$cgan" train --data "$work/small" --batch 4 --epochs 3 --minutes 0 --threads 1 \
+    --out "$work/full") >"$work/stdout" 2>"$work/stderr"
+check 'without room for the model training says so in the end' test $? -eq 1
+check 'one warning' test "$(grep -c 'warning: .*model.safetensors.*File too large' "$work/stderr")" -eq 1
+check 'but goes on to its end' test "$(wc -l <"$work/full/metrics.csv")" -eq 4 -a -s "$work/full/samples-0003.png"
+check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 4
+
+mkdir "$work/wide"
+printf '\0\0\10\3\0\0\0\10\0\0\0\1\0\0\0\5' | cat - /dev/zero | head -c 56 >"$work/wide/train-images-idx3-ubyte"
+cp "$labels" "$work/wide"
+"$cgan" train --data "$work/wide" --batch 4 --epochs 1 --minutes 0 --threads 1 --out "$work/wide/out" 2>"$work/stderr"
+refused 'sample, a picture that cannot be' 1 'do not make a picture' \
+    timeout 5 "$cgan" sample --model "$work/wide/out/model.safetensors" --out "$work/late.png" --per-class 100000
+
+# stopped SIGNAL FOLDER: that signal ends a training, and what was learned is there. A shell may start background programs
+# with the interrupt ignored, so it is set anew.
+stopped() {
+    env --default-signal="$1" "$cgan" train --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$2" \
+        >"$work/stdout" 2>"$work/stderr" &
+    process=$!
+    waited=0
+    while [ $waited -lt 60 ] && ! grep -q 'recipe default' "$work/stderr"; do
+        sleep 1
+        waited=$((waited + 1))
+    done
+    [ "$1" != INT ] || refused 'train, where another training writes' 1 'another training' \
+        "$cgan" train --data "$work/small" --batch 4 --out "$2"
+    kill -"$1" "$process"
+    wait "$process"
+    check "$1 ends a training with 0" test $? -eq 0
+    check "$1 leaves a model" test -s "$2/model.safetensors"
+    check "$1 leaves a picture" test -s "$2/samples-0001.png"
+}
+stopped INT "$work/int"
+stopped TERM "$work/term"
+stopped HUP "$work/hup"
+
+# What nohup ignores stays ignored.
+(trap '' HUP && exec "$cgan" train --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$work/nohup") \
+    >"$work/stdout" 2>"$work/nohup.err" &
 process=$!
 waited=0
-while [ $waited -lt 60 ] && ! grep -q 'recipe default' "$work/stderr"; do
+while [ $waited -lt 60 ] && ! grep -q 'recipe default' "$work/nohup.err"; do
     sleep 1
     waited=$((waited + 1))
 done
-sleep 2
-kill -INT "$process"
-wait "$process"
-check 'an interrupted training ends with 0' test $? -eq 0
-check 'an interrupted training leaves a model' test -s "$work/c/model.safetensors"
-check 'an interrupted training leaves a picture' test -s "$work/c/samples-0001.png"
+kill -HUP "$process"
+sleep 1
+check 'an ignored signal ends nothing' kill -0 "$process"
+kill -KILL "$process"
+wait "$process" 2>/dev/null
 
 printf 'programs: %d passed, %d failed\n' "$passed" "$failed"
 test "$failed" -eq 0

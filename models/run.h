@@ -1,0 +1,48 @@
+/* The folder that a training writes to. */
+#ifndef MODELS_RUN_H
+#define MODELS_RUN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The files of a run. Pictures are called samples-0001.png and so on, after the epoch. */
+#define RUN_MODEL "model.safetensors"
+#define RUN_METRICS "metrics.csv"
+
+enum { RUN_MAX_PATH = PATH_MAX };
+
+/* A folder in use. Its members are private; all zero is one that was never opened. */
+struct run {
+    const char *folder;
+    int descriptor; /* locks the folder while open */
+    char *metrics;  /* all lines so far */
+    size_t size, capacity;
+    bool incomplete; /* memory for a line was missing */
+    bool replaces;   /* pictures of an earlier run may still be there */
+};
+
+/* Whether a training may write to `folder`: it is not there or holds neither a model nor metrics, or `overwrite` is
+ * set. Looks only. Returns false with one line in `error` that says what to type. */
+bool run_check(const char *folder, bool overwrite, char *error, size_t error_size);
+
+/* Makes the folder if it is not there, locks it against other trainings (as far as its file system can) and removes
+ * what a killed one left half written. The files of an earlier run stay until others take their place; its pictures go
+ * with the first metrics that are written. `folder` must live until run_close. Returns false with one line in `error`;
+ * run_close is allowed then too. */
+bool run_open(struct run *run, const char *folder, bool overwrite, char *error, size_t error_size);
+void run_close(struct run *run);
+
+/* The path of a file in the folder, and of an epoch's picture. */
+void run_path(const struct run *run, char path[RUN_MAX_PATH], const char *name);
+void run_picture_path(const struct run *run, char path[RUN_MAX_PATH], int64_t epoch);
+
+/* Adds a line, with its end, to the metrics. */
+void run_note(struct run *run, const char *line);
+
+/* Replaces metrics.csv by all the lines, the last of which is of that epoch. Returns false with one line in `error`;
+ * then it is as it was. */
+bool run_write_metrics(struct run *run, int64_t epoch, char *error, size_t error_size);
+
+#endif

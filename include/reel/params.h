@@ -81,6 +81,22 @@ typedef struct reel_row_grad {
  * gradient is dense (tied weights make it so). */
 REEL_API reel_status reel_param_row_grad(reel_param *param, reel_row_grad *out);
 
+/* The row gradient to use instead, for a param with sparse gradients: row rows[i] (inside the table) gets
+ * values[i * columns ..]. In any order; the values of a row that comes several times are summed in the order given, as
+ * in torch's sparse tensors. Copied; they must not be those that reel_param_row_grad gave. count 0 is a gradient of no
+ * rows: an optimizer counts a step. REEL_ERROR_STATE when gradients of the param are dense, REEL_ERROR_INDEX,
+ * REEL_ERROR_ARGUMENT; the gradient is as it was then. */
+REEL_API reel_status reel_param_set_row_grad(reel_param *param, int64_t count, const int64_t *rows,
+                                             const reel_real *values);
+
+/* Called in reel_backward, once for each param of the set that the pass gives a gradient, when nothing more will be
+ * added to it in this pass (Tensor.register_post_accumulate_grad_hook). The pass goes on afterwards: with params that
+ * were used earlier, so that one can begin to send this one. The hook may read and set the gradient of the param,
+ * change the param, and step an optimizer of the param alone; it must not reset the tape or forget other gradients.
+ * What it returns or records as an error ends the pass. A set has one hook; NULL: none. */
+typedef reel_status (*reel_grad_hook)(reel_param *param, void *user);
+REEL_API void reel_params_set_post_accumulate_grad_hook(reel_params *params, reel_grad_hook hook, void *user);
+
 /* Copies every param and buffer of `from` into the param of `to` with the same name, type and shape. Refused as a whole
  * (REEL_ERROR_ARGUMENT, nothing copied) unless the two sets hold the same names, types and shapes. */
 REEL_API reel_status reel_params_copy(reel_params *to, const reel_params *from);

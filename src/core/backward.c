@@ -152,10 +152,11 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
     if (node->hooks && !reel_sink_is_empty(sink) && reel_hooks_run(sink) != REEL_OK)
         return *status;
     if (pass->into_params && node->is_param) {
-        if (!reel_sink_is_empty(sink) && reel_sink_commit(sink) != REEL_OK)
+        bool arrived = !reel_sink_is_empty(sink);
+        if (arrived && reel_sink_commit(sink) != REEL_OK)
             return *status;
         reel_sink_release(sink);
-        return REEL_OK;
+        return reel_param_gradient_passed(node->param, arrived);
     }
     if (!call || node->output != 0)
         return REEL_OK; /* the rule runs when the first output is reached, after the others */
@@ -197,7 +198,11 @@ static void mark_needed(const struct request *r, struct reel_pass *pass, uint32_
         sink->node = node;
         if (i > r->root_number)
             continue;
-        sink->needed = sink->target || is_target(r, node);
+        sink->needed = sink->target;
+        if (is_target(r, node)) {
+            sink->needed = true;
+            reel_param_gradient_expect(node->param);
+        }
         const reel_call *call = node->call;
         for (int k = 0; call && !sink->needed && k < call->n_inputs; k++)
             sink->needed =
@@ -246,10 +251,8 @@ static void abandon_params(const struct request *r)
 {
     for (uint32_t i = 0; i <= r->root_number; i++) {
         const struct reel_node *node = r->tape->nodes[i];
-        if (!is_target(r, node))
-            continue;
-        node->param->claim = NULL;
-        node->param->set->gradients_incomplete = true;
+        if (is_target(r, node))
+            reel_param_gradient_abandon(node->param);
     }
 }
 

@@ -18,13 +18,12 @@ reel_params *reel_params_new(reel_context *context)
     return params;
 }
 
-static void free_param(struct reel_memory *memory, reel_param *param)
+static void free_param(reel_param *param)
 {
+    struct reel_memory *memory = &param->set->context->memory;
+    reel_param_gradient_free(param);
     reel_free(memory, param->name);
     reel_free(memory, param->data);
-    reel_free(memory, param->grad);
-    reel_free(memory, param->kept_rows);
-    reel_free(memory, param->kept_values);
     reel_free(memory, param);
 }
 
@@ -66,7 +65,7 @@ void reel_params_rewind(reel_params *params, struct reel_params_mark mark)
 {
     struct reel_memory *memory = &params->context->memory;
     while (params->count > mark.count)
-        free_param(memory, params->params[--params->count]);
+        free_param(params->params[--params->count]);
     while (params->owned_count > mark.owned_count)
         reel_free(memory, params->owned[--params->owned_count]);
 }
@@ -99,12 +98,13 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
         bytes = SIZE_MAX;
     reel_param *param = reel_allocate_zeroed(&c->memory, sizeof *param);
     if (param) {
+        param->set = params;
         param->name = reel_allocate(&c->memory, strlen(name) + 1);
         param->data = reel_allocate_zeroed(&c->memory, bytes);
         if (!param->name || !param->data ||
             !reel_grow(&c->memory, (void **)&params->params, params->count, &params->capacity, params->count + 1,
                        sizeof(reel_param *))) {
-            free_param(&c->memory, param);
+            free_param(param);
             param = NULL;
         }
     }
@@ -113,12 +113,11 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
         return NULL;
     }
     strcpy(param->name, name);
-    param->set = params;
     param->kind = kind;
     param->dtype = dtype;
     param->shape = shape;
     param->numel = numel;
-    param->pending_end = &param->pending;
+    reel_param_gradient_init(param);
     params->params[params->count++] = param;
     return param;
 }

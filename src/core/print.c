@@ -340,10 +340,11 @@ reel_status reel_print_grad(FILE *file, reel_param *param)
     if (!file)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "print_grad: the file is NULL");
     struct writer w = {.file = file};
-    if (param->has_grad) {
-        const reel_array array = {param->grad, REEL_REAL, param->numel, param->shape};
+    enum reel_gradient_kind kind = reel_param_gradient_kind(param);
+    if (kind == REEL_GRADIENT_DENSE) {
+        const reel_array array = {reel_param_gradient_dense(param), REEL_REAL, param->numel, param->shape};
         write_array(&w, &array, true);
-    } else if (reel_param_has_rows(param)) {
+    } else if (kind == REEL_GRADIENT_ROWS) {
         reel_row_grad grad;
         if (reel_param_row_grad(param, &grad) != REEL_OK)
             return c->status;

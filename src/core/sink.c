@@ -61,14 +61,10 @@ reel_real *reel_sink_target(struct reel_sink *sink, bool *add)
     }
     reel_param *param = sink->node->param;
     reel_real *data, *block = NULL;
-    if (sink->pass->into_params && sink->node->is_param && !param->has_grad && !param->claim &&
-        !reel_param_has_rows(param)) {
-        data = reel_param_grad_buffer(param);
-        if (data)
-            param->claim = sink;
-    } else {
+    if (sink->pass->into_params && sink->node->is_param && reel_param_gradient_is_free(param))
+        data = reel_param_gradient_claim(param, sink);
+    else
         data = block = allocate_block(sink);
-    }
     if (!data)
         return NULL;
     set_contiguous(sink, data, block, true);
@@ -232,37 +228,21 @@ static reel_status commit_rows(struct reel_sink *sink)
         return reel_fail_memory(tape->context, "a row gradient", sizeof *pass);
     pass->rows = sink->lists;
     sink->lists = NULL;
-    return reel_param_add_pass(sink->node->param, tape, pass);
+    return reel_param_gradient_add_pass(sink->node->param, tape, pass);
 }
 
 reel_status reel_sink_commit(struct reel_sink *sink)
 {
     reel_tape *tape = sink->pass->tape;
     reel_param *param = sink->node->param;
-    if (sink->lists && param->sparse && !sink->data && !param->has_grad && !param->claim)
+    if (sink->lists && !sink->data && reel_param_gradient_takes_rows(param))
         return commit_rows(sink);
-    if (param->sparse && (sink->lists || reel_param_has_rows(param)))
+    if (param->sparse && (sink->lists || reel_param_gradient_kind(param) == REEL_GRADIENT_ROWS))
         tape->statistics.densified++;
     if (reel_sink_densify(sink) != REEL_OK)
         return tape->context->status;
-    if (param->claim == sink) {
-        param->claim = NULL;
-        param->has_grad = true;
-        return REEL_OK;
-    }
-    if (reel_param_densify(param) != REEL_OK)
-        return tape->context->status;
-    if (!param->has_grad && !param->claim) {
-        /* Nothing was there, yet the sum could not be made in place: the param's rows were in the way. */
-        if (!reel_param_grad_buffer(param))
-            return tape->context->status;
-        reel_kern_copy_rows(sink->rows, sink->cols, sink->data, sink->stride, param->grad, sink->cols);
-        param->has_grad = true;
-        return REEL_OK;
-    }
-    /* claim: another var of this tape stands for the same param, from before it changed. */
-    reel_kern_add_rows_to(sink->rows, sink->cols, sink->data, sink->stride, param->grad, sink->cols);
-    return REEL_OK;
+    const reel_gradient sum = reel_sink_gradient(sink);
+    return reel_param_gradient_add(param, sink, &sum);
 }
 
 void *reel_pass_temporary(struct reel_pass *pass, size_t size)

@@ -300,20 +300,15 @@ void reel_kern_update_dense(const struct reel_update *u, int64_t rows, int64_t c
                       update_from(u, first, last - first, param, grad + first, state));
 }
 
-static int64_t row_of(const struct reel_update_rows *rows, int64_t g)
-{
-    return rows->groups ? rows->groups->occurrences[rows->groups->starts[g]].row : rows->rows[g];
-}
-
 /* The rows of a large table are far apart: the next one is on its way while this one is computed. */
-static void prefetch_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g,
+static void prefetch_row(const struct reel_update *update, const struct reel_gradient_rows *rows, int64_t g,
                          const reel_real *param, reel_real *const *state)
 {
     enum { LINE = 64 / sizeof(reel_real), LINES = 8 };
-    int64_t row = row_of(rows, g), from = row * rows->columns;
+    int64_t row = reel_gradient_row(rows, g), from = row * rows->columns;
     int64_t n = rows->columns < LINES * LINE ? rows->columns : LINES * LINE;
-    if (rows->groups)
-        reel_kern_prefetch_group(rows->groups, g, rows->columns);
+    if (!rows->rows)
+        reel_kern_prefetch_group(&rows->groups, g, rows->columns);
     for (int k = 0; update->row_state && k < REEL_UPDATE_STATES; k++)
         if (state[k])
             __builtin_prefetch(state[k] + row, 1);
@@ -328,17 +323,15 @@ static void prefetch_row(const struct reel_update *update, const struct reel_upd
 static void update_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g, int thread,
                        reel_real *param, reel_real *const *state)
 {
-    int64_t row = row_of(rows, g);
-    reel_real *grad = rows->values + g * rows->columns;
+    int64_t row = reel_gradient_row(rows->gradient, g);
     if (rows->before)
         rows->before(rows->user, row, thread);
-    if (rows->groups)
-        reel_kern_sum_group(rows->groups, g, rows->columns, false, grad);
+    const reel_real *grad = reel_gradient_values(rows->gradient, g);
     if (rows->first && !rows->seen[row]) {
         rows->seen[row] = 1;
         update = rows->first;
     }
-    reel_kern_update_row(update, rows->columns, row, param, grad, state);
+    reel_kern_update_row(update, rows->gradient->columns, row, param, grad, state);
 }
 
 /* A block of groups may hold anything from one occurrence a group to most of the batch, so threads take blocks as they
@@ -349,8 +342,8 @@ static void update_groups(const struct reel_update *update, const struct reel_up
                           int64_t end, int thread, reel_real *param, reel_real *const *state)
 {
     for (int64_t g = first; g < end; g++) {
-        if (g + AHEAD < rows->count)
-            prefetch_row(update, rows, g + AHEAD, param, state);
+        if (g + AHEAD < rows->gradient->count)
+            prefetch_row(update, rows->gradient, g + AHEAD, param, state);
         update_row(update, rows, g, thread, param, state);
     }
 }
@@ -358,15 +351,16 @@ static void update_groups(const struct reel_update *update, const struct reel_up
 void reel_kern_update_rows(const struct reel_update *update, const struct reel_update_rows *rows, reel_real *param,
                            reel_real *const *state, int threads)
 {
-    int64_t blocks = (rows->count + GROUPS - 1) / GROUPS;
-    int64_t work = (rows->groups ? rows->groups->starts[rows->count] : rows->count) * rows->columns;
+    const struct reel_gradient_rows *g = rows->gradient;
+    int64_t blocks = (g->count + GROUPS - 1) / GROUPS;
+    int64_t work = (g->rows || g->count == 0 ? g->count : g->groups.starts[g->count]) * g->columns;
     if (blocks <= 1 || threads <= 1 || work <= REEL_BLOCK) {
-        update_groups(update, rows, 0, rows->count, 0, param, state);
+        update_groups(update, rows, 0, g->count, 0, param, state);
         return;
     }
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 4)
     for (int64_t b = 0; b < blocks; b++) {
-        int64_t end = (b + 1) * GROUPS < rows->count ? (b + 1) * GROUPS : rows->count;
+        int64_t end = (b + 1) * GROUPS < g->count ? (b + 1) * GROUPS : g->count;
         update_groups(update, rows, b * GROUPS, end, omp_get_thread_num(), param, state);
     }
 }

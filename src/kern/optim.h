@@ -60,13 +60,8 @@ void reel_kern_update_dense(const struct reel_update *update, int64_t rows, int6
 void reel_kern_update_row(const struct reel_update *update, int64_t columns, int64_t row, reel_real *param,
                           const reel_real *grad, reel_real *const *state);
 
-/* Gradients of different rows with their values [count, columns]; or grouped occurrences, whose sums are written there
- * on the way. */
 struct reel_update_rows {
-    int64_t count, columns;
-    reel_real *values;
-    const int64_t *rows;
-    const struct reel_row_groups *groups; /* instead of rows */
+    const struct reel_gradient_rows *gradient;
     /* A row that has never been updated gets `first` instead; NULL: no such difference. seen is per row of the table.
      */
     const struct reel_update *first;

@@ -54,4 +54,26 @@ void reel_kern_sum_partials(struct reel_row_groups *groups, int64_t columns, int
 void reel_kern_scatter_groups(const struct reel_row_groups *groups, int64_t columns, bool add, reel_real *table,
                               int threads);
 
+/* A gradient of rows: `count` different ones, ascending, and their values [count, columns]. Either both are there, or
+ * groups, whose sums are written into the values when these are asked for. */
+struct reel_gradient_rows {
+    int64_t count, columns;
+    const int64_t *rows; /* NULL: see groups */
+    reel_real *values;
+    struct reel_row_groups groups;
+};
+
+static inline int64_t reel_gradient_row(const struct reel_gradient_rows *g, int64_t k)
+{
+    return g->rows ? g->rows[k] : g->groups.occurrences[g->groups.starts[k]].row;
+}
+
+static inline const reel_real *reel_gradient_values(const struct reel_gradient_rows *g, int64_t k)
+{
+    reel_real *values = g->values + k * g->columns;
+    if (!g->rows)
+        reel_kern_sum_group(&g->groups, k, g->columns, false, values);
+    return values;
+}
+
 #endif

@@ -10,35 +10,33 @@
 /* Makes every gradient of the set one that can be changed in place: an array, or kept rows. */
 static reel_status settle_gradients(reel_params *params, const char *who)
 {
-    if (params->gradients_incomplete)
-        return reel_fail(params->context, REEL_ERROR_STATE,
-                         "%s: a backward pass failed, so gradients are incomplete; call reel_zero_grad first", who);
-    for (int64_t i = 0; i < params->count; i++)
-        if (reel_param_keep_rows(params->params[i]) != REEL_OK)
-            return params->context->status;
-    return REEL_OK;
+    reel_status status = reel_params_expect_complete_gradients(params, who);
+    for (int64_t i = 0; i < params->count && status == REEL_OK; i++)
+        status = reel_param_gradient_keep_rows(params->params[i]);
+    return status;
 }
 
 /* The settled gradient's elements, NULL when there is none. */
-static reel_real *gradient_of(reel_param *param, int64_t *n)
+static reel_real *gradient_of(const reel_param *param, struct reel_gradient_rows *rows, int64_t *n)
 {
-    *n = param->has_grad ? param->numel : param->kept_count * reel_param_columns(param);
-    return param->has_grad ? param->grad : param->kept_count > 0 ? param->kept_values : NULL;
+    *rows = reel_param_gradient_kept(param);
+    bool dense = reel_param_gradient_kind(param) == REEL_GRADIENT_DENSE;
+    *n = dense ? param->numel : rows->count * rows->columns;
+    return dense ? reel_param_gradient_dense(param) : rows->count > 0 ? rows->values : NULL;
 }
 
-static double sum_powers(reel_params *params, double power, double *block_sums)
+static double sum_powers(const reel_params *params, double power, double *block_sums)
 {
     double total = 0;
     for (int64_t i = 0; i < params->count; i++) {
-        reel_param *param = params->params[i];
-        if (param->has_grad)
+        struct reel_gradient_rows rows;
+        int64_t n;
+        const reel_real *gradient = gradient_of(params->params[i], &rows, &n);
+        if (gradient)
             total = reel_kern_power_join(
                 power, total,
-                reel_kern_power_sum(power, param->numel, param->grad, block_sums, params->context->num_threads));
-        else if (param->kept_count > 0)
-            total = reel_kern_power_join(power, total,
-                                         reel_kern_power_sum_rows(power, param->kept_count, reel_param_columns(param),
-                                                                  param->kept_rows, param->kept_values));
+                rows.count > 0 ? reel_kern_power_sum_rows(power, rows.count, rows.columns, rows.rows, gradient)
+                               : reel_kern_power_sum(power, n, gradient, block_sums, params->context->num_threads));
     }
     return total;
 }
@@ -46,9 +44,11 @@ static double sum_powers(reel_params *params, double power, double *block_sums)
 static double *allocate_block_sums(reel_params *params)
 {
     int64_t blocks = 0;
-    for (int64_t i = 0; i < params->count; i++)
-        if (params->params[i]->has_grad && reel_blocks(params->params[i]->numel) > blocks)
-            blocks = reel_blocks(params->params[i]->numel);
+    for (int64_t i = 0; i < params->count; i++) {
+        const reel_param *param = params->params[i];
+        if (reel_param_gradient_kind(param) == REEL_GRADIENT_DENSE && reel_blocks(param->numel) > blocks)
+            blocks = reel_blocks(param->numel);
+    }
     size_t bytes = (size_t)blocks * sizeof(double);
     double *sums = reel_scratch_allocate(&params->context->scratch, bytes);
     if (!sums)
@@ -82,8 +82,9 @@ reel_status reel_clip_grad_norm(reel_params *params, double max_norm, double nor
     if (factor >= 1)
         return REEL_OK;
     for (int64_t i = 0; i < params->count; i++) {
+        struct reel_gradient_rows rows;
         int64_t n;
-        reel_real *gradient = gradient_of(params->params[i], &n);
+        reel_real *gradient = gradient_of(params->params[i], &rows, &n);
         if (gradient)
             reel_kern_scale(n, (reel_real)factor, gradient, c->num_threads);
     }
@@ -100,8 +101,9 @@ reel_status reel_clip_grad_value(reel_params *params, double clip_value)
     if (settle_gradients(params, "clip_grad_value") != REEL_OK)
         return params->context->status;
     for (int64_t i = 0; i < params->count; i++) {
+        struct reel_gradient_rows rows;
         int64_t n;
-        reel_real *gradient = gradient_of(params->params[i], &n);
+        reel_real *gradient = gradient_of(params->params[i], &rows, &n);
         if (gradient)
             reel_kern_limit(n, (reel_real)clip_value, gradient, params->context->num_threads);
     }

@@ -231,27 +231,11 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
 {
     reel_param *param = entry->param;
     const union reel_optim_options *options = &optim->groups[entry->group].options;
-    entry->gradient = REEL_GRADIENT_NONE;
-    if (param->kind != REEL_PARAM_TRAINED)
+    entry->gradient = param->kind == REEL_PARAM_TRAINED ? reel_param_gradient_kind(param) : REEL_GRADIENT_NONE;
+    if (entry->gradient == REEL_GRADIENT_NONE)
         return REEL_OK;
-    if (param->has_grad) {
-        entry->gradient = REEL_GRADIENT_DENSE;
-    } else if (reel_param_has_rows(param)) {
-        /* One pass is summed while it is used; more have to be added up first. */
-        if (param->pending && !param->pending->next && !param->has_kept) {
-            entry->gradient = REEL_GRADIENT_GROUPED;
-            if (reel_row_groups_make(optim->context, param->pending->rows, &entry->groups) != REEL_OK ||
-                reel_row_groups_sum_long(optim->context, &entry->groups, reel_param_columns(param)) != REEL_OK ||
-                reel_param_reserve_rows(param, entry->groups.starts[entry->groups.count]) != REEL_OK)
-                return optim->context->status;
-        } else {
-            entry->gradient = REEL_GRADIENT_KEPT;
-            if (reel_param_keep_rows(param) != REEL_OK)
-                return optim->context->status;
-        }
-    } else {
-        return REEL_OK;
-    }
+    if (entry->gradient == REEL_GRADIENT_ROWS && reel_param_gradient_read_rows(param, &entry->rows) != REEL_OK)
+        return optim->context->status;
     unsigned states = optim->algorithm->states(options);
     int64_t count = optim->algorithm->row_state ? reel_param_rows(param) : param->numel;
     for (int k = 0; k < REEL_UPDATE_STATES; k++)
@@ -281,14 +265,7 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
     const struct reel_optim_group *group = &optim->groups[entry->group];
     reel_param *param = entry->param;
     struct reel_update first;
-    struct reel_update_rows rows = {.count = param->kept_count,
-                                    .columns = reel_param_columns(param),
-                                    .rows = param->kept_rows,
-                                    .values = param->kept_values};
-    if (entry->gradient == REEL_GRADIENT_GROUPED) {
-        rows.count = entry->groups.count;
-        rows.groups = &entry->groups;
-    }
+    struct reel_update_rows rows = {.gradient = &entry->rows};
     struct watched watched = {param, entry->deferred, param->version};
     if (entry->deferred) {
         reel_deferred_begin(entry->deferred, group->lr);
@@ -307,8 +284,6 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         rows.seen = entry->seen;
     }
     reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
-    if (entry->gradient == REEL_GRADIENT_GROUPED)
-        reel_param_pending_is_kept(param, &entry->groups);
 }
 
 static void update_all(reel_optim *optim)
@@ -332,7 +307,7 @@ static void update_all(reel_optim *optim)
         if (dense) {
             reel_param *param = entry->param;
             reel_kern_update_dense(&update, reel_param_rows(param), reel_param_columns(param), reel_param_write(param),
-                                   param->grad, entry->state, optim->context->num_threads);
+                                   reel_param_gradient_dense(param), entry->state, optim->context->num_threads);
             if (entry->deferred)
                 reel_deferred_all_moved(entry->deferred);
             entry->all_seen = true;
@@ -347,11 +322,8 @@ reel_status reel_optim_step(reel_optim *optim)
     if (!optim || optim->context->status != REEL_OK)
         return optim ? optim->context->status : REEL_ERROR_ARGUMENT;
     reel_context *c = optim->context;
-    if (optim->params->gradients_incomplete)
-        return reel_fail(c, REEL_ERROR_STATE,
-                         "%s: a backward pass failed, so gradients are incomplete; call reel_zero_grad first",
-                         optim->algorithm->name);
-    if (take_new_params(optim) != REEL_OK)
+    if (reel_params_expect_complete_gradients(optim->params, optim->algorithm->name) != REEL_OK ||
+        take_new_params(optim) != REEL_OK)
         return c->status;
     /* Whatever can fail comes first. */
     int64_t prepared = 0;
@@ -360,7 +332,7 @@ reel_status reel_optim_step(reel_optim *optim)
     if (c->status == REEL_OK)
         update_all(optim);
     for (int64_t i = 0; i < prepared; i++)
-        if (optim->entries[i].gradient == REEL_GRADIENT_GROUPED)
-            reel_row_groups_release(c, &optim->entries[i].groups);
+        if (optim->entries[i].gradient == REEL_GRADIENT_ROWS)
+            reel_param_gradient_end_read(optim->entries[i].param, &optim->entries[i].rows, c->status == REEL_OK);
     return c->status;
 }

@@ -3,7 +3,6 @@
 #define REEL_TRAIN_OPTIM_H
 
 #include "core/params.h"
-#include "core/rows.h"
 #include "kern/optim.h"
 
 #include <reel/optim.h>
@@ -59,8 +58,8 @@ struct reel_optim_entry {
     struct reel_deferred *deferred; /* with exact updates of rows, once there was a row-sparse gradient */
 
     /* What the step at hand works on. */
-    enum { REEL_GRADIENT_NONE, REEL_GRADIENT_DENSE, REEL_GRADIENT_GROUPED, REEL_GRADIENT_KEPT } gradient;
-    struct reel_row_groups groups;
+    enum reel_gradient_kind gradient;
+    struct reel_gradient_rows rows;
 };
 
 struct reel_optim {

@@ -246,7 +246,7 @@ Test(backward, failed_passes_hold_nothing)
             expect_error(REEL_ERROR_OUT_OF_MEMORY, "out of memory");
             cr_expect(params->gradients_incomplete);
         }
-        cr_expect(!p->claim && !q->claim);
+        cr_expect(!p->gradient.claim && !q->gradient.claim);
         if (done) {
             double a = 0.5 + 0.3 * 1, b = a, y = a * b, tanh_y = tanh(y);
             double slope = (1 - tanh_y * tanh_y) * exp(y) + tanh_y * exp(y);

@@ -164,3 +164,130 @@ Test(hooks, may_run_other_passes)
     cr_expect_eq(reel_backward(t, reel_sum_all(t, reel_cat(t, REEL_VARS(y, pv(p)), 0)), params), REEL_OK);
     expect_near(grad_at(p, 0), 2);
 }
+
+/* ---- Of param sets ---- */
+
+struct told {
+    char names[64];
+    reel_real first[8];
+    int calls;
+    reel_status answer;
+};
+
+static reel_status note(reel_param *param, void *user)
+{
+    struct told *told = user;
+    strcat(strcat(told->names, reel_param_name(param)), " ");
+    told->first[told->calls++] = reel_param_grad(param)[0];
+    return told->answer;
+}
+
+/* Once a param and pass, with the whole of the gradient, and as soon as it is whole: those that were used last come
+ * first. */
+Test(hooks, of_a_set_are_told_of_complete_gradients)
+{
+    static const int64_t rows[] = {2, 0, 2};
+    struct told told = {0};
+    reel_param *a = param_of(params, "a", 2), *b = param_of(params, "b", 2), *frozen = param_of(params, "frozen", 2);
+    reel_param *table = reel_param_new(params, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(3, 2));
+    param_of(params, "unused", 2);
+    reel_param_set_sparse(table, true);
+    reel_param_set_kind(frozen, REEL_PARAM_FROZEN);
+    reel_params_set_post_accumulate_grad_hook(params, note, &told);
+    reel_var y = reel_embedding(t, pv(table), reel_tensor_of(t, REEL_INT64, rows, REEL_SHAPE(3)), NULL);
+    y = reel_mul(t, reel_add(t, y, pv(a)), pv(frozen));
+    reel_var loss = reel_sum_all(t, reel_mul(t, y, reel_add(t, pv(b), pv(a))));
+    cr_assert_eq(reel_backward(t, loss, params), REEL_OK);
+    cr_expect_str_eq(told.names, "b a table ");
+    cr_expect_eq(told.first[1], reel_param_grad(a)[0]);
+    reel_row_grad g;
+    cr_assert_eq(reel_param_row_grad(table, &g), REEL_OK);
+    cr_expect_eq(g.count, 2);
+
+    /* Another pass adds to what is there; other passes are none of its business. */
+    reel_real once = told.first[1];
+    reel_var x = pv(a), out;
+    cr_assert_eq(reel_grad(t, loss, &x, 1, 0, &out), REEL_OK);
+    cr_assert_eq(reel_grad(t, loss, &x, 1, REEL_GRAD_CREATE_GRAPH, &out), REEL_OK);
+    cr_expect_eq(told.calls, 3);
+    cr_assert_eq(reel_backward(t, loss, params), REEL_OK);
+    cr_expect_str_eq(told.names, "b a table b a table ");
+    cr_expect_eq(told.first[4], 2 * once);
+
+    reel_params_set_post_accumulate_grad_hook(params, NULL, NULL);
+    cr_assert_eq(reel_backward(t, loss, params), REEL_OK);
+    cr_expect_eq(told.calls, 6);
+    reel_zero_grad(params);
+}
+
+/* A param that changes in the middle of a step has two vars. */
+Test(hooks, of_a_set_wait_for_every_var_of_a_param)
+{
+    struct told told = {0};
+    static const reel_real values[] = {1, 2};
+    reel_param *a = param_of(params, "a", 2), *b = param_of(params, "b", 2);
+    reel_params_set_post_accumulate_grad_hook(params, note, &told);
+    reel_var before = pv(a), between = pv(b);
+    reel_param_set(a, values);
+    reel_var after = pv(a);
+    cr_assert_neq(before.number, after.number);
+    reel_var loss = reel_sum_all(t, reel_add(t, reel_add(t, before, between), reel_mul_scalar(t, after, 3)));
+    cr_assert_eq(reel_backward(t, loss, params), REEL_OK);
+    cr_expect_str_eq(told.names, "b a ");
+    cr_expect_eq(told.first[1], 4);
+    /* One of the two gets nothing. */
+    cr_assert_eq(reel_backward(t, reel_sum_all(t, reel_mul_scalar(t, after, 3)), params), REEL_OK);
+    cr_expect_str_eq(told.names, "b a a ");
+    cr_expect_eq(told.first[2], 7);
+}
+
+Test(hooks, of_a_set_end_the_pass_when_they_fail)
+{
+    struct told told = {.answer = REEL_ERROR_IO};
+    reel_param *a = param_of(params, "a", 2), *b = param_of(params, "b", 2);
+    reel_params_set_post_accumulate_grad_hook(params, note, &told);
+    reel_var first = pv(a), loss = reel_sum_all(t, reel_mul(t, first, pv(b)));
+    cr_expect_eq(reel_backward(t, loss, params), REEL_ERROR_IO);
+    cr_expect_eq(c->scratch.live, 0, "the pass, %lld", (long long)c->scratch.live);
+    expect_error(REEL_ERROR_IO, "the gradient hook failed at \"b\"");
+    cr_expect_eq(told.calls, 1);
+    reel_optim *sgd = reel_sgd_new(params, NULL);
+    cr_expect_eq(reel_optim_step(sgd), REEL_ERROR_STATE);
+    reel_clear_error(c);
+    reel_zero_grad(params);
+    told.answer = REEL_OK;
+    cr_expect_eq(reel_backward(t, loss, params), REEL_OK);
+    cr_expect_eq(told.calls, 3);
+    cr_expect_eq(reel_optim_step(sgd), REEL_OK);
+    reel_optim_free(sgd);
+}
+
+/* The optimizer in the backward pass: gradients of one param at a time are alive. */
+static reel_status step_at_once(reel_param *param, void *user)
+{
+    reel_optim_step(user);
+    return reel_param_set_grad(param, NULL);
+}
+
+Test(hooks, of_a_set_may_step)
+{
+    reel_real moved[2][2];
+    for (int at_once = 0; at_once < 2; at_once++) {
+        reel_params *set = reel_params_new(c);
+        reel_param *a = param_of(set, "a", 2), *b = param_of(set, "b", 2);
+        reel_optim *adam = reel_adam_new(set, NULL);
+        if (at_once)
+            reel_params_set_post_accumulate_grad_hook(set, step_at_once, adam);
+        reel_var loss = reel_sum_all(t, reel_square(t, reel_mul(t, pv(a), pv(b))));
+        cr_assert_eq(reel_backward(t, loss, set), REEL_OK, "%s", reel_error(c));
+        if (!at_once)
+            cr_assert_eq(reel_optim_step(adam), REEL_OK);
+        moved[at_once][0] = ((const reel_real *)reel_param_data(a))[1];
+        moved[at_once][1] = ((const reel_real *)reel_param_data(b))[1];
+        cr_expect_eq(reel_param_grad(a) == NULL, at_once);
+        reel_optim_free(adam);
+        reel_tape_reset(t);
+        reel_params_free(set);
+    }
+    cr_expect_arr_eq(moved[0], moved[1], sizeof moved[0]);
+}

@@ -118,7 +118,7 @@ Test(row_grads, of_strided_gradients_are_not_copied)
         reel_var rows = look_up(both[i], 0, 64), more = reel_full(t, REEL_SHAPE(64, 3), 0.25);
         back(loss_of(reel_cat(t, REEL_VARS(more, rows), 1)));
     }
-    cr_expect_eq(sparse->pending->rows->stride, COLUMNS + 3);
+    cr_expect_eq(sparse->gradient.pending->rows->stride, COLUMNS + 3);
     expect_same_bits(true);
 }
 
@@ -169,7 +169,7 @@ Test(row_grads, looking_at_them_changes_nothing)
 {
     back(loss_of(look_up(sparse, 0, 300)));
     cr_expect_not_null(reel_param_grad(sparse));
-    cr_expect(reel_param_has_rows(sparse) && !sparse->has_grad);
+    cr_expect(reel_param_gradient_kind(sparse) == REEL_GRADIENT_ROWS);
     back(loss_of(look_up(sparse, 100, 300)));
     back(loss_of(look_up(dense, 0, 300)));
     back(loss_of(look_up(dense, 100, 300)));
@@ -228,7 +228,7 @@ Test(row_grads, through_reel_grad_are_dense_vars)
         cr_assert_eq(reel_grad(t, loss_of(look_up(dense, 0, LOOKUPS)), &y, 1, flags, &b), REEL_OK);
         cr_expect_arr_eq(reel_data(t, a), reel_data(t, b), sizeof values);
     }
-    cr_expect(!reel_param_has_rows(sparse) && !reel_param_grad(sparse));
+    cr_expect(!reel_param_grad(sparse));
 }
 
 static reel_var halve(reel_tape *tape, reel_var grad, void *user)
@@ -493,4 +493,97 @@ Test(row_grads, cost_nothing_for_rows_that_are_not_looked_up)
     reel_row_grad g;
     cr_expect_eq(reel_param_row_grad(large, &g), REEL_OK);
     cr_expect_lt(g.count, 40);
+}
+
+/* ---- From outside ---- */
+
+/* In any order, rows that come twice, more of one row than a block of the sum holds: what a lookup would leave. */
+Test(row_grads, from_outside_are_summed_like_lookups)
+{
+    reel_real *each = malloc(LOOKUPS * COLUMNS * sizeof *each);
+    cr_assert_not_null(each);
+    for (int i = 0; i < LOOKUPS * COLUMNS; i++)
+        each[i] = (reel_real)(0.3 * (i % 23) - 2);
+    reel_var weights = reel_borrow(t, each, REEL_SHAPE(LOOKUPS, COLUMNS));
+    back(reel_sum_all(t, reel_mul(t, look_up(dense, 0, LOOKUPS), weights)));
+    for (int threads = 1; threads <= 3; threads++) {
+        reel_set_num_threads(c, threads);
+        back(loss_of(look_up(sparse, 0, 200))); /* replaced */
+        cr_assert_eq(reel_param_set_row_grad(sparse, LOOKUPS, indices, each), REEL_OK, "%s", reel_error(c));
+        expect_same_bits(true);
+    }
+    int64_t calls = counted.calls;
+    cr_assert_eq(reel_param_set_row_grad(sparse, LOOKUPS, indices, each), REEL_OK);
+    cr_expect_eq(counted.calls, calls, "the second time nothing is allocated");
+    free(each);
+    /* More can be added, and it outlives the tape. */
+    back(loss_of(look_up(sparse, 0, 200)));
+    back(loss_of(look_up(dense, 0, 200)));
+    expect_same_bits(true);
+    reel_tape_reset(t);
+    expect_same_bits(true);
+}
+
+Test(row_grads, from_outside_are_checked)
+{
+    const int64_t below[] = {2, -1}, above[] = {2, ROWS}, good[] = {4};
+    reel_row_grad g;
+    cr_assert_eq(reel_param_set_row_grad(sparse, 1, good, values), REEL_OK);
+    const struct {
+        reel_param *param;
+        int64_t count;
+        const int64_t *rows;
+        const reel_real *values;
+        reel_status status;
+        const char *says;
+    } refused[] = {
+        {sparse, 2, below, values, REEL_ERROR_INDEX, "row -1 at position [1] is outside 0..36"},
+        {sparse, 2, above, values, REEL_ERROR_INDEX, "row 37 at position [1] is outside 0..36"},
+        {sparse, -1, good, values, REEL_ERROR_ARGUMENT, "a gradient of -1 rows"},
+        {sparse, 1, NULL, values, REEL_ERROR_ARGUMENT, "1 rows from NULL"},
+        {sparse, 1, good, NULL, REEL_ERROR_ARGUMENT, "1 rows from NULL"},
+        {dense, 1, good, values, REEL_ERROR_STATE, "\"dense\": its gradients are dense"},
+        {reel_param_new(params, "b", REEL_PARAM_BUFFER, REEL_REAL, REEL_SHAPE(3)), 1, good, values, REEL_ERROR_ARGUMENT,
+         "buffer \"b\" has no gradient"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        cr_expect_eq(reel_param_set_row_grad(refused[i].param, refused[i].count, refused[i].rows, refused[i].values),
+                     refused[i].status);
+        cr_expect(strstr(reel_error(c), refused[i].says), "\"%s\" does not say \"%s\"", reel_error(c), refused[i].says);
+        reel_clear_error(c);
+    }
+    cr_assert_eq(reel_param_row_grad(sparse, &g), REEL_OK);
+    cr_expect(g.count == 1 && g.rows[0] == 4, "what is refused changes nothing");
+    cr_expect_eq(reel_param_set_row_grad(sparse, 1, good, g.values), REEL_ERROR_ARGUMENT);
+    reel_clear_error(c);
+    cr_expect_eq(reel_param_set_row_grad(NULL, 1, good, values), REEL_ERROR_ARGUMENT);
+
+    cr_assert_eq(reel_param_set_row_grad(sparse, 0, NULL, NULL), REEL_OK);
+    cr_assert_eq(reel_param_row_grad(sparse, &g), REEL_OK);
+    cr_expect_eq(g.count, 0);
+    cr_expect_not_null(reel_param_grad(sparse), "no rows, but a gradient");
+    reel_param_set_grad(sparse, NULL);
+    cr_expect_null(reel_param_grad(sparse));
+}
+
+Test(row_grads, from_outside_are_not_half_set_when_memory_runs_out)
+{
+    const int64_t one[] = {4};
+    int failures = 0;
+    for (int64_t k = 0;; k++) {
+        cr_assert_eq(reel_param_set_row_grad(sparse, 1, one, values), REEL_OK);
+        reel_scratch_free(&c->scratch);
+        reel_scratch_init(&c->scratch, &c->memory);
+        counted.fail_at = counted.calls + k;
+        reel_status status = reel_param_set_row_grad(sparse, ROWS, indices, values);
+        counted.fail_at = -1;
+        reel_clear_error(c);
+        reel_row_grad g;
+        cr_assert_eq(reel_param_row_grad(sparse, &g), REEL_OK);
+        cr_assert_eq(g.count, status == REEL_OK ? 16 : 1, "allocation %lld", (long long)k);
+        if (status == REEL_OK)
+            break;
+        failures++;
+    }
+    cr_expect_geq(failures, 2);
 }

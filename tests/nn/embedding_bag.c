@@ -121,7 +121,7 @@ static void look_up(struct lookup l, bool sparse, struct result *out)
     reel_param *e = reel_params_find(q, "e.weight");
     cr_assert_eq(reel_tape_stats(t).densified, 0);
     if (sparse) {
-        const struct reel_rows *rows = e->pending->rows;
+        const struct reel_rows *rows = e->gradient.pending->rows;
         cr_assert(!rows->next && rows->count == INDICES);
         cr_assert_eq(rows->source != NULL, l.mode != REEL_BAG_MAX && !l.weighted && !l.scale,
                      "sums and means do not copy the gradient for each index");

@@ -36,7 +36,7 @@ static inline void add_pass(reel_tape *tape, reel_param *param, const int64_t *i
     memcpy(data, values, (size_t)(count * columns) * sizeof *data);
     *rows = (struct reel_rows){.indices = kept, .count = count, .stride = columns, .data = data, .block = data};
     pass->rows = rows;
-    cr_assert_eq(reel_param_add_pass(param, tape, pass), REEL_OK);
+    cr_assert_eq(reel_param_gradient_add_pass(param, tape, pass), REEL_OK);
 }
 
 /* The same as a dense gradient, summed the same way. */

@@ -2,6 +2,7 @@
 #ifndef REEL_CONTEXT_H
 #define REEL_CONTEXT_H
 
+#include <reel/options.h>
 #include <reel/types.h>
 
 #ifdef __cplusplus
@@ -19,6 +20,7 @@ typedef struct reel_allocator {
 } reel_allocator;
 
 typedef struct reel_context_options {
+    reel_options_mark mark;
     const reel_allocator *allocator; /* copied; NULL: malloc, calloc and free */
     uint64_t seed;                   /* as torch.manual_seed */
     int num_threads;                 /* 1..256; 0: as many as OpenMP would use (OMP_NUM_THREADS, or the cores) */
@@ -33,6 +35,12 @@ REEL_API reel_context_options reel_context_defaults(void);
 #define reel_context_new(options) reel_context_new_checked((options), sizeof(reel_real), REEL_VERSION)
 REEL_API reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version);
 REEL_API void reel_context_free(reel_context *context);
+
+/* Why reel_context_new gives NULL for these options: a sentence about the first of them that it refuses, or about the
+ * headers; "out of memory: a context" when it refuses none. Static storage. (reel keeps nothing outside contexts, so
+ * this looks at the options again.) */
+#define reel_context_new_error(options) reel_context_new_error_checked((options), sizeof(reel_real), REEL_VERSION)
+REEL_API const char *reel_context_new_error_checked(const reel_context_options *options, size_t real_size, int version);
 
 /* The first failure since the last reel_clear_error or reel_tape_reset: its status, and one line of text that names
  * the operation, the argument and the values. Until it is cleared, operations return the null var and functions

@@ -4,6 +4,7 @@
 #ifndef REEL_GATHER_H
 #define REEL_GATHER_H
 
+#include <reel/options.h>
 #include <reel/types.h>
 
 #ifdef __cplusplus
@@ -18,14 +19,15 @@ REEL_API reel_var reel_index_select(reel_tape *tape, reel_var x, int axis, reel_
 #define REEL_NO_PADDING INT64_MIN
 
 /* How the gradient of an embedding lookup differs from the derivative, and the name that errors call it by. */
-typedef struct reel_embedding_lookup {
+typedef struct reel_embedding_lookup_options {
+    reel_options_mark mark;
     int64_t padding_idx;     /* this row gets no gradient; negative: from the end; or REEL_NO_PADDING */
     bool scale_grad_by_freq; /* a row's gradient is divided by how often the lookup names it */
     const char *name;        /* NULL: none; needed only during the call */
-} reel_embedding_lookup;
+} reel_embedding_lookup_options;
 
 /* No padding, no scaling, no name. */
-REEL_API reel_embedding_lookup reel_embedding_lookup_defaults(void);
+REEL_API reel_embedding_lookup_options reel_embedding_lookup_defaults(void);
 
 /* Rows of weight [rows, ...] (real): the result has index's axes and then those of a row
  * (torch.nn.functional.embedding). NULL options: the defaults. REEL_ERROR_ARGUMENT for a padding_idx outside the table.
@@ -33,7 +35,7 @@ REEL_API reel_embedding_lookup reel_embedding_lookup_defaults(void);
  *     embedding "label": index 10 at position [1, 2] (flat 5) is outside 0..9
  * The rule does not read the values of weight. A param with sparse gradients gets them row by row. */
 REEL_API reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index,
-                                 const reel_embedding_lookup *options);
+                                 const reel_embedding_lookup_options *options);
 
 /* How a bag of rows becomes one. */
 typedef enum reel_bag_mode {
@@ -43,17 +45,18 @@ typedef enum reel_bag_mode {
 } reel_bag_mode;
 
 /* How reel_embedding_bag reduces and differentiates, and the name that errors call it by. */
-typedef struct reel_embedding_bag_lookup {
+typedef struct reel_embedding_bag_lookup_options {
+    reel_options_mark mark;
     reel_bag_mode mode;
     int64_t padding_idx;      /* entries of this row are left out, and not counted; negative: from the end; or
                                * REEL_NO_PADDING */
     bool scale_grad_by_freq;  /* a row's gradient is divided by how often the index names it, in every mode */
     bool include_last_offset; /* offsets has one element more: where the last bag ends, the length of the index */
     const char *name;         /* NULL: none; needed only during the call */
-} reel_embedding_bag_lookup;
+} reel_embedding_bag_lookup_options;
 
 /* The mean, no padding, no scaling, no last offset, no name. */
-REEL_API reel_embedding_bag_lookup reel_embedding_bag_lookup_defaults(void);
+REEL_API reel_embedding_bag_lookup_options reel_embedding_bag_lookup_defaults(void);
 
 /* Bags of rows of weight [rows, columns] (real), each reduced to one row: [bags, columns], without ever holding the
  * rows of a bag beside each other (torch.nn.functional.embedding_bag). An empty bag gives zeros. NULL options: the
@@ -72,7 +75,7 @@ REEL_API reel_embedding_bag_lookup reel_embedding_bag_lookup_defaults(void);
  * rows that are looked up, in max those that won nothing too, and bit for bit the dense ones. Without
  * per_sample_weights the rule does not read the values of weight. */
 REEL_API reel_var reel_embedding_bag(reel_tape *tape, reel_var weight, reel_var index, reel_var offsets,
-                                     reel_var per_sample_weights, const reel_embedding_bag_lookup *options);
+                                     reel_var per_sample_weights, const reel_embedding_bag_lookup_options *options);
 
 /* The way back: a real var [rows, ...] of zeros, to whose row index[i] values[i] was added. values has index's axes and
  * then those of a row. Equal indices are summed in a fixed order, in blocks of 256, so that the bits do not depend on

@@ -6,6 +6,7 @@
 #define REEL_GRADCHECK_H
 
 #include <reel/op.h>
+#include <reel/options.h>
 #include <reel/types.h>
 
 #ifdef __cplusplus
@@ -27,6 +28,7 @@ typedef struct reel_gradcheck_input {
 
 /* A gradient g is accepted for the difference quotient d when |g - d| <= atol + rtol * |d|. */
 typedef struct reel_gradcheck_options {
+    reel_options_mark mark;
     double eps; /* the step to both sides; > 0 */
     double atol, rtol;
 } reel_gradcheck_options;

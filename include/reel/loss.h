@@ -7,6 +7,7 @@
 #ifndef REEL_LOSS_H
 #define REEL_LOSS_H
 
+#include <reel/options.h>
 #include <reel/types.h>
 
 #ifdef __cplusplus
@@ -22,6 +23,7 @@ typedef enum reel_reduction {
 /* ---- Mean squared and mean absolute error ---- */
 
 typedef struct reel_loss_options {
+    reel_options_mark mark;
     reel_reduction reduction; /* REEL_MEAN */
 } reel_loss_options;
 REEL_API reel_loss_options reel_loss_defaults(void);
@@ -35,6 +37,7 @@ REEL_API reel_var reel_l1_loss(reel_tape *tape, reel_var x, reel_var target);
 REEL_API reel_var reel_l1_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options);
 
 typedef struct reel_smooth_l1_loss_options {
+    reel_options_mark mark;
     reel_reduction reduction; /* REEL_MEAN */
     double beta;              /* 1; >= 0, else REEL_ERROR_ARGUMENT. 0 is the l1 loss */
 } reel_smooth_l1_loss_options;
@@ -48,6 +51,7 @@ REEL_API reel_var reel_smooth_l1_loss_with(reel_tape *tape, reel_var x, reel_var
 /* ---- Binary cross entropy ---- */
 
 typedef struct reel_bce_loss_options {
+    reel_options_mark mark;
     reel_reduction reduction; /* REEL_MEAN: the divisor is the number of losses, whatever the weights */
     reel_var weight;          /* none; multiplies the losses; broadcasts to the shape of x */
 } reel_bce_loss_options;
@@ -61,6 +65,7 @@ REEL_API reel_var reel_bce_loss_with(reel_tape *tape, reel_var x, reel_var targe
                                      const reel_bce_loss_options *options);
 
 typedef struct reel_bce_with_logits_loss_options {
+    reel_options_mark mark;
     reel_reduction reduction; /* REEL_MEAN: the divisor is the number of losses, whatever the weights */
     reel_var weight;          /* none; multiplies the losses; broadcasts to the shape of x */
     reel_var pos_weight;      /* none; multiplies the part of the target; broadcasts to the shape of x */
@@ -80,6 +85,7 @@ REEL_API reel_var reel_bce_with_logits_loss_with(reel_tape *tape, reel_var x, re
  * and range. */
 
 typedef struct reel_nll_loss_options {
+    reel_options_mark mark;
     reel_reduction reduction; /* REEL_MEAN: the divisor is the sum of the weights of the targets that are not ignored */
     reel_var weight;          /* none; [C], multiplies the losses by class; it gets no gradient */
     int64_t ignore_index;     /* -100; targets of this value give a loss of 0 and no gradient */
@@ -92,6 +98,7 @@ REEL_API reel_var reel_nll_loss_with(reel_tape *tape, reel_var x, reel_var targe
                                      const reel_nll_loss_options *options);
 
 typedef struct reel_cross_entropy_loss_options {
+    reel_options_mark mark;
     reel_reduction reduction; /* REEL_MEAN: the divisor is the sum of the weights of the targets that are not ignored */
     reel_var weight;          /* none; [C], multiplies the losses by class; it gets no gradient */
     int64_t ignore_index;     /* -100; targets of this value give a loss of 0 and no gradient */

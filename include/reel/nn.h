@@ -11,6 +11,7 @@
 
 #include <reel/gather.h>
 #include <reel/matmul.h>
+#include <reel/options.h>
 #include <reel/params.h>
 #include <reel/types.h>
 
@@ -38,6 +39,7 @@ REEL_API bool reel_module_is_training(const reel_module *module);
  * and bias [out_features], both uniform on +-1/sqrt(in_features). With an activation the layer ends with it, which
  * costs less than a layer of its own (reel_linear_activation). REEL_ERROR_ARGUMENT as there. */
 typedef struct reel_linear_options {
+    reel_options_mark mark;
     bool bias;                  /* true */
     reel_activation activation; /* REEL_ACTIVATION_NONE */
     double negative_slope;      /* of REEL_ACTIVATION_LEAKY_RELU, at least 0: 0.01 */
@@ -50,6 +52,7 @@ REEL_API reel_module *reel_linear_new(reel_params *params, const char *name, int
  * [num_embeddings, embedding_dim] from N(0, 1). An index outside 0..num_embeddings-1 is REEL_ERROR_INDEX, found before
  * anything is written. */
 typedef struct reel_embedding_options {
+    reel_options_mark mark;
     /* The row that gets no gradient and starts as zeros; -num_embeddings..num_embeddings-1, negative ones count from
      * the end. REEL_NO_PADDING (the default): none. */
     int64_t padding_idx;
@@ -84,6 +87,7 @@ REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, 
  * (REEL_ERROR_ARGUMENT when the module is none of these). Errors in indices and offsets are those of
  * reel_embedding_bag. */
 typedef struct reel_embedding_bag_options {
+    reel_options_mark mark;
     reel_bag_mode mode;       /* REEL_BAG_MEAN */
     bool include_last_offset; /* the offsets end with where the last bag ends, the number of indices */
     int64_t padding_idx;      /* as for an embedding; its indices are left out of the bags, too */
@@ -106,6 +110,7 @@ REEL_API reel_var reel_embedding_bag_forward(reel_tape *tape, reel_module *modul
  * axes). A forward pass in training moves them, once it has succeeded: running = (1 - momentum) * running + momentum *
  * batch, with the unbiased variance. */
 typedef struct reel_batch_norm_options {
+    reel_options_mark mark;
     double eps;               /* 1e-5 */
     double momentum;          /* 0.1; NaN: the plain average over all batches (PyTorch's None) */
     bool affine;              /* true: has weight and bias */
@@ -119,6 +124,7 @@ REEL_API reel_module *reel_batch_norm1d_new(reel_params *params, const char *nam
 /* x whose last axes are normalized_shape -> the same shape, normalised over those axes (nn.LayerNorm). Params: weight
  * (ones) and bias (zeros) of normalized_shape, which has at least one axis. */
 typedef struct reel_layer_norm_options {
+    reel_options_mark mark;
     double eps;              /* 1e-5 */
     bool elementwise_affine; /* true: has weight and bias */
     bool bias;               /* true; without elementwise_affine it has no meaning */

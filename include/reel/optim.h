@@ -9,6 +9,7 @@
 #ifndef REEL_OPTIM_H
 #define REEL_OPTIM_H
 
+#include <reel/options.h>
 #include <reel/params.h>
 #include <reel/types.h>
 
@@ -48,6 +49,7 @@ typedef enum reel_sparse_update { REEL_LAZY, REEL_EXACT } reel_sparse_update;
 
 /* torch.optim.SGD. lr, momentum, weight_decay >= 0; nesterov needs momentum > 0 and dampening 0. */
 typedef struct reel_sgd_options {
+    reel_options_mark mark;
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize;
     reel_sparse_update sparse_update;
@@ -58,18 +60,21 @@ REEL_API reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *o
 /* torch.optim.Adam, whose weight_decay is added to the gradient, and torch.optim.AdamW, whose weight_decay shrinks the
  * params. lr, eps, weight_decay >= 0; beta1 and beta2 in [0, 1). */
 typedef struct reel_adam_options {
+    reel_options_mark mark;
     double lr, beta1, beta2, eps, weight_decay;
     bool amsgrad, maximize;
     reel_sparse_update sparse_update;
 } reel_adam_options;
 /* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, weight_decay 0, REEL_LAZY */
 REEL_API reel_adam_options reel_adam_defaults(void);
-REEL_API reel_adam_options reel_adamw_defaults(void); /* the same with weight_decay 0.01 */
+typedef reel_adam_options reel_adamw_options;
+REEL_API reel_adamw_options reel_adamw_defaults(void); /* the same with weight_decay 0.01 */
 REEL_API reel_optim *reel_adam_new(reel_params *params, const reel_adam_options *options);
-REEL_API reel_optim *reel_adamw_new(reel_params *params, const reel_adam_options *options);
+REEL_API reel_optim *reel_adamw_new(reel_params *params, const reel_adamw_options *options);
 
 /* torch.optim.RMSprop. All numbers >= 0. */
 typedef struct reel_rmsprop_options {
+    reel_options_mark mark;
     double lr, alpha, eps, weight_decay, momentum;
     bool centered, maximize;
     reel_sparse_update sparse_update;
@@ -79,6 +84,7 @@ REEL_API reel_optim *reel_rmsprop_new(reel_params *params, const reel_rmsprop_op
 
 /* torch.optim.Adagrad. All numbers >= 0. */
 typedef struct reel_adagrad_options {
+    reel_options_mark mark;
     double lr, lr_decay, weight_decay, initial_accumulator_value, eps;
     bool maximize;
     reel_sparse_update sparse_update;
@@ -89,7 +95,9 @@ REEL_API reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_op
 /* Adagrad with one number of state for each row (axis 0) instead of each element: the sum over the steps of the mean
  * square of the row's gradient, g = gradient + weight_decay * param; param -= lr / (sqrt(sum) + eps) * g
  * (EXACT_ROWWISE_ADAGRAD of FBGEMM's table-batched embeddings). Options as for Adagrad. */
-REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_adagrad_options *options);
+typedef reel_adagrad_options reel_rowwise_adagrad_options;
+REEL_API reel_rowwise_adagrad_options reel_rowwise_adagrad_defaults(void); /* those of Adagrad */
+REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_rowwise_adagrad_options *options);
 
 /* Frees the optimizer and its state, not the params, whose rows catch up first. NULL is accepted. */
 REEL_API void reel_optim_free(reel_optim *optim);
@@ -113,10 +121,11 @@ REEL_API reel_status reel_optim_step(reel_optim *optim);
  *     reel_optim_move(adam, plain, "norm*.weight"); */
 REEL_API int reel_sgd_add_group(reel_optim *optim, const char *names, const reel_sgd_options *options);
 REEL_API int reel_adam_add_group(reel_optim *optim, const char *names, const reel_adam_options *options);
-REEL_API int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adam_options *options);
+REEL_API int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adamw_options *options);
 REEL_API int reel_rmsprop_add_group(reel_optim *optim, const char *names, const reel_rmsprop_options *options);
 REEL_API int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options);
-REEL_API int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options);
+REEL_API int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names,
+                                            const reel_rowwise_adagrad_options *options);
 
 /* Moves the params that `names` matches into a group. REEL_ERROR_ARGUMENT when nothing matches or there is no such
  * group. */

@@ -48,6 +48,7 @@
 #include <reel/normalize.h>
 #include <reel/op.h>
 #include <reel/optim.h>
+#include <reel/options.h>
 #include <reel/params.h>
 #include <reel/print.h>
 #include <reel/reduce.h>

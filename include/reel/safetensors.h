@@ -12,6 +12,7 @@
 #ifndef REEL_SAFETENSORS_H
 #define REEL_SAFETENSORS_H
 
+#include <reel/options.h>
 #include <reel/params.h>
 
 #ifdef __cplusplus
@@ -33,6 +34,7 @@ REEL_API reel_status reel_save_safetensors_with(const reel_params *params, const
                                                 const reel_metadata *metadata, int n);
 
 typedef struct reel_load_options {
+    reel_options_mark mark;
     /* true: the file and the set must have the same names. false: tensors that the set does not have are passed over,
      * and params that the file does not have stay as they are (load_state_dict with strict=False). */
     bool strict;

@@ -7,31 +7,57 @@
 #include <string.h>
 
 enum { MAX_THREADS = 256 };
+_Static_assert(MAX_THREADS == 256, "check_options names the number in a text");
 
 reel_context_options reel_context_defaults(void)
 {
-    return (reel_context_options){.allocator = NULL, .seed = 0, .num_threads = 0};
+    return (reel_context_options){
+        .mark = REEL_OPTIONS_MARK(reel_context_options), .allocator = NULL, .seed = 0, .num_threads = 0};
+}
+
+/* Before there is a context to record a failure, one that lasts as long as the check of the options. */
+static const char *check_options(const reel_context_options *given, size_t real_size, int version,
+                                 reel_context_options *options)
+{
+    if (real_size != sizeof(reel_real))
+        return "the program was compiled for the other library: reel computes in float, reel_f64 (REEL_F64) in double";
+    if (version != REEL_VERSION)
+        return "the program was compiled with the headers of another version of reel";
+    *options = reel_context_defaults();
+    if (!given)
+        return NULL;
+    if (given->mark.magic != REEL_OPTIONS_MAGIC || given->mark.size > sizeof *options)
+        return "the context's options did not come from reel_context_defaults()";
+    memcpy(options, given, given->mark.size);
+    options->mark.size = sizeof *options;
+    if (options->num_threads < 0 || options->num_threads > MAX_THREADS)
+        return "the context's num_threads is outside 0..256";
+    return NULL;
+}
+
+const char *reel_context_new_error_checked(const reel_context_options *options, size_t real_size, int version)
+{
+    reel_context_options o;
+    const char *wrong = check_options(options, real_size, version, &o);
+    return wrong ? wrong : "out of memory: a context";
 }
 
 reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version)
 {
-    reel_context_options defaults = reel_context_defaults();
-    const reel_context_options *o = options ? options : &defaults;
-    if (real_size != sizeof(reel_real) || version != REEL_VERSION)
-        return NULL;
-    if (o->num_threads < 0 || o->num_threads > MAX_THREADS)
+    reel_context_options o;
+    if (check_options(options, real_size, version, &o))
         return NULL;
     struct reel_memory memory;
-    reel_memory_init(&memory, o->allocator);
+    reel_memory_init(&memory, o.allocator);
     reel_context *c = reel_allocate_zeroed(&memory, sizeof *c);
     if (!c)
         return NULL;
     c->memory = memory;
     reel_scratch_init(&c->scratch, &c->memory);
-    c->num_threads = o->num_threads ? o->num_threads : reel_kern_default_threads();
+    c->num_threads = o.num_threads ? o.num_threads : reel_kern_default_threads();
     if (c->num_threads > MAX_THREADS)
         c->num_threads = MAX_THREADS;
-    reel_manual_seed(c, o->seed);
+    reel_manual_seed(c, o.seed);
     /* OpenBLAS and OpenMP allocate on first use and may end the process when that fails: better here than in the middle
      * of training. */
     reel_kern_warm_up(c->num_threads);
@@ -55,7 +81,7 @@ reel_status reel_context_status(const reel_context *context)
 const char *reel_error(const reel_context *context)
 {
     if (!context)
-        return "no context: out of memory, an option outside its range, or headers of another version or precision";
+        return "no context: reel_context_new_error says why";
     return context->error;
 }
 

@@ -240,7 +240,7 @@ reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel
 
 reel_load_options reel_load_defaults(void)
 {
-    return (reel_load_options){.strict = true};
+    return (reel_load_options){.mark = REEL_OPTIONS_MARK(reel_load_options), .strict = true};
 }
 
 static reel_status check_param(const reel_safetensors *file, const reel_param *param, bool strict)
@@ -312,10 +312,12 @@ static reel_status read_params(const reel_safetensors *file, reel_params *params
 
 reel_status reel_load_safetensors(reel_params *params, const char *path, const reel_load_options *options)
 {
-    reel_load_options o = options ? *options : reel_load_defaults();
+    reel_load_options o = reel_load_defaults();
     if (!params)
         return REEL_ERROR_ARGUMENT;
     reel_context *c = params->context;
+    if (reel_options_take(c, "load", options, &o) != REEL_OK)
+        return c->status;
     reel_safetensors *file = reel_safetensors_open(c, path);
     size_t room;
     if (file && check_params(file, params, o.strict, &room) == REEL_OK) {

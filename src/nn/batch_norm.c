@@ -63,14 +63,20 @@ static const struct reel_module_kind batch_norm_kind = {
 
 reel_batch_norm_options reel_batch_norm_defaults(void)
 {
-    return (reel_batch_norm_options){
-        .eps = 1e-5, .momentum = 0.1, .affine = true, .bias = true, .track_running_stats = true};
+    return (reel_batch_norm_options){.mark = REEL_OPTIONS_MARK(reel_batch_norm_options),
+                                     .eps = 1e-5,
+                                     .momentum = 0.1,
+                                     .affine = true,
+                                     .bias = true,
+                                     .track_running_stats = true};
 }
 
 reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_t num_features,
                                    const reel_batch_norm_options *options)
 {
-    reel_batch_norm_options o = options ? *options : reel_batch_norm_defaults();
+    reel_batch_norm_options o = reel_batch_norm_defaults();
+    if (reel_options_take(reel_params_context(params), "batch_norm", options, &o) != REEL_OK)
+        return NULL;
     struct batch_norm *m = reel_module_begin(params, name, &batch_norm_kind);
     if (!m)
         return NULL;

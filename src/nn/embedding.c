@@ -46,15 +46,20 @@ static const struct reel_module_kind embedding_kind = {
 
 reel_embedding_options reel_embedding_defaults(void)
 {
-    return (reel_embedding_options){
-        .padding_idx = REEL_NO_PADDING, .max_norm = INFINITY, .norm_type = 2, .freeze = true};
+    return (reel_embedding_options){.mark = REEL_OPTIONS_MARK(reel_embedding_options),
+                                    .padding_idx = REEL_NO_PADDING,
+                                    .max_norm = INFINITY,
+                                    .norm_type = 2,
+                                    .freeze = true};
 }
 
 struct embedding *reel_embedding_make(reel_params *params, const char *what, const char *name,
                                       const struct reel_module_kind *module_kind, int64_t num_embeddings,
                                       int64_t embedding_dim, const reel_embedding_options *options)
 {
-    reel_embedding_options o = options ? *options : reel_embedding_defaults();
+    reel_embedding_options o = reel_embedding_defaults();
+    if (reel_options_take(reel_params_context(params), "embedding", options, &o) != REEL_OK)
+        return NULL;
     struct embedding *m = reel_module_begin(params, name, module_kind);
     if (!m)
         return NULL;
@@ -68,8 +73,10 @@ struct embedding *reel_embedding_make(reel_params *params, const char *what, con
         return NULL;
 
     int64_t padding = reel_table_padding(num_embeddings, o.padding_idx);
-    m->lookup = (reel_embedding_lookup){
-        .padding_idx = padding, .scale_grad_by_freq = o.scale_grad_by_freq, .name = m->module.name};
+    m->lookup = (reel_embedding_lookup_options){.mark = REEL_OPTIONS_MARK(reel_embedding_lookup_options),
+                                                .padding_idx = padding,
+                                                .scale_grad_by_freq = o.scale_grad_by_freq,
+                                                .name = m->module.name};
     m->max_norm = o.max_norm;
     m->norm_type = o.norm_type;
     m->differentiable_max_norm = o.differentiable_max_norm;

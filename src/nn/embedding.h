@@ -7,7 +7,7 @@
 struct embedding {
     reel_module module;
     reel_param *weight;
-    reel_embedding_lookup lookup;
+    reel_embedding_lookup_options lookup;
     double max_norm, norm_type;
     bool differentiable_max_norm;
     /* What forward computes. It is called again after max_norm has changed the table. */

@@ -4,7 +4,7 @@
 
 struct embedding_bag {
     struct embedding table;
-    reel_embedding_bag_lookup lookup;
+    reel_embedding_bag_lookup_options lookup;
     reel_var offsets, per_sample_weights; /* of the forward pass at hand; else null */
 };
 
@@ -21,7 +21,8 @@ static const struct reel_module_kind bag_kind = {
 reel_embedding_bag_options reel_embedding_bag_defaults(void)
 {
     const reel_embedding_options o = reel_embedding_defaults();
-    return (reel_embedding_bag_options){.mode = REEL_BAG_MEAN,
+    return (reel_embedding_bag_options){.mark = REEL_OPTIONS_MARK(reel_embedding_bag_options),
+                                        .mode = REEL_BAG_MEAN,
                                         .padding_idx = o.padding_idx,
                                         .max_norm = o.max_norm,
                                         .norm_type = o.norm_type,
@@ -31,15 +32,18 @@ reel_embedding_bag_options reel_embedding_bag_defaults(void)
 reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64_t num_embeddings,
                                     int64_t embedding_dim, const reel_embedding_bag_options *options)
 {
-    const reel_embedding_bag_options o = options ? *options : reel_embedding_bag_defaults();
-    const reel_embedding_options of_table = {.padding_idx = o.padding_idx,
-                                             .max_norm = o.max_norm,
-                                             .norm_type = o.norm_type,
-                                             .scale_grad_by_freq = o.scale_grad_by_freq,
-                                             .sparse = o.sparse,
-                                             .from_pretrained = o.from_pretrained,
-                                             .freeze = o.freeze,
-                                             .fast_init = o.fast_init};
+    reel_embedding_bag_options o = reel_embedding_bag_defaults();
+    if (reel_options_take(reel_params_context(params), "embedding_bag", options, &o) != REEL_OK)
+        return NULL;
+    reel_embedding_options of_table = reel_embedding_defaults();
+    of_table.padding_idx = o.padding_idx;
+    of_table.max_norm = o.max_norm;
+    of_table.norm_type = o.norm_type;
+    of_table.scale_grad_by_freq = o.scale_grad_by_freq;
+    of_table.sparse = o.sparse;
+    of_table.fast_init = o.fast_init;
+    of_table.from_pretrained = o.from_pretrained;
+    of_table.freeze = o.freeze;
     if (o.mode != REEL_BAG_MEAN && o.mode != REEL_BAG_SUM && o.mode != REEL_BAG_MAX && params)
         reel_fail(params->context, REEL_ERROR_ARGUMENT, "embedding_bag \"%s\": mode %d is none of reel_bag_mode",
                   name ? name : "", (int)o.mode);
@@ -48,11 +52,12 @@ reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64
     if (!m)
         return NULL;
     m->table.look_up = look_up;
-    m->lookup = (reel_embedding_bag_lookup){.mode = o.mode,
-                                            .padding_idx = m->table.lookup.padding_idx,
-                                            .scale_grad_by_freq = o.scale_grad_by_freq,
-                                            .include_last_offset = o.include_last_offset,
-                                            .name = m->table.module.name};
+    m->lookup = (reel_embedding_bag_lookup_options){.mark = REEL_OPTIONS_MARK(reel_embedding_bag_lookup_options),
+                                                    .mode = o.mode,
+                                                    .padding_idx = m->table.lookup.padding_idx,
+                                                    .scale_grad_by_freq = o.scale_grad_by_freq,
+                                                    .include_last_offset = o.include_last_offset,
+                                                    .name = m->table.module.name};
     m->offsets = m->per_sample_weights = reel_null();
     return &m->table.module;
 }

@@ -39,13 +39,16 @@ static const struct reel_module_kind layer_norm_kind = {
 
 reel_layer_norm_options reel_layer_norm_defaults(void)
 {
-    return (reel_layer_norm_options){.eps = 1e-5, .elementwise_affine = true, .bias = true};
+    return (reel_layer_norm_options){
+        .mark = REEL_OPTIONS_MARK(reel_layer_norm_options), .eps = 1e-5, .elementwise_affine = true, .bias = true};
 }
 
 reel_module *reel_layer_norm_new(reel_params *params, const char *name, reel_shape normalized_shape,
                                  const reel_layer_norm_options *options)
 {
-    reel_layer_norm_options o = options ? *options : reel_layer_norm_defaults();
+    reel_layer_norm_options o = reel_layer_norm_defaults();
+    if (reel_options_take(reel_params_context(params), "layer_norm", options, &o) != REEL_OK)
+        return NULL;
     struct layer_norm *m = reel_module_begin(params, name, &layer_norm_kind);
     if (!m)
         return NULL;

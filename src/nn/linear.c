@@ -25,13 +25,15 @@ static const struct reel_module_kind linear_kind = {
 
 reel_linear_options reel_linear_defaults(void)
 {
-    return (reel_linear_options){.bias = true, .negative_slope = 0.01};
+    return (reel_linear_options){.mark = REEL_OPTIONS_MARK(reel_linear_options), .bias = true, .negative_slope = 0.01};
 }
 
 reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_features, int64_t out_features,
                              const reel_linear_options *options)
 {
-    reel_linear_options o = options ? *options : reel_linear_defaults();
+    reel_linear_options o = reel_linear_defaults();
+    if (reel_options_take(reel_params_context(params), "linear", options, &o) != REEL_OK)
+        return NULL;
     struct linear *m = reel_module_begin(params, name, &linear_kind);
     if (!m)
         return NULL;

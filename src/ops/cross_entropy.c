@@ -354,12 +354,15 @@ static reel_var apply_classes(reel_tape *tape, const reel_op *plain, const reel_
 
 reel_nll_loss_options reel_nll_loss_defaults(void)
 {
-    return (reel_nll_loss_options){REEL_MEAN, {0, 0}, -100};
+    return (reel_nll_loss_options){
+        .mark = REEL_OPTIONS_MARK(reel_nll_loss_options), .reduction = REEL_MEAN, .ignore_index = -100};
 }
 
 reel_var reel_nll_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_nll_loss_options *options)
 {
-    reel_nll_loss_options o = options ? *options : reel_nll_loss_defaults();
+    reel_nll_loss_options o = reel_nll_loss_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "nll_loss", options, &o) != REEL_OK)
+        return reel_null();
     const struct class_attributes a = {o.reduction, o.ignore_index, 0};
     return apply_classes(tape, &nll_op, &weighted_nll_op, x, target, o.weight, &a);
 }
@@ -435,13 +438,16 @@ static const reel_op weighted_cross_entropy_op = {
 
 reel_cross_entropy_loss_options reel_cross_entropy_loss_defaults(void)
 {
-    return (reel_cross_entropy_loss_options){REEL_MEAN, {0, 0}, -100, 0};
+    return (reel_cross_entropy_loss_options){
+        .mark = REEL_OPTIONS_MARK(reel_cross_entropy_loss_options), .reduction = REEL_MEAN, .ignore_index = -100};
 }
 
 reel_var reel_cross_entropy_loss_with(reel_tape *tape, reel_var x, reel_var target,
                                       const reel_cross_entropy_loss_options *options)
 {
-    reel_cross_entropy_loss_options o = options ? *options : reel_cross_entropy_loss_defaults();
+    reel_cross_entropy_loss_options o = reel_cross_entropy_loss_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "cross_entropy_loss", options, &o) != REEL_OK)
+        return reel_null();
     const struct class_attributes a = {o.reduction, o.ignore_index, o.label_smoothing};
     return apply_classes(tape, &cross_entropy_op, &weighted_cross_entropy_op, x, target, o.weight, &a);
 }

@@ -488,9 +488,11 @@ SAMPLES(weighted_scaled, weighted_scaled_samples);
 /* ---- Public ---- */
 
 #ifndef REEL_SAMPLES
-reel_embedding_bag_lookup reel_embedding_bag_lookup_defaults(void)
+reel_embedding_bag_lookup_options reel_embedding_bag_lookup_defaults(void)
 {
-    return (reel_embedding_bag_lookup){.mode = REEL_BAG_MEAN, .padding_idx = REEL_NO_PADDING};
+    return (reel_embedding_bag_lookup_options){.mark = REEL_OPTIONS_MARK(reel_embedding_bag_lookup_options),
+                                               .mode = REEL_BAG_MEAN,
+                                               .padding_idx = REEL_NO_PADDING};
 }
 
 /* The offsets, with the last, of bags that are the rows of an index. */
@@ -507,9 +509,11 @@ static reel_var offsets_of_rows(reel_tape *tape, const reel_shape *index)
 }
 
 reel_var reel_embedding_bag(reel_tape *tape, reel_var weight, reel_var index, reel_var offsets,
-                            reel_var per_sample_weights, const reel_embedding_bag_lookup *options)
+                            reel_var per_sample_weights, const reel_embedding_bag_lookup_options *options)
 {
-    reel_embedding_bag_lookup o = options ? *options : reel_embedding_bag_lookup_defaults();
+    reel_embedding_bag_lookup_options o = reel_embedding_bag_lookup_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "embedding_bag_lookup", options, &o) != REEL_OK)
+        return reel_null();
     struct bag_attributes a = {o.name, -1, o.mode, o.scale_grad_by_freq, o.include_last_offset};
     reel_shape shape = reel_shape_of(tape, index);
     if (shape.ndim < 0 || reel_padding_row(tape, "embedding_bag", weight, o.padding_idx, &a.padding) != REEL_OK)

@@ -501,19 +501,24 @@ reel_status reel_padding_row(reel_tape *tape, const char *what, reel_var weight,
     return REEL_OK;
 }
 
-reel_embedding_lookup reel_embedding_lookup_defaults(void)
+reel_embedding_lookup_options reel_embedding_lookup_defaults(void)
 {
-    return (reel_embedding_lookup){.padding_idx = REEL_NO_PADDING, .scale_grad_by_freq = false, .name = NULL};
+    return (reel_embedding_lookup_options){.mark = REEL_OPTIONS_MARK(reel_embedding_lookup_options),
+                                           .padding_idx = REEL_NO_PADDING,
+                                           .scale_grad_by_freq = false,
+                                           .name = NULL};
 }
 
-reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index, const reel_embedding_lookup *options)
+reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index, const reel_embedding_lookup_options *options)
 {
     struct embedding_attributes a = {.name = NULL, .padding = -1, .scale = false};
     if (options) {
-        a.name = options->name;
-        a.scale = options->scale_grad_by_freq;
-        if (reel_padding_row(tape, "embedding", weight, options->padding_idx, &a.padding) != REEL_OK)
+        reel_embedding_lookup_options o = reel_embedding_lookup_defaults();
+        if (reel_options_take(reel_tape_context(tape), "embedding_lookup", options, &o) != REEL_OK ||
+            reel_padding_row(tape, "embedding", weight, o.padding_idx, &a.padding) != REEL_OK)
             return reel_null();
+        a.name = o.name;
+        a.scale = o.scale_grad_by_freq;
     }
     const reel_op *op = a.padding >= 0 || a.scale ? &embedding_padding_op : &embedding_op;
     return reel_apply1(tape, op, REEL_VARS(weight, index), &a);

@@ -259,9 +259,11 @@ static reel_status begin(struct check *check, reel_context *context, const char 
                          const reel_gradcheck_input *inputs, int n, const reel_gradcheck_options *options)
 {
     *check = (struct check){.context = context, .label = label, .inputs = inputs, .n = n};
-    check->options = options ? *options : reel_gradcheck_defaults();
+    check->options = reel_gradcheck_defaults();
     check->generator = context->generator;
     check->philox_draws = context->philox_draws;
+    if (reel_options_take(context, "gradcheck", options, &check->options) != REEL_OK)
+        return context->status;
     if (n < 0 || (n > 0 && !inputs) || !(check->options.eps > 0))
         return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: %d inputs%s, eps %g", label, n, inputs ? "" : " at NULL",
                          check->options.eps);
@@ -349,8 +351,10 @@ static reel_status second_order(reel_context *context, const char *label, reel_g
 reel_gradcheck_options reel_gradcheck_defaults(void)
 {
     if (sizeof(reel_real) == sizeof(double))
-        return (reel_gradcheck_options){.eps = 1e-6, .atol = 1e-6, .rtol = 1e-4};
-    return (reel_gradcheck_options){.eps = 1e-2, .atol = 1e-2, .rtol = 5e-2};
+        return (reel_gradcheck_options){
+            .mark = REEL_OPTIONS_MARK(reel_gradcheck_options), .eps = 1e-6, .atol = 1e-6, .rtol = 1e-4};
+    return (reel_gradcheck_options){
+        .mark = REEL_OPTIONS_MARK(reel_gradcheck_options), .eps = 1e-2, .atol = 1e-2, .rtol = 5e-2};
 }
 
 reel_status reel_gradcheck(reel_context *context, reel_gradcheck_function function, void *user,
@@ -551,6 +555,9 @@ reel_status reel_gradcheck_op(reel_context *context, const reel_op *op, const re
         return reel_context_status(context);
     if (!op || !sample)
         return reel_fail(context, REEL_ERROR_ARGUMENT, "gradcheck_op: %s is NULL", op ? "the sample" : "the operation");
+    reel_gradcheck_options o = reel_gradcheck_defaults();
+    if (reel_options_take(context, "gradcheck", options, &o) != REEL_OK)
+        return context->status;
     struct reel_generator generator = context->generator;
     uint64_t philox_draws = context->philox_draws;
     reel_var vars[REEL_MAX_SAMPLE_INPUTS];
@@ -559,7 +566,7 @@ reel_status reel_gradcheck_op(reel_context *context, const reel_op *op, const re
         if (sample->refused != REEL_OK)
             check_refused(tape, op, sample, vars);
         else
-            check_good(tape, op, sample, vars, options);
+            check_good(tape, op, sample, vars, &o);
     }
     reel_tape_free(tape);
     context->generator = generator;

@@ -165,7 +165,17 @@ static reel_var weigh_and_reduce(reel_tape *tape, reel_var losses, reel_var weig
 
 reel_loss_options reel_loss_defaults(void)
 {
-    return (reel_loss_options){REEL_MEAN};
+    return (reel_loss_options){.mark = REEL_OPTIONS_MARK(reel_loss_options), .reduction = REEL_MEAN};
+}
+
+/* A loss with no option but the reduction. */
+static reel_var apply_plain_loss(reel_tape *tape, const reel_op *op, reel_var x, reel_var target,
+                                 const reel_loss_options *options)
+{
+    reel_loss_options o = reel_loss_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "loss", options, &o) != REEL_OK)
+        return reel_null();
+    return apply_loss(tape, op, x, target, o.reduction, 1);
 }
 #else
 static const struct loss_attributes mean = {REEL_MEAN, 1}, sum = {REEL_SUM, 1}, none = {REEL_NONE, 1},
@@ -221,7 +231,7 @@ static const reel_op mse_op = {
 
 reel_var reel_mse_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options)
 {
-    return apply_loss(tape, &mse_op, x, target, options ? options->reduction : REEL_MEAN, 1);
+    return apply_plain_loss(tape, &mse_op, x, target, options);
 }
 
 reel_var reel_mse_loss(reel_tape *tape, reel_var x, reel_var target)
@@ -269,7 +279,7 @@ static const reel_op l1_op = {
 
 reel_var reel_l1_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options)
 {
-    return apply_loss(tape, &l1_op, x, target, options ? options->reduction : REEL_MEAN, 1);
+    return apply_plain_loss(tape, &l1_op, x, target, options);
 }
 
 reel_var reel_l1_loss(reel_tape *tape, reel_var x, reel_var target)
@@ -336,13 +346,16 @@ static const reel_op smooth_l1_op = {
 
 reel_smooth_l1_loss_options reel_smooth_l1_loss_defaults(void)
 {
-    return (reel_smooth_l1_loss_options){REEL_MEAN, 1};
+    return (reel_smooth_l1_loss_options){
+        .mark = REEL_OPTIONS_MARK(reel_smooth_l1_loss_options), .reduction = REEL_MEAN, .beta = 1};
 }
 
 reel_var reel_smooth_l1_loss_with(reel_tape *tape, reel_var x, reel_var target,
                                   const reel_smooth_l1_loss_options *options)
 {
-    reel_smooth_l1_loss_options o = options ? *options : reel_smooth_l1_loss_defaults();
+    reel_smooth_l1_loss_options o = reel_smooth_l1_loss_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "smooth_l1_loss", options, &o) != REEL_OK)
+        return reel_null();
     return apply_loss(tape, &smooth_l1_op, x, target, o.reduction, o.beta);
 }
 
@@ -419,12 +432,14 @@ static const reel_op bce_op = {
 
 reel_bce_loss_options reel_bce_loss_defaults(void)
 {
-    return (reel_bce_loss_options){REEL_MEAN, {0, 0}};
+    return (reel_bce_loss_options){.mark = REEL_OPTIONS_MARK(reel_bce_loss_options), .reduction = REEL_MEAN};
 }
 
 reel_var reel_bce_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_bce_loss_options *options)
 {
-    reel_bce_loss_options o = options ? *options : reel_bce_loss_defaults();
+    reel_bce_loss_options o = reel_bce_loss_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "bce_loss", options, &o) != REEL_OK)
+        return reel_null();
     if (reel_is_null(o.weight))
         return apply_loss(tape, &bce_op, x, target, o.reduction, 1);
     return weigh_and_reduce(tape, apply_loss(tape, &bce_op, x, target, REEL_NONE, 1), o.weight, o.reduction);
@@ -485,7 +500,8 @@ static const reel_op bce_with_logits_op = {
 
 reel_bce_with_logits_loss_options reel_bce_with_logits_loss_defaults(void)
 {
-    return (reel_bce_with_logits_loss_options){REEL_MEAN, {0, 0}, {0, 0}};
+    return (reel_bce_with_logits_loss_options){.mark = REEL_OPTIONS_MARK(reel_bce_with_logits_loss_options),
+                                               .reduction = REEL_MEAN};
 }
 
 /* -(pos_weight target log(sigmoid(x)) + (1 - target) log(sigmoid(-x))). */
@@ -500,7 +516,9 @@ static reel_var losses_with_pos_weight(reel_tape *t, reel_var x, reel_var target
 reel_var reel_bce_with_logits_loss_with(reel_tape *tape, reel_var x, reel_var target,
                                         const reel_bce_with_logits_loss_options *options)
 {
-    reel_bce_with_logits_loss_options o = options ? *options : reel_bce_with_logits_loss_defaults();
+    reel_bce_with_logits_loss_options o = reel_bce_with_logits_loss_defaults();
+    if (options && reel_options_take(reel_tape_context(tape), "bce_with_logits_loss", options, &o) != REEL_OK)
+        return reel_null();
     if (reel_is_null(o.weight) && reel_is_null(o.pos_weight))
         return apply_loss(tape, &bce_with_logits_op, x, target, o.reduction, 1);
     reel_var losses = apply_loss(tape, &bce_with_logits_op, x, target, REEL_NONE, 1);

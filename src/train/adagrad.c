@@ -63,34 +63,33 @@ static const struct reel_optim_algorithm rowwise_adagrad = {
 
 reel_adagrad_options reel_adagrad_defaults(void)
 {
-    return (reel_adagrad_options){.lr = 1e-2, .eps = 1e-10};
+    return (reel_adagrad_options){.mark = REEL_OPTIONS_MARK(reel_adagrad_options), .lr = 1e-2, .eps = 1e-10};
 }
 
-static union reel_optim_options given(const reel_adagrad_options *options)
+reel_rowwise_adagrad_options reel_rowwise_adagrad_defaults(void)
 {
-    return (union reel_optim_options){.adagrad = options ? *options : reel_adagrad_defaults()};
+    return reel_adagrad_defaults();
 }
 
 reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_new(params, &adagrad, &o, o.adagrad.lr);
+    return reel_optim_new(params, &adagrad, options, (union reel_optim_options){.adagrad = reel_adagrad_defaults()});
 }
 
-reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_adagrad_options *options)
+reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_rowwise_adagrad_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_new(params, &rowwise_adagrad, &o, o.adagrad.lr);
+    return reel_optim_new(params, &rowwise_adagrad, options,
+                          (union reel_optim_options){.adagrad = reel_rowwise_adagrad_defaults()});
 }
 
 int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_add_group(optim, &adagrad, names, &o, o.adagrad.lr);
+    return reel_optim_add_group(optim, &adagrad, names, options,
+                                (union reel_optim_options){.adagrad = reel_adagrad_defaults()});
 }
 
-int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options)
+int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names, const reel_rowwise_adagrad_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_add_group(optim, &rowwise_adagrad, names, &o, o.adagrad.lr);
+    return reel_optim_add_group(optim, &rowwise_adagrad, names, options,
+                                (union reel_optim_options){.adagrad = reel_rowwise_adagrad_defaults()});
 }

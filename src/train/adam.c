@@ -106,34 +106,37 @@ static const struct reel_optim_algorithm adamw = {
 
 reel_adam_options reel_adam_defaults(void)
 {
-    return (reel_adam_options){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    return (reel_adam_options){
+        .mark = REEL_OPTIONS_MARK(reel_adam_options), .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 }
 
-reel_adam_options reel_adamw_defaults(void)
+reel_adamw_options reel_adamw_defaults(void)
 {
-    return (reel_adam_options){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
+    return (reel_adam_options){.mark = REEL_OPTIONS_MARK(reel_adam_options),
+                               .lr = 1e-3,
+                               .beta1 = 0.9,
+                               .beta2 = 0.999,
+                               .eps = 1e-8,
+                               .weight_decay = 0.01};
 }
 
 reel_optim *reel_adam_new(reel_params *params, const reel_adam_options *options)
 {
-    union reel_optim_options o = {.adam = options ? *options : reel_adam_defaults()};
-    return reel_optim_new(params, &adam, &o, o.adam.lr);
+    return reel_optim_new(params, &adam, options, (union reel_optim_options){.adam = reel_adam_defaults()});
 }
 
-reel_optim *reel_adamw_new(reel_params *params, const reel_adam_options *options)
+reel_optim *reel_adamw_new(reel_params *params, const reel_adamw_options *options)
 {
-    union reel_optim_options o = {.adam = options ? *options : reel_adamw_defaults()};
-    return reel_optim_new(params, &adamw, &o, o.adam.lr);
+    return reel_optim_new(params, &adamw, options, (union reel_optim_options){.adam = reel_adamw_defaults()});
 }
 
 int reel_adam_add_group(reel_optim *optim, const char *names, const reel_adam_options *options)
 {
-    union reel_optim_options o = {.adam = options ? *options : reel_adam_defaults()};
-    return reel_optim_add_group(optim, &adam, names, &o, o.adam.lr);
+    return reel_optim_add_group(optim, &adam, names, options, (union reel_optim_options){.adam = reel_adam_defaults()});
 }
 
-int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adam_options *options)
+int reel_adamw_add_group(reel_optim *optim, const char *names, const reel_adamw_options *options)
 {
-    union reel_optim_options o = {.adam = options ? *options : reel_adamw_defaults()};
-    return reel_optim_add_group(optim, &adamw, names, &o, o.adam.lr);
+    return reel_optim_add_group(optim, &adamw, names, options,
+                                (union reel_optim_options){.adam = reel_adamw_defaults()});
 }

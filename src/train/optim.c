@@ -40,19 +40,20 @@ static reel_status take_new_params(reel_optim *optim)
     return REEL_OK;
 }
 
-static reel_status append_group(reel_optim *optim, const char *who, const union reel_optim_options *options, double lr)
+static reel_status append_group(reel_optim *optim, const char *who, const void *given, union reel_optim_options options)
 {
-    if (optim->algorithm->check(optim->context, who, options) != REEL_OK)
+    if (reel_options_take(optim->context, optim->algorithm->name, given, &options) != REEL_OK ||
+        optim->algorithm->check(optim->context, who, &options) != REEL_OK)
         return optim->context->status;
     if (!reel_grow(&optim->context->memory, (void **)&optim->groups, optim->n_groups, &optim->groups_capacity,
                    optim->n_groups + 1, sizeof *optim->groups))
         return reel_fail_memory(optim->context, who, sizeof *optim->groups);
-    optim->groups[optim->n_groups++] = (struct reel_optim_group){*options, lr, lr};
+    optim->groups[optim->n_groups++] = (struct reel_optim_group){options, options.common.lr, options.common.lr};
     return REEL_OK;
 }
 
-reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorithm *algorithm,
-                           const union reel_optim_options *options, double lr)
+reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorithm *algorithm, const void *options,
+                           union reel_optim_options defaults)
 {
     if (!params || params->context->status != REEL_OK)
         return NULL;
@@ -65,7 +66,7 @@ reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorith
     optim->context = c;
     optim->params = params;
     optim->algorithm = algorithm;
-    if (append_group(optim, algorithm->name, options, lr) != REEL_OK || take_new_params(optim) != REEL_OK) {
+    if (append_group(optim, algorithm->name, options, defaults) != REEL_OK || take_new_params(optim) != REEL_OK) {
         reel_optim_free(optim);
         return NULL;
     }
@@ -128,7 +129,7 @@ static reel_status move(reel_optim *optim, const char *who, int64_t group, const
 }
 
 int reel_optim_add_group(reel_optim *optim, const struct reel_optim_algorithm *algorithm, const char *names,
-                         const union reel_optim_options *options, double lr)
+                         const void *options, union reel_optim_options defaults)
 {
     if (!optim || optim->context->status != REEL_OK)
         return -1;
@@ -137,7 +138,7 @@ int reel_optim_add_group(reel_optim *optim, const struct reel_optim_algorithm *a
                   optim->algorithm->name);
         return -1;
     }
-    if (take_new_params(optim) != REEL_OK || append_group(optim, algorithm->name, options, lr) != REEL_OK)
+    if (take_new_params(optim) != REEL_OK || append_group(optim, algorithm->name, options, defaults) != REEL_OK)
         return -1;
     if (names && move(optim, algorithm->name, optim->n_groups - 1, names) != REEL_OK) {
         optim->n_groups--;

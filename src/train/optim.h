@@ -8,6 +8,11 @@
 #include <reel/optim.h>
 
 union reel_optim_options {
+    /* What the options of every algorithm begin with. */
+    struct reel_optim_common_options {
+        reel_options_mark mark;
+        double lr;
+    } common;
     reel_sgd_options sgd;
     reel_adam_options adam;
     reel_rmsprop_options rmsprop;
@@ -73,10 +78,11 @@ struct reel_optim {
     int64_t params_seen; /* params of the set that were looked at, buffers included */
 };
 
-reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorithm *algorithm,
-                           const union reel_optim_options *options, double lr);
+/* options: of the algorithm's own type, as the caller gave them, or NULL for the defaults. */
+reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorithm *algorithm, const void *options,
+                           union reel_optim_options defaults);
 int reel_optim_add_group(reel_optim *optim, const struct reel_optim_algorithm *algorithm, const char *names,
-                         const union reel_optim_options *options, double lr);
+                         const void *options, union reel_optim_options defaults);
 
 /* An option that must be >= 0 (NaN is not): REEL_ERROR_ARGUMENT naming it. */
 reel_status reel_optim_expect_positive(reel_context *context, const char *who, const char *option, double value);

@@ -46,22 +46,17 @@ static const struct reel_optim_algorithm rmsprop = {
 
 reel_rmsprop_options reel_rmsprop_defaults(void)
 {
-    return (reel_rmsprop_options){.lr = 1e-2, .alpha = 0.99, .eps = 1e-8};
-}
-
-static union reel_optim_options given(const reel_rmsprop_options *options)
-{
-    return (union reel_optim_options){.rmsprop = options ? *options : reel_rmsprop_defaults()};
+    return (reel_rmsprop_options){
+        .mark = REEL_OPTIONS_MARK(reel_rmsprop_options), .lr = 1e-2, .alpha = 0.99, .eps = 1e-8};
 }
 
 reel_optim *reel_rmsprop_new(reel_params *params, const reel_rmsprop_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_new(params, &rmsprop, &o, o.rmsprop.lr);
+    return reel_optim_new(params, &rmsprop, options, (union reel_optim_options){.rmsprop = reel_rmsprop_defaults()});
 }
 
 int reel_rmsprop_add_group(reel_optim *optim, const char *names, const reel_rmsprop_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_add_group(optim, &rmsprop, names, &o, o.rmsprop.lr);
+    return reel_optim_add_group(optim, &rmsprop, names, options,
+                                (union reel_optim_options){.rmsprop = reel_rmsprop_defaults()});
 }

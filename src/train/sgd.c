@@ -58,22 +58,15 @@ static const struct reel_optim_algorithm sgd = {
 
 reel_sgd_options reel_sgd_defaults(void)
 {
-    return (reel_sgd_options){.lr = 1e-3};
-}
-
-static union reel_optim_options given(const reel_sgd_options *options)
-{
-    return (union reel_optim_options){.sgd = options ? *options : reel_sgd_defaults()};
+    return (reel_sgd_options){.mark = REEL_OPTIONS_MARK(reel_sgd_options), .lr = 1e-3};
 }
 
 reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_new(params, &sgd, &o, o.sgd.lr);
+    return reel_optim_new(params, &sgd, options, (union reel_optim_options){.sgd = reel_sgd_defaults()});
 }
 
 int reel_sgd_add_group(reel_optim *optim, const char *names, const reel_sgd_options *options)
 {
-    union reel_optim_options o = given(options);
-    return reel_optim_add_group(optim, &sgd, names, &o, o.sgd.lr);
+    return reel_optim_add_group(optim, &sgd, names, options, (union reel_optim_options){.sgd = reel_sgd_defaults()});
 }

@@ -206,7 +206,7 @@ Test(row_grads, of_tied_weights_become_dense)
 
 Test(row_grads, leave_out_the_padding)
 {
-    reel_embedding_lookup options = reel_embedding_lookup_defaults();
+    reel_embedding_lookup_options options = reel_embedding_lookup_defaults();
     options.padding_idx = 3;
     options.scale_grad_by_freq = true;
     reel_param *both[] = {sparse, dense};
@@ -360,7 +360,7 @@ Test(row_grads, of_any_lookup_are_the_dense_gradient)
     } lookups[] = {{some, MOST}, {some, 1}, {some, 0}, {same, MOST}, {padding, MOST}, {padding, 0}};
     for (size_t k = 0; k < sizeof lookups / sizeof *lookups; k++)
         for (int options = 0; options < 4; options++) {
-            reel_embedding_lookup lookup = reel_embedding_lookup_defaults();
+            reel_embedding_lookup_options lookup = reel_embedding_lookup_defaults();
             lookup.padding_idx = options & 1 ? 3 : REEL_NO_PADDING;
             lookup.scale_grad_by_freq = options & 2;
             for (int threads = 0; threads <= 4; threads++) {

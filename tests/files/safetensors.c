@@ -103,7 +103,7 @@ Test(safetensors, mismatches_are_named_and_change_nothing)
                                  : reel_shape_make(parts[i].ndim, parts[i].dim));
         }
         for (int strict = 0; strict < 2; strict++) {
-            reel_load_options o = {.strict = strict != 0};
+            REEL_OPTIONS(load, o, o.strict = strict != 0);
             reel_load_safetensors(params, path, &o);
             expect_error(c, REEL_ERROR_FORMAT, cases[k].says);
             expect_zeros(params);
@@ -117,7 +117,7 @@ Test(safetensors, strict_wants_the_same_names)
 {
     reel_context *c = reel_context_new(NULL);
     put_file(golden_file, sizeof golden_file);
-    reel_load_options loose = {.strict = false};
+    REEL_OPTIONS(load, loose, loose.strict = false);
 
     reel_params *more = make_model(c, false);
     reel_param *extra = reel_param_new(more, "extra", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));

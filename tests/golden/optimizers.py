@@ -103,7 +103,8 @@ def array(name, items, dtype, kind="reel_real"):
 def c_options(kind, options):
     member = "adam" if kind == "adamw" else kind
     values = "".join(f", .{key} = {str(value).lower()}" for key, value in options.items())
-    return f".kind = GOLDEN_{kind.upper()}, .options.{member} = {{{values[2:]}}}"
+    mark = f".mark = REEL_OPTIONS_MARK(reel_{member}_options)"
+    return f".kind = GOLDEN_{kind.upper()}, .options.{member} = {{{mark}{values}}}"
 
 
 def full_options(kind, options):

@@ -209,7 +209,7 @@ static int64_t row_size(const struct scene *s)
 
 static reel_var run_embedding(const struct scene *s, reel_var index)
 {
-    reel_embedding_lookup lookup = reel_embedding_lookup_defaults();
+    reel_embedding_lookup_options lookup = reel_embedding_lookup_defaults();
     lookup.name = strchr(s->what, '"') ? "a b" : NULL;
     return reel_embedding(t, other_input(s), index, &lookup);
 }

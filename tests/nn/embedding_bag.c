@@ -190,7 +190,7 @@ Test(embedding_bag, equals_a_lookup_and_a_reduction)
                              reel_borrow(t, weights, REEL_SHAPE(MANY, EACH))};
             reel_var x = reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(MANY, EACH));
             reel_var flows = reel_borrow(t, flow, REEL_SHAPE(MANY, COLUMNS)), grads[2][2];
-            reel_embedding_bag_lookup o = reel_embedding_bag_lookup_defaults();
+            reel_embedding_bag_lookup_options o = reel_embedding_bag_lookup_defaults();
             o.mode = modes[mode];
             reel_var rows = reel_embedding(t, w[0], x, NULL);
             if (weighted)
@@ -216,7 +216,7 @@ Test(embedding_bag, nan_and_infinity_come_through_wherever_they_are)
     const reel_real table[] = {1, NAN, 2, INFINITY, -INFINITY};
     const int64_t index[] = {0, 1, 2, 1, 0, 2, 4, 0, 1, 4, 4, 4, 0, 3, 2};
     for (size_t mode = 0; mode < COUNT(modes); mode++) {
-        reel_embedding_bag_lookup o = reel_embedding_bag_lookup_defaults();
+        reel_embedding_bag_lookup_options o = reel_embedding_bag_lookup_defaults();
         o.mode = modes[mode];
         reel_var y =
             reel_embedding_bag(t, reel_tensor(t, table, REEL_SHAPE(5, 1)),
@@ -290,7 +290,7 @@ Test(embedding_bag, forms_that_do_not_fit_are_refused)
     expect_error(c, REEL_ERROR_ARGUMENT, "NULL");
     cr_assert(reel_is_null(reel_embedding_bag_forward(NULL, m, two, reel_null(), reel_null())));
     cr_assert(reel_is_null(reel_embedding_bag(NULL, two, two, reel_null(), reel_null(), NULL)));
-    reel_embedding_bag_lookup lookup = reel_embedding_bag_lookup_defaults();
+    reel_embedding_bag_lookup_options lookup = reel_embedding_bag_lookup_defaults();
     lookup.padding_idx = 3;
     cr_assert(reel_is_null(reel_embedding_bag(t, reel_ones(t, REEL_SHAPE(3, 2)), two, start, reel_null(), &lookup)));
     expect_error(c, REEL_ERROR_ARGUMENT, "embedding_bag: padding_idx 3 is outside -3..2");

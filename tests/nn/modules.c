@@ -12,7 +12,7 @@ static void expect_same(reel_var a, reel_var b)
 
 Test(modules, linear_is_the_operation)
 {
-    reel_linear_options no_bias = {.bias = false};
+    REEL_OPTIONS(linear, no_bias, no_bias.bias = false);
     reel_module *with = reel_linear_new(p, "with", 3, 2, NULL),
                 *without = reel_linear_new(p, "without", 3, 2, &no_bias);
     reel_var x = reel_randn(t, REEL_SHAPE(2, 4, 3));

@@ -12,16 +12,21 @@ static void expect_var(const char *what, reel_context *c, reel_tape *t, reel_var
 
 Test(normalize, batch_norm_is_that_of_pytorch)
 {
-    static const struct {
+    const reel_batch_norm_options defaults = reel_batch_norm_defaults();
+    REEL_OPTIONS(batch_norm, averaged, averaged.eps = 0.1, averaged.momentum = NAN);
+    REEL_OPTIONS(batch_norm, plain, plain.affine = false);
+    REEL_OPTIONS(batch_norm, untracked, untracked.track_running_stats = false);
+    REEL_OPTIONS(batch_norm, no_bias, no_bias.momentum = 0.9, no_bias.bias = false);
+    const struct {
         const reel_real *golden;
         size_t count;
         reel_batch_norm_options options;
     } cases[] = {
-        {golden_batch_norm_0, COUNT(golden_batch_norm_0), {1e-5, 0.1, true, true, true}},
-        {golden_batch_norm_1, COUNT(golden_batch_norm_1), {0.1, NAN, true, true, true}},
-        {golden_batch_norm_2, COUNT(golden_batch_norm_2), {1e-5, 0.1, false, true, true}},
-        {golden_batch_norm_3, COUNT(golden_batch_norm_3), {1e-5, 0.1, true, true, false}},
-        {golden_batch_norm_4, COUNT(golden_batch_norm_4), {1e-5, 0.9, true, false, true}},
+        {golden_batch_norm_0, COUNT(golden_batch_norm_0), defaults},
+        {golden_batch_norm_1, COUNT(golden_batch_norm_1), averaged},
+        {golden_batch_norm_2, COUNT(golden_batch_norm_2), plain},
+        {golden_batch_norm_3, COUNT(golden_batch_norm_3), untracked},
+        {golden_batch_norm_4, COUNT(golden_batch_norm_4), no_bias},
     };
     for (size_t k = 0; k < COUNT(cases); k++) {
         reel_context *c = reel_context_new(NULL);
@@ -120,7 +125,9 @@ Test(normalize, out_of_memory_leaves_the_buffers)
 
 Test(normalize, layer_norm_is_that_of_pytorch)
 {
-    const reel_layer_norm_options options[] = {reel_layer_norm_defaults(), {1e-1, true, false}, {1e-5, false, true}};
+    REEL_OPTIONS(layer_norm, no_bias, no_bias.eps = 1e-1, no_bias.bias = false);
+    REEL_OPTIONS(layer_norm, plain, plain.elementwise_affine = false);
+    const reel_layer_norm_options options[] = {reel_layer_norm_defaults(), no_bias, plain};
     reel_context *c = reel_context_new(NULL);
     reel_tape *t = reel_tape_new(c);
     const reel_real *golden = golden_layer_norm + 36;

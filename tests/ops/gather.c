@@ -85,7 +85,7 @@ Test(gather, index_errors)
 {
     reel_var weight = reel_randn(t, REEL_SHAPE(10, 3));
     const int64_t line[] = {0, 9, 3, 10, 11}, grid[] = {0, 1, 2, 3, -1, 5}, far[] = {INT64_MIN};
-    reel_embedding_lookup label = reel_embedding_lookup_defaults();
+    reel_embedding_lookup_options label = reel_embedding_lookup_defaults();
     label.name = "label";
     reel_var index = reel_tensor_of(t, REEL_INT64, line, REEL_SHAPE(5));
     expect_refused(reel_embedding(t, weight, index, &label), REEL_ERROR_INDEX,
@@ -127,7 +127,7 @@ Test(gather, a_refused_lookup_writes_nothing)
 Test(gather, padding_outside)
 {
     reel_var weight = reel_randn(t, REEL_SHAPE(4, 2)), index = reel_randint(t, 0, 4, REEL_SHAPE(3));
-    reel_embedding_lookup options = reel_embedding_lookup_defaults();
+    reel_embedding_lookup_options options = reel_embedding_lookup_defaults();
     const int64_t outside[] = {4, -5, INT64_MAX};
     for (int i = 0; i < 3; i++) {
         options.padding_idx = outside[i];
@@ -164,7 +164,7 @@ Test(gather, padding_and_scaling)
 {
     enum { ROWS = 6, COLS = 3 };
     for (int options = 0; options < 8; options++) {
-        reel_embedding_lookup lookup = reel_embedding_lookup_defaults();
+        reel_embedding_lookup_options lookup = reel_embedding_lookup_defaults();
         int64_t padding = -1;
         if (options & 1) {
             padding = 4;
@@ -189,7 +189,7 @@ Test(gather, padding_keeps_out_what_is_not_finite)
 {
     const int64_t at[] = {0, 1, 0};
     const reel_real grads[] = {NAN, 2, INFINITY};
-    reel_embedding_lookup lookup = reel_embedding_lookup_defaults();
+    reel_embedding_lookup_options lookup = reel_embedding_lookup_defaults();
     lookup.padding_idx = 0;
     reel_var weight = reel_randn(t, REEL_SHAPE(2, 1)), index = reel_tensor_of(t, REEL_INT64, at, REEL_SHAPE(3));
     reel_var y = reel_embedding(t, weight, index, &lookup), w = reel_tensor(t, grads, REEL_SHAPE(3, 1)), g;

@@ -27,24 +27,29 @@ static reel_var weights(int n, const double *values)
 static reel_var apply(const struct golden_loss *g, reel_var x, reel_var target)
 {
     reel_var weight = weights(g->weights, g->weight), pos_weight = weights(g->pos_weights, g->pos_weight);
+    REEL_OPTIONS(loss, plain, plain.reduction = g->reduction);
+    REEL_OPTIONS(smooth_l1_loss, smooth, smooth.reduction = g->reduction, smooth.beta = g->beta);
+    REEL_OPTIONS(bce_loss, bce, bce.reduction = g->reduction, bce.weight = weight);
+    REEL_OPTIONS(bce_with_logits_loss, logits, logits.reduction = g->reduction, logits.weight = weight,
+                 logits.pos_weight = pos_weight);
+    REEL_OPTIONS(nll_loss, nll, nll.reduction = g->reduction, nll.weight = weight, nll.ignore_index = g->ignore_index);
+    REEL_OPTIONS(cross_entropy_loss, cross, cross.reduction = g->reduction, cross.weight = weight,
+                 cross.ignore_index = g->ignore_index, cross.label_smoothing = g->label_smoothing);
     switch (g->loss) {
     case LOSS_MSE:
-        return reel_mse_loss_with(t, x, target, &(reel_loss_options){g->reduction});
+        return reel_mse_loss_with(t, x, target, &plain);
     case LOSS_L1:
-        return reel_l1_loss_with(t, x, target, &(reel_loss_options){g->reduction});
+        return reel_l1_loss_with(t, x, target, &plain);
     case LOSS_SMOOTH_L1:
-        return reel_smooth_l1_loss_with(t, x, target, &(reel_smooth_l1_loss_options){g->reduction, g->beta});
+        return reel_smooth_l1_loss_with(t, x, target, &smooth);
     case LOSS_BCE:
-        return reel_bce_loss_with(t, x, target, &(reel_bce_loss_options){g->reduction, weight});
+        return reel_bce_loss_with(t, x, target, &bce);
     case LOSS_BCE_WITH_LOGITS:
-        return reel_bce_with_logits_loss_with(t, x, target,
-                                              &(reel_bce_with_logits_loss_options){g->reduction, weight, pos_weight});
+        return reel_bce_with_logits_loss_with(t, x, target, &logits);
     case LOSS_NLL:
-        return reel_nll_loss_with(t, x, target, &(reel_nll_loss_options){g->reduction, weight, g->ignore_index});
+        return reel_nll_loss_with(t, x, target, &nll);
     case LOSS_CROSS_ENTROPY:
-        return reel_cross_entropy_loss_with(
-            t, x, target,
-            &(reel_cross_entropy_loss_options){g->reduction, weight, g->ignore_index, g->label_smoothing});
+        return reel_cross_entropy_loss_with(t, x, target, &cross);
     }
     return reel_null();
 }

@@ -226,7 +226,7 @@ Test(registry, good_samples_run)
 #ifdef REEL_F64
 static void expect_gradients(const reel_op *op, const reel_sample *sample, uint64_t seed)
 {
-    reel_gradcheck_options options = {.eps = 1e-6, .atol = 1e-6, .rtol = 1e-4};
+    REEL_OPTIONS(gradcheck, options, options.eps = 1e-6, options.atol = 1e-6, options.rtol = 1e-4);
     if (reel_gradcheck_op(c, op, sample, seed, &options) != REEL_OK)
         complain(op, sample, reel_error(c));
 }
@@ -597,7 +597,7 @@ static void expect_padding_formula(void)
     for (int padding = -2; padding < 3; padding++)
         for (int scaled = 0; scaled < 2; scaled++) {
             reel_tape *t = reel_tape_new(c);
-            reel_embedding_lookup options = reel_embedding_lookup_defaults();
+            reel_embedding_lookup_options options = reel_embedding_lookup_defaults();
             options.padding_idx = padding == 1 ? REEL_NO_PADDING : padding;
             options.scale_grad_by_freq = scaled != 0;
             reel_var weight = weights_like(t, REEL_SHAPE(ROWS, COLUMNS), 1), grad;
@@ -635,7 +635,7 @@ static void expect_bag_formula(bool weighted)
     for (int mode = 0; mode < 3; mode++)
         for (int padding = 0; padding < ROWS; padding += 2) {
             reel_tape *t = reel_tape_new(c);
-            reel_embedding_bag_lookup options = reel_embedding_bag_lookup_defaults();
+            reel_embedding_bag_lookup_options options = reel_embedding_bag_lookup_defaults();
             options.mode = (reel_bag_mode)mode;
             options.padding_idx = padding;
             options.scale_grad_by_freq = true;

@@ -249,7 +249,8 @@ Test(optim, a_row_starts_its_momentum_undampened)
     reel_real values[2 * COLUMNS], zeros[ROWS * COLUMNS] = {0};
     for (int j = 0; j < 2 * COLUMNS; j++)
         values[j] = 1;
-    union golden_options o = {.sgd = {.lr = 1, .momentum = 0.5, .dampening = 0.5}};
+    REEL_OPTIONS(sgd, sgd, sgd.lr = 1, sgd.momentum = 0.5, sgd.dampening = 0.5);
+    const union golden_options o = {.sgd = sgd};
     struct run r = start(GOLDEN_SGD, &o, 1);
     reel_param_set(r.table, zeros);
     add_pass(r.t, r.table, &first, values, 1);
@@ -315,7 +316,7 @@ Test(optim, groups_have_their_own_options)
     reel_param *weight = param_with(params, "fc1.weight", REEL_SCALAR, &one);
     reel_param *bias = param_with(params, "fc1.bias", REEL_SCALAR, &one);
     reel_param *norm = param_with(params, "norm.weight", REEL_SCALAR, &one);
-    reel_sgd_options o = {.lr = 0.5};
+    REEL_OPTIONS(sgd, o, o.lr = 0.5);
     reel_optim *optim = reel_sgd_new(params, &o);
     o.lr = 0.25;
     cr_assert_eq(reel_sgd_add_group(optim, "*.bias", &o), 1);
@@ -456,8 +457,9 @@ Test(optim, a_step_that_runs_out_of_memory_changes_nothing)
 {
     enum { TOTAL = 3 + 2 * ROWS * COLUMNS };
     static reel_real before[TOTAL], failed[TOTAL], after[TOTAL], undisturbed[TOTAL];
-    const union golden_options options[] = {{.sgd = {.lr = 0.1, .momentum = 0.9, .dampening = 0.5}},
-                                            {.adam = {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.9, .amsgrad = true}}};
+    REEL_OPTIONS(sgd, sgd, sgd.lr = 0.1, sgd.momentum = 0.9, sgd.dampening = 0.5);
+    REEL_OPTIONS(adam, adam, adam.lr = 0.1, adam.beta2 = 0.9, adam.amsgrad = true);
+    const union golden_options options[] = {{.sgd = sgd}, {.adam = adam}};
     for (int kind = GOLDEN_SGD; kind <= GOLDEN_ADAM; kind++) {
         int failures = 0;
         for (int64_t k = -1;; k++) {

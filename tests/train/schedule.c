@@ -14,8 +14,10 @@ static struct run two_groups(void)
 {
     struct run r = {.c = reel_context_new(NULL)};
     r.params = reel_params_new(r.c);
-    r.optim = reel_sgd_new(r.params, &(reel_sgd_options){.lr = 0.5});
-    reel_sgd_add_group(r.optim, NULL, &(reel_sgd_options){.lr = 0.02});
+    REEL_OPTIONS(sgd, o, o.lr = 0.5);
+    r.optim = reel_sgd_new(r.params, &o);
+    o.lr = 0.02;
+    reel_sgd_add_group(r.optim, NULL, &o);
     OK(r.c);
     return r;
 }
@@ -96,7 +98,8 @@ Test(schedule, groups_added_later_follow)
     struct run r = two_groups();
     reel_schedule *s = reel_exponential_lr_new(r.optim, 0.5);
     reel_schedule_step(s);
-    cr_assert_eq(reel_sgd_add_group(r.optim, NULL, &(reel_sgd_options){.lr = 8}), 2);
+    REEL_OPTIONS(sgd, o, o.lr = 8);
+    cr_assert_eq(reel_sgd_add_group(r.optim, NULL, &o), 2);
     cr_assert_eq(reel_optim_get_lr(r.optim, 2), 8);
     reel_schedule_step(s);
     cr_assert_eq(reel_optim_get_lr(r.optim, 2), 2);

@@ -73,21 +73,27 @@ static reel_optim *make(reel_params *params, const struct subject *s, reel_spars
     struct subject o = *s;
     switch (s->kind) {
     case SGD:
+        o.sgd.mark = reel_sgd_defaults().mark;
         o.sgd.sparse_update = mode;
         return reel_sgd_new(params, &o.sgd);
     case ADAM:
+        o.adam.mark = reel_adam_defaults().mark;
         o.adam.sparse_update = mode;
         return reel_adam_new(params, &o.adam);
     case ADAMW:
+        o.adam.mark = reel_adam_defaults().mark;
         o.adam.sparse_update = mode;
         return reel_adamw_new(params, &o.adam);
     case RMSPROP:
+        o.rmsprop.mark = reel_rmsprop_defaults().mark;
         o.rmsprop.sparse_update = mode;
         return reel_rmsprop_new(params, &o.rmsprop);
     case ADAGRAD:
+        o.adagrad.mark = reel_adagrad_defaults().mark;
         o.adagrad.sparse_update = mode;
         return reel_adagrad_new(params, &o.adagrad);
     case ROWWISE_ADAGRAD:
+        o.adagrad.mark = reel_adagrad_defaults().mark;
         o.adagrad.sparse_update = mode;
         return reel_rowwise_adagrad_new(params, &o.adagrad);
     }

@@ -1,8 +1,12 @@
 /* Optimizers: SGD, Adam, AdamW, RMSprop, Adagrad and row-wise Adagrad, with parameter groups.
  *
- * The formulas, their order and their defaults are those of torch.optim. An optimizer moves the params of one set that
- * have a gradient; the others stay as they are and their step count stands still, as in PyTorch. Its state is allocated
- * in the first step that needs it.
+ * The formulas, their order and their defaults are those of torch.optim, but for one thing: a moment or momentum
+ * becomes 0 when its size falls below 2^-100 (the mean of a centred RMSprop: 2^-63; second moments: 2^-126, or less
+ * where eps is below 1e-15; in double 2^-996, 2^-511 and 2^-1022). Moments that only decay would end as subnormal
+ * numbers and make steps ten times slower for good.
+ *
+ * An optimizer moves the params of one set that have a gradient; the others stay as they are and their step count
+ * stands still, as in PyTorch. Its state is allocated in the first step that needs it.
  *
  * Every optimizer takes dense and row-sparse gradients (reel_param_set_sparse), with every option; what the second kind
  * means for rows without a gradient is a choice (reel_sparse_update). */

@@ -2,16 +2,10 @@
 
 #include "base/clones.h"
 #include "kern/parallel.h"
+#include "kern/real.h"
 
-#include <math.h>
 #include <omp.h>
 #include <stddef.h>
-
-#ifdef REEL_F64
-#define ROOT(x) sqrt(x)
-#else
-#define ROOT(x) sqrtf(x)
-#endif
 
 /* Each algorithm is written once; its options are constants in the loops below, so that none is tested per element. */
 #define INLINED static inline __attribute__((always_inline))
@@ -30,6 +24,31 @@ INLINED reel_real lerp(reel_real from, reel_real to, reel_real weight)
     return weight < (reel_real)0.5 ? from + weight * distance : to + (weight - 1) * distance;
 }
 
+/* Moments decay by a factor a step, and those of an element without a gradient would end as subnormal numbers, which
+ * cost ten times as much to compute with and never become 0. So a moment is 0 below a bound, here in the formula, where
+ * whole params, rows and steps that are made up for share it. NaN stays.
+ *
+ * SMALLEST_MEAN leaves room for the product with a learning rate. A mean is also squared where the second moment is
+ * centred: SMALLEST_CENTER. The bound of second moments depends on eps: reel_update_smallest_square. */
+#ifdef REEL_F64
+#define SMALLEST_MEAN 0x1p-996
+#define SMALLEST_CENTER 0x1p-511
+#else
+#define SMALLEST_MEAN 0x1p-100F
+#define SMALLEST_CENTER 0x1p-63F
+#endif
+
+INLINED reel_real flushed(reel_real moment, reel_real smallest)
+{
+    return REEL_ABS(moment) < smallest ? 0 : moment;
+}
+
+reel_real reel_update_smallest_square(double eps)
+{
+    double root = eps * 0x1p-13, square = root * root;
+    return square < (double)REEL_REAL_MIN ? (reel_real)square : REEL_REAL_MIN;
+}
+
 /* ---- SGD ---- */
 
 INLINED void sgd(const struct reel_update *u, int64_t n, reel_real *restrict p, const reel_real *restrict grad,
@@ -39,7 +58,7 @@ INLINED void sgd(const struct reel_update *u, int64_t n, reel_real *restrict p, 
     for (int64_t i = 0; i < n; i++) {
         reel_real g = gradient(u, decay, grad[i], p[i]);
         if (momentum) {
-            reel_real b = buffer[i] * factor + rest * g;
+            reel_real b = flushed(buffer[i] * factor + rest * g, SMALLEST_MEAN);
             buffer[i] = b;
             g = nesterov ? g + factor * b : b;
         }
@@ -80,10 +99,11 @@ INLINED void adam(const struct reel_update *u, int64_t n, reel_real *restrict p,
     const reel_real minus_step_size = u->of.adam.minus_step_size, weight = u->of.adam.one_minus_beta1;
     const reel_real beta2 = u->of.adam.beta2, one_minus_beta2 = u->of.adam.one_minus_beta2;
     const reel_real root_correction = u->of.adam.root_correction2, eps = u->of.adam.eps, shrink = u->of.adam.shrink;
+    const reel_real smallest_square = u->smallest_square;
     for (int64_t i = 0; i < n; i++) {
         reel_real g = gradient(u, decay, grad[i], p[i]);
-        reel_real m = lerp(mean[i], g, weight);
-        reel_real v = square[i] * beta2 + one_minus_beta2 * g * g;
+        reel_real m = flushed(lerp(mean[i], g, weight), SMALLEST_MEAN);
+        reel_real v = flushed(square[i] * beta2 + one_minus_beta2 * g * g, smallest_square);
         mean[i] = m;
         square[i] = v;
         if (amsgrad) {
@@ -91,7 +111,7 @@ INLINED void adam(const struct reel_update *u, int64_t n, reel_real *restrict p,
             v = largest[i] < v || v != v ? v : largest[i];
             largest[i] = v;
         }
-        reel_real denominator = ROOT(v) / root_correction + eps;
+        reel_real denominator = REEL_SQRT(v) / root_correction + eps;
         p[i] = p[i] * shrink + minus_step_size * m / denominator;
     }
 }
@@ -125,18 +145,19 @@ INLINED void rmsprop(const struct reel_update *u, int64_t n, reel_real *restrict
 {
     const reel_real minus_lr = u->of.rmsprop.minus_lr, alpha = u->of.rmsprop.alpha, eps = u->of.rmsprop.eps;
     const reel_real one_minus_alpha = u->of.rmsprop.one_minus_alpha, factor = u->of.rmsprop.momentum;
+    const reel_real smallest_square = u->smallest_square;
     for (int64_t i = 0; i < n; i++) {
         reel_real g = gradient(u, decay, grad[i], p[i]);
-        reel_real v = square[i] * alpha + one_minus_alpha * g * g;
+        reel_real v = flushed(square[i] * alpha + one_minus_alpha * g * g, smallest_square);
         square[i] = v;
         if (centered) {
-            reel_real m = lerp(mean[i], g, one_minus_alpha);
+            reel_real m = flushed(lerp(mean[i], g, one_minus_alpha), SMALLEST_CENTER);
             mean[i] = m;
             v = v - m * m;
         }
-        reel_real denominator = ROOT(v) + eps;
+        reel_real denominator = REEL_SQRT(v) + eps;
         if (momentum) {
-            reel_real b = buffer[i] * factor + g / denominator;
+            reel_real b = flushed(buffer[i] * factor + g / denominator, SMALLEST_MEAN);
             buffer[i] = b;
             p[i] += minus_lr * b;
         } else {
@@ -185,7 +206,7 @@ INLINED void adagrad(const struct reel_update *u, int64_t n, reel_real *restrict
         reel_real g = gradient(u, decay, grad[i], p[i]);
         reel_real s = (sum[i] == 0 ? initial : sum[i]) + g * g;
         sum[i] = s;
-        p[i] += minus_lr * g / (ROOT(s) + eps);
+        p[i] += minus_lr * g / (REEL_SQRT(s) + eps);
     }
 }
 
@@ -235,7 +256,7 @@ INLINED void rowwise_adagrad(const struct reel_update *u, int64_t n, reel_real *
     if (n == 0)
         return;
     reel_real s = (*sum == 0 ? u->of.adagrad.initial : *sum) + mean_square(u, n, p, grad, decay);
-    reel_real factor = u->of.adagrad.minus_lr / (ROOT(s) + u->of.adagrad.eps);
+    reel_real factor = u->of.adagrad.minus_lr / (REEL_SQRT(s) + u->of.adagrad.eps);
     *sum = s;
     for (int64_t i = 0; i < n; i++)
         p[i] += factor * gradient(u, decay, grad[i], p[i]);

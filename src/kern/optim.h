@@ -20,6 +20,7 @@ struct reel_update {
     bool row_state;               /* state has one element for each row of the param */
     bool decay;                   /* weight_decay is added to the gradient */
     reel_real sign, weight_decay; /* sign: -1 to maximize */
+    reel_real smallest_square;    /* of Adam and RMSprop, from reel_update_smallest_square */
     union {
         struct {
             reel_real minus_lr, momentum, one_minus_dampening;
@@ -40,6 +41,9 @@ struct reel_update {
                       to be filled */
     } of;
 };
+
+/* A second moment below this is 0: the smallest normal number, or less where its root would count beside eps. */
+reel_real reel_update_smallest_square(double eps);
 
 void reel_kern_update_sgd(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
                           reel_real *const *state);

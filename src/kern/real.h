@@ -11,10 +11,12 @@
 #define REEL_FUNCTION(name) name
 #define REEL_EPSILON DBL_EPSILON
 #define REEL_REAL_MAX DBL_MAX
+#define REEL_REAL_MIN DBL_MIN
 #else
 #define REEL_FUNCTION(name) name##f
 #define REEL_EPSILON FLT_EPSILON
 #define REEL_REAL_MAX FLT_MAX
+#define REEL_REAL_MIN FLT_MIN
 #endif
 
 #define REEL_EXP(x) REEL_FUNCTION(exp)(x)

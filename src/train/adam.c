@@ -32,6 +32,7 @@ static void prepare_common(const reel_adam_options *o, double lr, int64_t step, 
     *update = (struct reel_update){
         .loop = reel_kern_update_adam,
         .sign = o->maximize ? -1 : 1,
+        .smallest_square = reel_update_smallest_square(o->eps),
         .of.adam = {.minus_step_size = (reel_real) - (lr / correction1),
                     .one_minus_beta1 = (reel_real)(1 - o->beta1),
                     .beta2 = (reel_real)o->beta2,

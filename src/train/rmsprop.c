@@ -30,6 +30,7 @@ static void prepare(const union reel_optim_options *options, double lr, int64_t 
         .loop = reel_kern_update_rmsprop,
         .decay = o->weight_decay != 0,
         .sign = o->maximize ? -1 : 1,
+        .smallest_square = reel_update_smallest_square(o->eps),
         .weight_decay = (reel_real)o->weight_decay,
         .of.rmsprop = {.minus_lr = (reel_real)-lr,
                        .alpha = (reel_real)o->alpha,

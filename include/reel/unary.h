@@ -24,6 +24,10 @@ REEL_API reel_var reel_cos(reel_tape *tape, reel_var x);    /* torch.cos */
 REEL_API reel_var reel_tanh(reel_tape *tape, reel_var x);   /* torch.tanh */
 REEL_API reel_var reel_erf(reel_tape *tape, reel_var x); /* 2 / sqrt(pi) * integral of exp(-t^2), 0 to x; torch.erf */
 
+/* The distribution function of the standard normal distribution, (1 + erf(x / sqrt(2))) / 2, good also far below 0;
+ * torch.special.ndtr. */
+REEL_API reel_var reel_ndtr(reel_tape *tape, reel_var x);
+
 /* 1 / (1 + exp(-x)), torch.sigmoid, and its logarithm, torch.nn.functional.logsigmoid, without overflow. */
 REEL_API reel_var reel_sigmoid(reel_tape *tape, reel_var x);
 REEL_API reel_var reel_logsigmoid(reel_tape *tape, reel_var x);
@@ -46,7 +50,7 @@ REEL_API reel_var reel_softplus(reel_tape *tape, reel_var x, double beta, double
 /* x * sigmoid(x). */
 REEL_API reel_var reel_silu(reel_tape *tape, reel_var x);
 
-/* x * Phi(x) with the distribution function of the normal distribution: (1 + erf(x / sqrt(2))) / 2, or with tanh_form
+/* x * Phi(x) with the distribution function of the normal distribution, reel_ndtr, or with tanh_form
  * its approximation (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 (approximate="tanh"). */
 REEL_API reel_var reel_gelu(reel_tape *tape, reel_var x, bool tanh_form);
 

@@ -52,6 +52,19 @@ REEL_INLINE double reel_math_erf(double x)
     return erf(x);
 }
 
+/* exp(-x^2 / 2), to the last digits also far out. */
+REEL_INLINE double reel_math_bell(double x)
+{
+    return exp(x * x * -0.5);
+}
+
+/* The standard normal distribution function, given reel_math_bell(x). */
+REEL_INLINE double reel_math_ndtr(double x, double bell)
+{
+    (void)bell;
+    return 0.5 * erfc(x * -0.70710678118654752);
+}
+
 REEL_INLINE double reel_math_sin(double x)
 {
     return sin(x);
@@ -183,37 +196,99 @@ REEL_INLINE float reel_math_log1p(float x)
     return x < -1 ? NAN : y;
 }
 
+/* 2^n p, where adding 1.5 * 2^23 left n in the low bits of `shifted`, for p and results that are normal. */
+REEL_INLINE float reel_math_scale(float p, float shifted)
+{
+    return reel_math_from_bits((int32_t)((uint32_t)reel_math_bits(p) + ((uint32_t)reel_math_bits(shifted) << 23)));
+}
+
+/* Near 0 the argument less what a polynomial says that is too much; from there 1 - 2 / (exp(2 |x|) + 1). The
+ * exponential has a fit of its own, with weights for how much of it is seen in the result. */
 REEL_INLINE float reel_math_tanh(float x)
 {
+    const float round = 12582912;
     float size = REEL_ABS(x), bounded = size > 10 ? 10 : size; /* tanh(10) rounds to 1 */
-    int32_t n;
-    float p = reel_math_expm1_reduced(reel_math_reduce(2 * bounded, &n));
-    float half = reel_math_power_of_two(n - 1);
-    float e = half * p + (half - 0.5F); /* (exp(2|x|) - 1) / 2 */
-    float y = e / (e + 1);
-    return REEL_COPYSIGN(size < 1e-5F ? size : y, x);
+    float shifted = bounded * 2.88539008F + round, r = bounded - (shifted - round) * 0.346573591F;
+    float p = 0.265862197F; /* exp(2 r) */
+    p = p * r + 0.670365572F;
+    p = p * r + 1.33338356F;
+    p = p * r + 1.99996603F;
+    p = p * r + 1.99999976F;
+    p = p * r + 1;
+    float large = 1 - 2 / (reel_math_scale(p, shifted) + 1), square = size * size;
+    float q = -4.78907628e-3F;
+    q = q * square + 1.96918268e-2F;
+    q = q * square - 5.34030162e-2F;
+    q = q * square + 0.133267596F;
+    q = q * square - 0.33333081F;
+    return REEL_COPYSIGN(size >= 0.75F ? large : q * square * size + size, x);
 }
 
 REEL_INLINE float reel_math_erf(float x)
 {
+    const float round = 12582912;
     float size = REEL_ABS(x), bounded = size > 4 ? 4 : size, square = x * x; /* erf(4) rounds to 1 */
-    float p = 7.85386146e-5F;
-    p = p * square - 8.01019371e-4F;
-    p = p * square + 5.18832775e-3F;
-    p = p * square - 2.68538129e-2F;
-    p = p * square + 0.112835854F;
-    p = p * square - 0.376126260F;
-    p = p * square + 1.12837911F;
-    float q = 2.16976241e-5F; /* -log(1 - erf(x)) */
-    q = q * bounded - 4.41472774e-4F;
-    q = q * bounded + 4.20528557e-3F;
-    q = q * bounded - 2.52103414e-2F;
-    q = q * bounded + 0.108422101F;
-    q = q * bounded + 0.633216381F;
-    q = q * bounded + 1.12958026F;
-    q = q * bounded - 1.88468461e-4F;
-    float y = 1 - reel_math_exp(-q);
-    return size < 1 ? x * p : REEL_COPYSIGN(y, x);
+    float p = 7.52098786e-05F;
+    p = p * square - 0.000791291823F;
+    p = p * square + 0.00517772231F;
+    p = p * square - 0.0268485155F;
+    p = p * square + 0.112834662F;
+    p = p * square - 0.37612617F;
+    p = p * square + 0.128379166F;
+    /* The logarithm of 1 - erf(x) to base 2, from 1 on, over x. */
+    float q = 0.000303228677F;
+    q = q * bounded - 0.0045922678F;
+    q = q * bounded + 0.0328733735F;
+    q = q * bounded - 0.151622444F;
+    q = q * bounded - 0.91733247F;
+    q = q * bounded - 1.62804615F;
+    float logarithm = q * bounded, shifted = logarithm + round, r = logarithm - (shifted - round);
+    float e = 1.32764678e-3F; /* 2^r */
+    e = e * r + 9.67554096e-3F;
+    e = e * r + 5.55071346e-2F;
+    e = e * r + 0.240221202F;
+    e = e * r + 0.693146944F;
+    e = e * r + 1.00000012F;
+    return size >= 1.03F ? REEL_COPYSIGN(1 - reel_math_scale(e, shifted), x) : x * p + x; /* which keeps NaN */
+}
+
+/* exp(-x^2 / 2), to the last digits also far out: x^2 is rounded, and where it is large the exponential shows that, so
+ * the square of x without its low bits, which is exact, is split off. */
+REEL_INLINE float reel_math_bell(float x)
+{
+    int32_t n;
+    float size = REEL_ABS(x), bounded = size > 14.5F ? 14.5F : size; /* beyond it rounds to 0 */
+    float high = reel_math_from_bits(reel_math_bits(bounded) & ~0xfff);
+    float r = reel_math_reduce(high * high * -0.5F, &n) - (bounded - high) * (bounded + high) * 0.5F;
+    float e = 1 + reel_math_expm1_reduced(r);
+    int32_t half = n >> 1; /* as in reel_math_exp */
+    return e * reel_math_power_of_two(half) * reel_math_power_of_two(n - half);
+}
+
+/* The standard normal distribution function, given reel_math_bell(x): that times a function of |x| which is smooth in
+ * 3 / (3 + |x|) is the smaller of both tails, which keeps its digits. From 0 to 1 a
+ * polynomial has more of them. */
+REEL_INLINE float reel_math_ndtr(float x, float bell)
+{
+    float t = 3 / (3 + REEL_ABS(x)), u = t - 0.625F;
+    float p = -0.0224417355F;
+    p = p * u + 0.0158624463F;
+    p = p * u + 0.0466255099F;
+    p = p * u - 0.0465037003F;
+    p = p * u - 0.0944186226F;
+    p = p * u + 0.0877183974F;
+    p = p * u + 0.347372204F;
+    p = p * u + 0.421613276F;
+    p = p * u + 0.290494651F;
+    float tail = p * t * bell, square = x * x;
+    float q = 9.28426962e-05F;
+    q = q * square - 0.00116621132F;
+    q = q * square + 0.0099648321F;
+    q = q * square - 0.0664889216F;
+    q = q * square + 0.398942202F;
+    float half = q * x + 0.5F;
+    float above = x < 1 ? half : 1 - tail;
+    return x < 0 ? tail : above;
 }
 
 /* sin(r) and cos(r) for |r| <= pi / 4. */

@@ -31,6 +31,7 @@
 #define REEL_ERF(x) REEL_FUNCTION(erf)(x)
 #define REEL_ABS(x) REEL_FUNCTION(fabs)(x)
 #define REEL_COPYSIGN(x, y) REEL_FUNCTION(copysign)(x, y)
+#define REEL_NEXTAFTER(x, y) REEL_FUNCTION(nextafter)(x, y)
 #define REEL_FLOOR(x) REEL_FUNCTION(floor)(x)
 #define REEL_FMA(x, y, z) REEL_FUNCTION(fma)(x, y, z)
 

@@ -195,6 +195,7 @@ ROW(cos)
 
 UNARY(tanh, reel_math_tanh(x), g * (1 - y * y))
 UNARY(erf, reel_math_erf(x), g * (R(1.1283791670955126) * reel_math_exp(-(x * x))))
+#define DENSITY_AT_0 R(0.39894228040143268) /* of the normal distribution: 1 / sqrt(2 pi) */
 UNARY(sigmoid, reel_math_sigmoid(x), g * (y * (1 - y)))
 UNARY(logsigmoid, -reel_math_softplus(-x), g * reel_math_sigmoid(-x))
 UNARY(softplus, x * a > b ? x : reel_math_softplus(x * a) / a,
@@ -202,6 +203,7 @@ UNARY(softplus, x * a > b ? x : reel_math_softplus(x * a) / a,
 
 UNARY(relu, x <= 0 ? 0 : x, x <= 0 ? 0 : g)
 UNARY(leaky_relu, x > 0 ? x : a * x, x > 0 ? g : a * g)
+UNARY(ndtr, reel_math_ndtr(x, reel_math_bell(x)), g * (DENSITY_AT_0 * reel_math_bell(x)))
 UNARY(elu, x > 0 ? x : a * reel_math_expm1(x), x > 0 ? g : g * (a * reel_math_exp(x)))
 
 REEL_INLINE reel_real silu_slope(reel_real x)
@@ -211,34 +213,36 @@ REEL_INLINE reel_real silu_slope(reel_real x)
 }
 UNARY(silu, x * reel_math_sigmoid(x), g * silu_slope(x))
 
-#define ROOT_HALF R(0.70710678118654752)
-REEL_INLINE reel_real gelu_slope(reel_real x)
-{
-    reel_real density = R(0.39894228040143268) * reel_math_exp(x * x * R(-0.5));
-    return R(0.5) * (1 + reel_math_erf(x * ROOT_HALF)) + x * density;
-}
-UNARY(gelu, x * (R(0.5) * (1 + reel_math_erf(x * ROOT_HALF))), g * gelu_slope(x))
-
-#define ROOT_2_OVER_PI R(0.79788456080286536)
-#define CUBIC R(0.044715)
-REEL_INLINE reel_real gelu_tanh_inner(reel_real x)
-{
-    return ROOT_2_OVER_PI * (x + CUBIC * (x * x * x));
-}
-REEL_INLINE reel_real gelu_tanh_slope(reel_real x)
-{
-    reel_real t = reel_math_tanh(gelu_tanh_inner(x));
-    reel_real inner_slope = ROOT_2_OVER_PI * (1 + 3 * CUBIC * (x * x));
-    return R(0.5) * (1 + t) + R(0.5) * x * (1 - t * t) * inner_slope;
-}
-UNARY(gelu_tanh, R(0.5) * x * (1 + reel_math_tanh(gelu_tanh_inner(x))), g * gelu_tanh_slope(x))
-
 REEL_INLINE reel_real bounded(reel_real x, reel_real low, reel_real high)
 {
     reel_real raised = x < low ? low : x;
     return raised > high ? high : raised;
 }
-UNARY(clamp, bounded(x, a, b), ((x >= a) & (x <= b)) ? g : 0)
+REEL_INLINE reel_real gelu_slope(reel_real x)
+{
+    reel_real bell = reel_math_bell(x);
+    return reel_math_ndtr(x, bell) + x * (DENSITY_AT_0 * bell);
+}
+UNARY(gelu, x * reel_math_ndtr(x, reel_math_bell(x)), g * gelu_slope(x))
+
+/* (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits far below 0. */
+#define TWICE_ROOT_2_OVER_PI R(1.5957691216057308)
+#define CUBIC R(0.044715)
+REEL_INLINE reel_real gelu_tanh_inner(reel_real x)
+{
+    return TWICE_ROOT_2_OVER_PI * (x + CUBIC * (x * x * x));
+}
+REEL_INLINE reel_real gelu_tanh_slope(reel_real x)
+{
+    reel_real near = bounded(x, -30, 30); /* beyond, the sigmoid is 0 or 1, and its slope times the inner one inf * 0 */
+    reel_real inner = gelu_tanh_inner(near), tail = reel_math_exp(-REEL_ABS(inner)), share = 1 / (1 + tail);
+    reel_real inner_slope = TWICE_ROOT_2_OVER_PI * (1 + 3 * CUBIC * (near * near));
+    return (inner < 0 ? tail * share : share) + near * (tail * share * share) * inner_slope;
+}
+UNARY(gelu_tanh, x * reel_math_sigmoid(gelu_tanh_inner(x)), g * gelu_tanh_slope(x))
+
+FORWARD(clamp, bounded(x, a, b))
+BACKWARD(strictly_within, ((x >= a) & (x <= b)) ? g : 0)
 
 UNARY_FORWARD(add_scalar, x + a)
 UNARY_FORWARD(sub_scalar, x - a)
@@ -247,6 +251,16 @@ UNARY(mul_scalar, x * a, g * a)
 UNARY(div_scalar, x / a, g / a)
 UNARY(rdiv_scalar, a / x, -g * (y / x))
 UNARY(pow_scalar, REEL_POW(x, a), a == 0 ? 0 : g * (a * REEL_POW(x, a - 1)))
-UNARY(maximum_scalar, x < a ? a : x, x == a ? g * R(0.5) : x < a ? 0 : g)
-UNARY(minimum_scalar, x > a ? a : x, x == a ? g * R(0.5) : x > a ? 0 : g)
+UNARY(maximum_scalar, (x >= a) | (x != x) ? x : a, x == a ? g * R(0.5) : x < a ? 0 : g)
+UNARY(minimum_scalar, (x <= a) | (x != x) ? x : a, x == a ? g * R(0.5) : x > a ? 0 : g)
 /* clang-format on */
+
+/* No gradient at a bound; an infinite one is none. */
+static void clamp_backward(int64_t n, const reel_real *g, const reel_real *x, const reel_real *y, const reel_real *p,
+                           reel_real *to, bool add)
+{
+    const reel_real inside[2] = {p[0] == -INFINITY ? p[0] : REEL_NEXTAFTER(p[0], INFINITY),
+                                 p[1] == INFINITY ? p[1] : REEL_NEXTAFTER(p[1], -INFINITY)};
+    strictly_within_backward(n, g, x, y, inside, to, add);
+}
+ROW(clamp)

@@ -29,6 +29,10 @@ reel_status reel_unary_accumulate(const reel_call *call, const struct reel_unary
 reel_var reel_relu_slope(reel_tape *tape, reel_var g, reel_var x);
 reel_var reel_leaky_relu_slope(reel_tape *tape, reel_var g, reel_var x, reel_real negative_slope);
 
+/* The sigmoid of x for rules, whose derivatives keep their digits on both sides: those of reel_sigmoid are made of its
+ * value y, and 1 - y has none where y is close to 1. */
+reel_var reel_sigmoid_in_rules(reel_tape *tape, reel_var x);
+
 /* A constant without axes. `number` must outlive the tape; make it static. */
 reel_var reel_constant(reel_tape *tape, const reel_real *number);
 

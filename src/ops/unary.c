@@ -374,6 +374,38 @@ static const reel_sample erf_samples[] = {
 SAMPLES(erf, erf_samples);
 #endif
 
+/* ---- ndtr ---- */
+
+#ifndef REEL_SAMPLES
+UNARY_FUNCTIONS(ndtr, reel_unary_ndtr)
+
+/* The density of the normal distribution. */
+static reel_var density(reel_tape *t, reel_var x)
+{
+    const double root_of_2_pi_inverse = 0.39894228040143268;
+    return reel_mul_scalar(t, reel_exp(t, reel_mul_scalar(t, reel_square(t, x), -0.5)), root_of_2_pi_inverse);
+}
+
+static void ndtr_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    grad_inputs[0] = reel_mul(call->tape, g[0], density(call->tape, call->inputs[0]));
+}
+
+static const reel_op ndtr_op = {UNARY_ROW(ndtr), .reads_inputs = 1};
+
+reel_var reel_ndtr(reel_tape *tape, reel_var x)
+{
+    return reel_apply1(tape, &ndtr_op, &x, 1, NULL);
+}
+#else
+static const reel_sample ndtr_samples[] = {
+    GOOD("no axes", NULL, SCALAR),
+    GOOD("far out", NULL, LARGE(9)),
+    SHAPE_SAMPLES(NULL, REAL),
+};
+SAMPLES(ndtr, ndtr_samples);
+#endif
+
 /* ---- sigmoid ---- */
 
 #ifndef REEL_SAMPLES
@@ -406,10 +438,15 @@ SAMPLES(sigmoid, sigmoid_samples);
 #ifndef REEL_SAMPLES
 UNARY_FUNCTIONS(logsigmoid, reel_unary_logsigmoid)
 
+reel_var reel_sigmoid_in_rules(reel_tape *tape, reel_var x)
+{
+    return reel_exp(tape, reel_logsigmoid(tape, x));
+}
+
 static void logsigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
     reel_tape *t = call->tape;
-    grad_inputs[0] = reel_mul(t, g[0], reel_sigmoid(t, reel_neg(t, call->inputs[0])));
+    grad_inputs[0] = reel_mul(t, g[0], reel_sigmoid_in_rules(t, reel_neg(t, call->inputs[0])));
 }
 
 static const reel_op logsigmoid_op = {UNARY_ROW(logsigmoid), .reads_inputs = 1};
@@ -437,8 +474,8 @@ static void silu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
 {
     reel_tape *t = call->tape;
     reel_var x = call->inputs[0];
-    reel_var s = reel_sigmoid(t, x);
-    reel_var slope = reel_mul(t, s, reel_add_scalar(t, reel_mul(t, x, reel_rsub_scalar(t, s, 1)), 1));
+    reel_var s = reel_sigmoid_in_rules(t, x), rest = reel_sigmoid_in_rules(t, reel_neg(t, x));
+    reel_var slope = reel_mul(t, s, reel_add_scalar(t, reel_mul(t, x, rest), 1));
     grad_inputs[0] = reel_mul(t, g[0], slope);
 }
 
@@ -627,8 +664,11 @@ static void elu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     reel_var x = call->inputs[0];
     double alpha = ((const reel_real *)call->attributes)[0];
     /* Bounded, since an infinite exponential would make NaN of the 0 that flows back from where it is not chosen. */
-    reel_var slope = reel_mul_scalar(t, reel_exp(t, reel_minimum_scalar(t, x, 0)), alpha);
-    grad_inputs[0] = reel_where(t, reel_gt_scalar(t, x, 0), g[0], reel_mul(t, g[0], slope));
+    static const reel_real zero = 0;
+    reel_var above = reel_gt_scalar(t, x, 0);
+    reel_var bounded = reel_where(t, above, reel_constant(t, &zero), x);
+    reel_var slope = reel_mul_scalar(t, reel_exp(t, bounded), alpha);
+    grad_inputs[0] = reel_where(t, above, g[0], reel_mul(t, g[0], slope));
 }
 
 static const reel_op elu_op = {UNARY_ROW(elu), WITH_NUMBERS, .reads_inputs = 1};
@@ -669,7 +709,7 @@ static void softplus_vjp(const reel_call *call, const reel_var *g, reel_var *gra
     const reel_real *numbers = call->attributes;
     reel_var scaled = reel_mul_scalar(t, call->inputs[0], numbers[0]);
     reel_var linear = reel_gt_scalar(t, scaled, numbers[1]);
-    grad_inputs[0] = reel_where(t, linear, g[0], reel_mul(t, g[0], reel_sigmoid(t, scaled)));
+    grad_inputs[0] = reel_where(t, linear, g[0], reel_mul(t, g[0], reel_sigmoid_in_rules(t, scaled)));
 }
 
 static const reel_op softplus_op = {
@@ -712,14 +752,9 @@ UNARY_FUNCTIONS(gelu, reel_unary_gelu)
 
 static void gelu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
-    const double root_half = 0.70710678118654752, root_of_2_pi_inverse = 0.39894228040143268;
     reel_tape *t = call->tape;
     reel_var x = call->inputs[0];
-    reel_var below = reel_add_scalar(t, reel_erf(t, reel_mul_scalar(t, x, root_half)), 1);
-    reel_var density = reel_exp(t, reel_mul_scalar(t, reel_square(t, x), -0.5));
-    reel_var slope =
-        reel_add(t, reel_mul_scalar(t, below, 0.5), reel_mul(t, x, reel_mul_scalar(t, density, root_of_2_pi_inverse)));
-    grad_inputs[0] = reel_mul(t, g[0], slope);
+    grad_inputs[0] = reel_mul(t, g[0], reel_add(t, reel_ndtr(t, x), reel_mul(t, x, density(t, x))));
 }
 
 static const reel_op gelu_op = {UNARY_ROW(gelu), .reads_inputs = 1};
@@ -728,17 +763,16 @@ UNARY_FUNCTIONS(gelu_tanh, reel_unary_gelu_tanh)
 
 static void gelu_tanh_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
-    const double root_2_over_pi = 0.79788456080286536, cubic = 0.044715;
+    const double twice_root_2_over_pi = 1.5957691216057308, cubic = 0.044715;
     reel_tape *t = call->tape;
-    reel_var x = call->inputs[0], square = reel_square(t, x);
+    reel_var x = reel_clamp(t, call->inputs[0], -30, 30), square = reel_square(t, x); /* as in the kernel */
     reel_var stretch = reel_add_scalar(t, reel_mul_scalar(t, square, cubic), 1);
-    reel_var inner = reel_mul_scalar(t, reel_mul(t, x, stretch), root_2_over_pi);
+    reel_var inner = reel_mul_scalar(t, reel_mul(t, x, stretch), twice_root_2_over_pi);
     reel_var inner_slope =
-        reel_mul_scalar(t, reel_add_scalar(t, reel_mul_scalar(t, square, 3 * cubic), 1), root_2_over_pi);
-    reel_var y = reel_tanh(t, inner);
-    reel_var bend = reel_mul(t, reel_mul(t, x, reel_rsub_scalar(t, reel_square(t, y), 1)), inner_slope);
-    reel_var slope = reel_mul_scalar(t, reel_add(t, reel_add_scalar(t, y, 1), bend), 0.5);
-    grad_inputs[0] = reel_mul(t, g[0], slope);
+        reel_mul_scalar(t, reel_add_scalar(t, reel_mul_scalar(t, square, 3 * cubic), 1), twice_root_2_over_pi);
+    reel_var share = reel_sigmoid_in_rules(t, inner), rest = reel_sigmoid_in_rules(t, reel_neg(t, inner));
+    reel_var bend = reel_mul(t, reel_mul(t, x, reel_mul(t, share, rest)), inner_slope);
+    grad_inputs[0] = reel_mul(t, g[0], reel_add(t, share, bend));
 }
 
 static const reel_op gelu_tanh_op = {UNARY_ROW(gelu_tanh), .reads_inputs = 1};
@@ -764,6 +798,6 @@ SAMPLES(gelu_tanh, gelu_tanh_samples);
 #endif
 
 REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(exp), ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt),
-               ROW(square), ROW(sin), ROW(cos), ROW(tanh), ROW(erf), ROW(sigmoid), ROW(logsigmoid), ROW(silu),
+               ROW(square), ROW(sin), ROW(cos), ROW(tanh), ROW(erf), ROW(ndtr), ROW(sigmoid), ROW(logsigmoid), ROW(silu),
                ROW(relu_slope), ROW(relu), ROW(leaky_relu_slope), ROW(leaky_relu), ROW(elu), ROW(softplus), ROW(gelu),
                ROW(gelu_tanh));

@@ -51,7 +51,8 @@ REEL_API reel_var reel_maximum_scalar(reel_tape *tape, reel_var x, double s);
 REEL_API reel_var reel_minimum_scalar(reel_tape *tape, reel_var x, double s);
 
 /* x limited to low..high, torch.clamp; pass -INFINITY or INFINITY for no bound. When low is above high the result is
- * high. NaN stays NaN. The gradient is that of x from low to high, both included, and 0 outside. REEL_ERROR_ARGUMENT
+ * high. NaN stays NaN. The gradient is that of x between low and high, and 0 outside, at a bound and at NaN, as in
+ * PyTorch from 2.15 on. REEL_ERROR_ARGUMENT
  * when a bound is NaN. */
 REEL_API reel_var reel_clamp(reel_tape *tape, reel_var x, double low, double high);
 

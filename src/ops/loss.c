@@ -2,8 +2,9 @@
 #include "kern/loss.h"
 
 #include "core/tape.h"
-#include "ops/family.h"
+#include "ops/pointwise.h"
 
+#include <reel/compare.h>
 #include <reel/elementwise.h>
 #include <reel/join.h>
 #include <reel/loss.h>
@@ -119,8 +120,8 @@ static reel_status loss_accumulate(const reel_call *call, const struct reel_kern
 static reel_var gradient_of_each(const reel_call *call, reel_var grad_output)
 {
     const struct loss_attributes *a = call->attributes;
-    return a->reduction == REEL_MEAN ? reel_div_scalar(call->tape, grad_output, (double)call->in[0]->numel)
-                                     : grad_output;
+    int64_t n = call->in[0]->numel; /* the share of nothing must not be infinite: 0 shares make NaN of it */
+    return a->reduction == REEL_MEAN && n > 0 ? reel_div_scalar(call->tape, grad_output, (double)n) : grad_output;
 }
 
 /* For losses of x - target: the two gradients differ in their sign. */
@@ -317,10 +318,11 @@ static reel_status smooth_l1_forward(reel_call *call)
 static void smooth_l1_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
 {
     const struct loss_attributes *a = call->attributes;
+    const double beta = (reel_real)a->beta;
     reel_tape *t = call->tape;
-    reel_var difference = reel_sub(t, call->inputs[0], call->inputs[1]);
-    reel_var slope =
-        a->beta > 0 ? reel_clamp(t, reel_div_scalar(t, difference, a->beta), -1, 1) : reel_sign(t, difference);
+    reel_var difference = reel_sub(t, call->inputs[0], call->inputs[1]), sign = reel_sign(t, difference);
+    reel_var beyond = reel_ge_scalar(t, reel_abs(t, difference), beta);
+    reel_var slope = reel_where(t, beyond, sign, reel_div_scalar(t, difference, beta > 0 ? beta : 1));
     give_difference_gradients(call, reel_mul(t, slope, gradient_of_each(call, grad_outputs[0])), grad_inputs);
 }
 
@@ -473,7 +475,7 @@ static void bce_with_logits_vjp(const reel_call *call, const reel_var *grad_outp
     reel_tape *t = call->tape;
     reel_var x = call->inputs[0], grad = gradient_of_each(call, grad_outputs[0]);
     if (call->needed[0])
-        grad_inputs[0] = reel_mul(t, reel_sub(t, reel_sigmoid(t, x), call->inputs[1]), grad);
+        grad_inputs[0] = reel_mul(t, reel_sub(t, reel_sigmoid_in_rules(t, x), call->inputs[1]), grad);
     if (call->needed[1])
         grad_inputs[1] = reel_neg(t, reel_mul(t, x, grad));
 }

@@ -320,8 +320,9 @@ static void clamp_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     static const reel_real zero = 0;
     reel_tape *t = call->tape;
     const reel_real *bounds = call->attributes;
-    reel_var above = reel_ge_scalar(t, call->inputs[0], bounds[0]);
-    reel_var below = reel_le_scalar(t, call->inputs[0], bounds[1]);
+    reel_var x = call->inputs[0]; /* an infinite bound is none, and nothing is at it */
+    reel_var above = bounds[0] == -INFINITY ? reel_ge_scalar(t, x, bounds[0]) : reel_gt_scalar(t, x, bounds[0]);
+    reel_var below = bounds[1] == INFINITY ? reel_le_scalar(t, x, bounds[1]) : reel_lt_scalar(t, x, bounds[1]);
     grad_inputs[0] = reel_where(t, reel_logical_and(t, above, below), g[0], reel_constant(t, &zero));
 }
 

@@ -798,6 +798,6 @@ SAMPLES(gelu_tanh, gelu_tanh_samples);
 #endif
 
 REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(exp), ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt),
-               ROW(square), ROW(sin), ROW(cos), ROW(tanh), ROW(erf), ROW(ndtr), ROW(sigmoid), ROW(logsigmoid), ROW(silu),
-               ROW(relu_slope), ROW(relu), ROW(leaky_relu_slope), ROW(leaky_relu), ROW(elu), ROW(softplus), ROW(gelu),
-               ROW(gelu_tanh));
+               ROW(square), ROW(sin), ROW(cos), ROW(tanh), ROW(erf), ROW(ndtr), ROW(sigmoid), ROW(logsigmoid),
+               ROW(silu), ROW(relu_slope), ROW(relu), ROW(leaky_relu_slope), ROW(leaky_relu), ROW(elu), ROW(softplus),
+               ROW(gelu), ROW(gelu_tanh));

@@ -3,6 +3,7 @@
 #include <reel/context.h>
 #include <reel/elementwise.h>
 #include <reel/params.h>
+#include <reel/reduce.h>
 #include <reel/tape.h>
 #include <reel/unary.h>
 
@@ -46,7 +47,7 @@ static reel_var vector(int n, const double *values)
     return v;
 }
 
-static void expect(const char *what, reel_var v, int n, const double *values)
+static void expect_within(const char *what, double relative, reel_var v, int n, const double *values)
 {
     const reel_real *data = reel_data_real(tape, v);
     cr_assert(data, "%s: %s", what, reel_error(context));
@@ -54,9 +55,14 @@ static void expect(const char *what, reel_var v, int n, const double *values)
         double got = (double)data[i], want = values[i];
         bool good = isnan(want)   ? isnan(got)
                     : isinf(want) ? got == want
-                                  : fabs(got - want) <= 1e-6 * fabs(want) + 1e-30;
+                                  : fabs(got - want) <= relative * fabs(want) + 1e-30;
         cr_expect(good, "%s: element %d is %.9g, not %.9g", what, i, got, want);
     }
+}
+
+static void expect(const char *what, reel_var v, int n, const double *values)
+{
+    expect_within(what, 1e-6, v, n, values);
 }
 
 static void fill_ones(const reel_var *y, reel_var *ones)
@@ -96,13 +102,63 @@ Test(elementwise, ties_share_the_gradient)
     expect_gradient("minimum_scalar", reel_minimum_scalar(tape, a, 2), a, 3, NUMBERS(1, 0.5, 0));
 }
 
-Test(elementwise, clamp_counts_its_bounds_as_inside)
+/* As in PyTorch from 2.15 on. */
+Test(elementwise, clamp_has_no_gradient_at_a_bound)
 {
     reel_var x = vector(6, NUMBERS(-2, -1, 0, 1, 2, NAN));
     reel_var y = reel_clamp(tape, x, -1, 1);
     expect("clamp", y, 6, NUMBERS(-1, -1, 0, 1, 1, NAN));
-    expect_gradient("clamp", y, x, 6, NUMBERS(0, 1, 1, 1, 0, 0));
+    expect_gradient("clamp", y, x, 6, NUMBERS(0, 0, 1, 0, 0, 0));
     expect("crossed bounds", reel_clamp(tape, x, 1, -1), 5, NUMBERS(-1, -1, -1, -1, -1));
+}
+
+Test(elementwise, an_infinite_bound_of_clamp_is_none)
+{
+    reel_var x = vector(4, NUMBERS(-INFINITY, 0, 1e30, INFINITY));
+    expect_gradient("clamp from below", reel_clamp(tape, x, 0, INFINITY), x, 4, NUMBERS(0, 0, 1, 1));
+    expect_gradient("clamp from above", reel_clamp(tape, x, -INFINITY, 0), x, 4, NUMBERS(1, 0, 0, 0));
+}
+
+Test(elementwise, a_number_that_is_none_spreads)
+{
+    reel_var x = vector(3, NUMBERS(-INFINITY, 0, NAN));
+    expect("maximum_scalar", reel_maximum_scalar(tape, x, NAN), 3, NUMBERS(NAN, NAN, NAN));
+    expect("minimum_scalar", reel_minimum_scalar(tape, x, NAN), 3, NUMBERS(NAN, NAN, NAN));
+}
+
+/* The gradient of the sum of the gradient of the sum. */
+static void expect_second(const char *what, reel_var y, reel_var x, int n, const double *values)
+{
+    reel_var first, second;
+    reel_grad(tape, reel_sum_all(tape, y), &x, 1, REEL_GRAD_CREATE_GRAPH, &first);
+    reel_grad(tape, reel_sum_all(tape, first), &x, 1, REEL_GRAD_DEFAULT, &second);
+    expect_within(what, sizeof(reel_real) == sizeof(float) ? 1e-5 : 1e-12, second, n, values);
+}
+
+/* mpmath, 20 digits. */
+Test(elementwise, second_derivatives_far_out_and_at_kinks)
+{
+    reel_var x = vector(3, NUMBERS(-20, 20, 3));
+    expect_second("logsigmoid", reel_logsigmoid(tape, x), x, 3,
+                  NUMBERS(-2.0611536139418493e-9, -2.0611536139418493e-9, -0.045176659730912133));
+    x = vector(3, NUMBERS(-20, 20, 3));
+    expect_second("softplus, no threshold", reel_softplus(tape, x, 1, INFINITY), x, 3,
+                  NUMBERS(2.0611536139418493e-9, 2.0611536139418493e-9, 0.045176659730912133));
+    x = vector(3, NUMBERS(-20, 20, 3));
+    expect_second("silu", reel_silu(tape, x), x, 3,
+                  NUMBERS(-3.7100764881019119e-8, -3.7100764881019119e-8, -0.032321404521006171));
+    x = vector(3, NUMBERS(-6, 6, 2));
+    expect_second("gelu", reel_gelu(tape, x, false), x, 3,
+                  NUMBERS(-2.0658001689399171e-7, -2.0658001689399171e-7, -0.1079819330263761));
+    x = vector(3, NUMBERS(-6, 6, 2));
+    expect_second("gelu, tanh form", reel_gelu(tape, x, true), x, 3,
+                  NUMBERS(-6.8242472741571894e-9, -6.8242472741571894e-9, -0.10787507995107845));
+    x = vector(4, NUMBERS(-1, 0, 1, NAN));
+    expect_second("elu", reel_elu(tape, x, 2), x, 4, NUMBERS(2 * exp(-1), 2, 0, NAN));
+    x = vector(3, NUMBERS(-1, 0, 1));
+    expect_second("softplus, threshold 0", reel_softplus(tape, x, 1, 0), x, 3, NUMBERS(0.19661193324148185, 0.25, 0));
+    x = vector(4, NUMBERS(-1e4, -1e10, 1e4, 1e10));
+    expect_second("gelu, tanh form, far out", reel_gelu(tape, x, true), x, 4, NUMBERS(0, 0, 0, 0));
 }
 
 Test(elementwise, kinks)

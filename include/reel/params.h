@@ -27,6 +27,12 @@ typedef enum reel_param_kind {
 REEL_API reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
                                     reel_shape shape);
 
+/* Between the two, names of params and modules made in the set get "<name>." in front, so that a part of a model can be
+ * made several times: in "encoder" a linear layer "fc" has the param "encoder.fc.weight". They nest. "" adds nothing.
+ * leave wants the name that was entered last (else REEL_ERROR_STATE), and works after a failure, too. */
+REEL_API reel_status reel_params_enter(reel_params *params, const char *name);
+REEL_API reel_status reel_params_leave(reel_params *params, const char *name);
+
 /* How many params and buffers the set holds, the i-th in order of creation, and one by name (NULL: no such name; that
  * is no error). */
 REEL_API int reel_params_count(const reel_params *params);

@@ -93,6 +93,33 @@ void reel_clear_error(reel_context *context)
     context->error[0] = '\0';
 }
 
+const char *reel_enter_layer(reel_context *context, const char *name)
+{
+    const char *outer = context->layer;
+    if (name && *name)
+        context->layer = name;
+    return outer;
+}
+
+void reel_leave_layer(reel_context *context, const char *outer)
+{
+    context->layer = outer;
+}
+
+/* Texts begin with the operation, as in `linear: x is ...`; the layer's name goes behind it. In front of others it
+ * stands alone. */
+static void name_the_layer(char *error, size_t size, const char *name)
+{
+    char quoted[128], rest[512];
+    size_t who = strspn(error, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    bool begins = who > 0 && error[who] == ':';
+    snprintf(quoted, sizeof quoted, begins ? " \"%.100s\"" : "layer \"%.100s\": ", name);
+    if (!begins)
+        who = 0;
+    snprintf(rest, sizeof rest, "%s", error + who);
+    snprintf(error + who, size - who, "%s%s", quoted, rest);
+}
+
 reel_status reel_fail(reel_context *context, reel_status status, const char *format, ...)
 {
     if (!context)
@@ -104,6 +131,8 @@ reel_status reel_fail(reel_context *context, reel_status status, const char *for
     va_start(arguments, format);
     vsnprintf(context->error, sizeof context->error, format, arguments);
     va_end(arguments);
+    if (context->layer)
+        name_the_layer(context->error, sizeof context->error, context->layer);
     return status;
 }
 

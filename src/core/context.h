@@ -15,12 +15,18 @@ struct reel_context {
     uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
     uint32_t last_generation;
     int num_threads;
+    const char *layer; /* whose module is at work: failures name it */
     reel_status status;
     char error[512];
 };
 
 /* reel_fail with out of memory, naming what was to be allocated. */
 reel_status reel_fail_memory(reel_context *context, const char *what, size_t size);
+
+/* Between the two, failures name a layer as well as an operation: `linear "fc1": ...`. NULL or "" leaves the layer that
+ * is named now. Enter gives what leave wants. The name must live until then. */
+const char *reel_enter_layer(reel_context *context, const char *name);
+void reel_leave_layer(reel_context *context, const char *outer);
 
 /* A generation number that no tape of this context had before. */
 uint32_t reel_next_generation(reel_context *context);

@@ -36,6 +36,7 @@ void reel_params_free(reel_params *params)
     struct reel_memory *memory = &params->context->memory;
     reel_free(memory, params->params);
     reel_free(memory, params->owned);
+    reel_free(memory, params->prefix);
     reel_free(memory, params);
 }
 
@@ -75,6 +76,68 @@ reel_context *reel_params_context(const reel_params *params)
     return params ? params->context : NULL;
 }
 
+reel_status reel_params_enter(reel_params *params, const char *name)
+{
+    if (!params || params->context->status != REEL_OK)
+        return reel_context_status(reel_params_context(params));
+    reel_context *c = params->context;
+    if (!name)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "params_enter: the name is NULL");
+    size_t size = strlen(name), length = params->prefix_length;
+    if (size == 0)
+        return REEL_OK;
+    if (!reel_grow(&c->memory, (void **)&params->prefix, (int64_t)length, &params->prefix_capacity,
+                   (int64_t)(length + size) + 1, 1))
+        return reel_fail_memory(c, "the prefix of a param set", length + size + 1);
+    memcpy(params->prefix + length, name, size);
+    params->prefix[length + size] = '.';
+    params->prefix_length = length + size + 1;
+    return REEL_OK;
+}
+
+reel_status reel_params_leave(reel_params *params, const char *name)
+{
+    reel_context *c = reel_params_context(params);
+    if (!c || !name)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "params_leave: the name is NULL");
+    size_t size = strlen(name), length = params->prefix_length;
+    if (size == 0)
+        return c->status;
+    if (length <= size || params->prefix[length - 1] != '.' ||
+        memcmp(params->prefix + length - 1 - size, name, size) != 0)
+        return reel_fail(c, REEL_ERROR_STATE, "params_leave: \"%s\" is not what was entered last", name);
+    params->prefix_length = length - 1 - size;
+    return c->status;
+}
+
+/* The prefix and the name; NULL with the error recorded. */
+static char *full_name(reel_params *params, const char *name)
+{
+    size_t size = params->prefix_length + strlen(name) + 1;
+    char *full = reel_allocate(&params->context->memory, size);
+    if (!full) {
+        reel_fail(params->context, REEL_ERROR_OUT_OF_MEMORY, "out of memory: param \"%s\" needs %zu bytes", name, size);
+        return NULL;
+    }
+    if (params->prefix_length > 0)
+        memcpy(full, params->prefix, params->prefix_length);
+    strcpy(full + params->prefix_length, name);
+    return full;
+}
+
+static reel_status check_param(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
+                               int64_t numel)
+{
+    reel_context *c = params->context;
+    if (reel_params_find(params, name))
+        reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": the set has one of this name already", name);
+    else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL)
+        reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only buffers may be %s", name, reel_dtype_name(dtype));
+    else if (numel < 0)
+        reel_fail(c, REEL_ERROR_SHAPE, "param \"%s\": a size is negative, or the shape is too large", name);
+    return c->status;
+}
+
 reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
                            reel_shape shape)
 {
@@ -82,16 +145,15 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
         return NULL;
     reel_context *c = params->context;
     int64_t numel = reel_shape_numel(&shape);
-    if (!name || !*name)
+    if (!name || !*name) {
         reel_fail(c, REEL_ERROR_ARGUMENT, "param: the name is empty");
-    else if (reel_params_find(params, name))
-        reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": the set has one of this name already", name);
-    else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL)
-        reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only buffers may be %s", name, reel_dtype_name(dtype));
-    else if (numel < 0)
-        reel_fail(c, REEL_ERROR_SHAPE, "param \"%s\": a size is negative, or the shape is too large", name);
-    if (c->status != REEL_OK)
         return NULL;
+    }
+    char *full = full_name(params, name);
+    if (!full || check_param(params, full, kind, dtype, numel) != REEL_OK) {
+        reel_free(&c->memory, full);
+        return NULL;
+    }
 
     size_t bytes;
     if (!reel_multiply_size(numel, reel_dtype_size(dtype), &bytes))
@@ -99,20 +161,20 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
     reel_param *param = reel_allocate_zeroed(&c->memory, sizeof *param);
     if (param) {
         param->set = params;
-        param->name = reel_allocate(&c->memory, strlen(name) + 1);
+        param->name = full;
         param->data = reel_allocate_zeroed(&c->memory, bytes);
-        if (!param->name || !param->data ||
-            !reel_grow(&c->memory, (void **)&params->params, params->count, &params->capacity, params->count + 1,
-                       sizeof(reel_param *))) {
+        if (!param->data || !reel_grow(&c->memory, (void **)&params->params, params->count, &params->capacity,
+                                       params->count + 1, sizeof(reel_param *))) {
+            param->name = NULL;
             free_param(param);
             param = NULL;
         }
     }
     if (!param) {
-        reel_fail(c, REEL_ERROR_OUT_OF_MEMORY, "out of memory: param \"%s\" needs %zu bytes", name, bytes);
+        reel_fail(c, REEL_ERROR_OUT_OF_MEMORY, "out of memory: param \"%s\" needs %zu bytes", full, bytes);
+        reel_free(&c->memory, full);
         return NULL;
     }
-    strcpy(param->name, name);
     param->kind = kind;
     param->dtype = dtype;
     param->shape = shape;

@@ -41,6 +41,9 @@ struct reel_params {
     reel_context *context;
     struct reel_param **params;
     int64_t count, capacity;
+    char *prefix; /* of the names of what is made now: the entered ones, each with a dot behind it; not terminated */
+    size_t prefix_length;
+    int64_t prefix_capacity;
     void **owned; /* freed with the set */
     int64_t owned_count, owned_capacity;
     struct reel_module *modules; /* list of src/nn; not looked into here */

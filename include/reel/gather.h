@@ -18,21 +18,20 @@ REEL_API reel_var reel_index_select(reel_tape *tape, reel_var x, int axis, reel_
 /* The padding_idx of a lookup without padding. */
 #define REEL_NO_PADDING INT64_MIN
 
-/* How the gradient of an embedding lookup differs from the derivative, and the name that errors call it by. */
+/* How the gradient of an embedding lookup differs from the derivative. */
 typedef struct reel_embedding_lookup_options {
     reel_options_mark mark;
     int64_t padding_idx;     /* this row gets no gradient; negative: from the end; or REEL_NO_PADDING */
     bool scale_grad_by_freq; /* a row's gradient is divided by how often the lookup names it */
-    const char *name;        /* NULL: none; needed only during the call */
 } reel_embedding_lookup_options;
 
-/* No padding, no scaling, no name. */
+/* No padding, no scaling. */
 REEL_API reel_embedding_lookup_options reel_embedding_lookup_defaults(void);
 
 /* Rows of weight [rows, ...] (real): the result has index's axes and then those of a row
  * (torch.nn.functional.embedding). NULL options: the defaults. REEL_ERROR_ARGUMENT for a padding_idx outside the table.
  * An index outside it gives, for example,
- *     embedding "label": index 10 at position [1, 2] (flat 5) is outside 0..9
+ *     embedding: index 10 at position [1, 2] (flat 5) is outside 0..9
  * The rule does not read the values of weight. A param with sparse gradients gets them row by row. */
 REEL_API reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index,
                                  const reel_embedding_lookup_options *options);
@@ -44,7 +43,7 @@ typedef enum reel_bag_mode {
     REEL_BAG_MAX /* the largest in each column, the first of equal ones; NaN is the largest, wherever it is */
 } reel_bag_mode;
 
-/* How reel_embedding_bag reduces and differentiates, and the name that errors call it by. */
+/* How reel_embedding_bag reduces and differentiates. */
 typedef struct reel_embedding_bag_lookup_options {
     reel_options_mark mark;
     reel_bag_mode mode;
@@ -52,10 +51,9 @@ typedef struct reel_embedding_bag_lookup_options {
                                * REEL_NO_PADDING */
     bool scale_grad_by_freq;  /* a row's gradient is divided by how often the index names it, in every mode */
     bool include_last_offset; /* offsets has one element more: where the last bag ends, the length of the index */
-    const char *name;         /* NULL: none; needed only during the call */
 } reel_embedding_bag_lookup_options;
 
-/* The mean, no padding, no scaling, no last offset, no name. */
+/* The mean, no padding, no scaling, no last offset. */
 REEL_API reel_embedding_bag_lookup_options reel_embedding_bag_lookup_defaults(void);
 
 /* Bags of rows of weight [rows, columns] (real), each reduced to one row: [bags, columns], without ever holding the

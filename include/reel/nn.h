@@ -21,13 +21,27 @@ extern "C" {
 
 typedef struct reel_module reel_module;
 
-/* The module's output for x. Failures name the layer. NULL gives the null var (and is an error, unless the context
- * has one already: that of the constructor that gave NULL). The tape must be of the module's context. */
+/* The module's output for x, the first of several. Failures name the layer that they are in. NULL gives the null var
+ * (and is an error, unless the context has one already: that of the constructor that gave NULL). The tape must be of
+ * the module's context. */
 REEL_API reel_var reel_forward(reel_tape *tape, reel_module *module, reel_var x);
+
+/* The same for modules with several inputs and outputs. Inputs that a module does not need may be left out at the end,
+ * or be the null var. `outputs` gets the first n_outputs of its outputs, null vars on error. REEL_ERROR_ARGUMENT when
+ * the module takes fewer inputs, needs more, or gives fewer outputs.
+ *
+ *     reel_var bag, state[2];
+ *     reel_forward_all(t, embedding_bag, REEL_VARS(index, offsets), &bag, 1);
+ *     reel_forward_all(t, cell, REEL_VARS(x, h), state, 2); */
+REEL_API reel_status reel_forward_all(reel_tape *tape, reel_module *module, const reel_var *inputs, int n_inputs,
+                                      reel_var *outputs, int n_outputs);
+
+/* The most inputs, and the most outputs, that a module may have. */
+#define REEL_MAX_MODULE_VARS 8
 
 /* Whether modules behave as in training (the state that they are made in) or as in evaluation: dropout and batch
  * normalisation differ. reel_train and reel_eval switch every module made in the set so far; reel_module_train
- * switches one, and with a sequential the modules in it (Module.train, Module.eval). NULL does nothing. */
+ * switches one and all modules in it (Module.train, Module.eval). NULL does nothing. */
 REEL_API void reel_train(reel_params *params);
 REEL_API void reel_eval(reel_params *params);
 REEL_API void reel_module_train(reel_module *module, bool training);
@@ -82,10 +96,8 @@ REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, 
 
 /* Bags of indices -> for each bag a row [embedding_dim], reduced from the rows of its indices (nn.EmbeddingBag;
  * reel_embedding_bag in <reel/gather.h> says how). Param: weight [num_embeddings, embedding_dim] from N(0, 1).
- * reel_forward takes indices with two axes, whose rows are the bags; reel_embedding_bag_forward any form: indices with
- * one axis and offsets, or with two and the null var, and weights of the indices' shape or the null var
- * (REEL_ERROR_ARGUMENT when the module is none of these). Errors in indices and offsets are those of
- * reel_embedding_bag. */
+ * Inputs: the indices; offsets, unless the indices have two axes, whose rows are the bags then; and per-sample weights
+ * of the indices' shape, or none. Errors in them are those of reel_embedding_bag. */
 typedef struct reel_embedding_bag_options {
     reel_options_mark mark;
     reel_bag_mode mode;       /* REEL_BAG_MEAN */
@@ -101,6 +113,7 @@ typedef struct reel_embedding_bag_options {
 REEL_API reel_embedding_bag_options reel_embedding_bag_defaults(void);
 REEL_API reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64_t num_embeddings,
                                              int64_t embedding_dim, const reel_embedding_bag_options *options);
+/* reel_forward_all with these inputs, each of the last two the null var for none. */
 REEL_API reel_var reel_embedding_bag_forward(reel_tape *tape, reel_module *module, reel_var index, reel_var offsets,
                                              reel_var per_sample_weights);
 
@@ -162,10 +175,52 @@ REEL_API reel_module *reel_sequential_new(reel_params *params, reel_module *cons
     ((reel_module *[]){__VA_ARGS__}), (int)(sizeof((reel_module *[]){__VA_ARGS__}) / sizeof(reel_module *))
 #endif
 
-/* A module of your own: `forward` computes the output from x in public operations; training is the module's state. Make
- * its params in the same set. `user` is passed through and must live as long as the module is called. */
-typedef reel_var (*reel_forward_function)(reel_tape *tape, reel_var x, bool training, void *user);
-REEL_API reel_module *reel_module_new(reel_params *params, reel_forward_function forward, void *user);
+/* ---- Modules of your own ---- */
+
+/* Computes the outputs in public operations. `inputs` has max_inputs vars, null vars for those that were left out;
+ * `outputs` begins as n_outputs null vars. The module's state is reel_module_is_training, and the modules that it was
+ * made with are reel_module_at. A null var or an error that it leaves is the caller's. */
+typedef void (*reel_forward_function)(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs,
+                                      void *user);
+
+typedef struct reel_module_options {
+    reel_options_mark mark;
+    int min_inputs, max_inputs; /* 1 and 1; from 1 to REEL_MAX_MODULE_VARS */
+    int n_outputs;              /* 1 */
+    /* The modules that it calls; the array is copied. They stay what they are, may be of other sets, which must then
+     * live as long, and follow the state of this one (reel_module_train). */
+    reel_module *const *modules;
+    int n_modules; /* 0 */
+} reel_module_options;
+REEL_API reel_module_options reel_module_defaults(void);
+
+/* The name is for errors; NULL or "" for none. `user` is passed through and must live as long as the module is called.
+ * Make its params and its modules in the same set, between reel_params_enter and reel_params_leave, so that they have
+ * the module's name in front and it can be made several times; like every module, all of them are freed with the set.
+ * REEL_ERROR_ARGUMENT for numbers outside their range, and for NULL as `forward` or among the modules.
+ *
+ *     static void residual(reel_tape *tape, reel_module *m, const reel_var *inputs, reel_var *outputs, void *user)
+ *     {
+ *         (void)user;
+ *         reel_var h = reel_relu(tape, reel_forward(tape, reel_module_at(m, 0), inputs[0]));
+ *         outputs[0] = reel_add(tape, inputs[0], reel_forward(tape, reel_module_at(m, 1), h));
+ *     }
+ *
+ *     static reel_module *residual_new(reel_params *params, const char *name, int64_t features, int64_t hidden)
+ *     {
+ *         reel_params_enter(params, name);
+ *         reel_module *fc1 = reel_linear_new(params, "fc1", features, hidden, NULL);
+ *         reel_module *fc2 = reel_linear_new(params, "fc2", hidden, features, NULL);
+ *         reel_params_leave(params, name);
+ *         reel_module *parts[] = {fc1, fc2};
+ *         REEL_OPTIONS(module, o, o.modules = parts, o.n_modules = 2);
+ *         return reel_module_new(params, name, residual, NULL, &o);
+ *     } */
+REEL_API reel_module *reel_module_new(reel_params *params, const char *name, reel_forward_function forward, void *user,
+                                      const reel_module_options *options);
+
+/* Module i of those that a module of your own was made with; NULL when there is none. */
+REEL_API reel_module *reel_module_at(const reel_module *module, int i);
 
 #ifdef __cplusplus
 }

@@ -1,3 +1,4 @@
+/* Batch normalisation with its running statistics. */
 #include "nn/module.h"
 
 #include "base/shape.h"
@@ -85,8 +86,8 @@ reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_
     m->momentum = o.momentum;
     if (!(o.eps >= 0) || o.momentum < 0 || o.momentum > 1)
         reel_fail(params->context, REEL_ERROR_ARGUMENT,
-                  "batch_norm \"%s\": eps %g must not be negative, and momentum %g must be from 0 to 1, or NaN", name,
-                  o.eps, o.momentum);
+                  "batch_norm: eps %g must not be negative, and momentum %g must be from 0 to 1, or NaN", o.eps,
+                  o.momentum);
     reel_shape shape = {1, {num_features}}, scalar = {0, {0}};
     if (o.affine)
         m->weight = reel_module_param(&m->module, "weight", REEL_PARAM_TRAINED, REEL_REAL, shape);

@@ -1,3 +1,4 @@
+/* Dropout as a module. */
 #include "nn/module.h"
 
 #include <reel/dropout.h>

@@ -10,17 +10,19 @@ struct embedding {
     reel_embedding_lookup_options lookup;
     double max_norm, norm_type;
     bool differentiable_max_norm;
-    /* What forward computes. It is called again after max_norm has changed the table. */
-    reel_var (*look_up)(reel_tape *tape, struct embedding *m, reel_var x);
+    /* What forward computes of its inputs, of which the first is the index. It is called again after max_norm has
+     * changed the table. */
+    reel_var (*look_up)(reel_tape *tape, const struct embedding *m, const reel_var *inputs);
 };
 
-/* The constructor; module_kind->size may be that of a struct that begins with this one, and errors begin with
- * `what "name"`. */
-struct embedding *reel_embedding_make(reel_params *params, const char *what, const char *name,
-                                      const struct reel_module_kind *module_kind, int64_t num_embeddings,
-                                      int64_t embedding_dim, const reel_embedding_options *options);
+/* Between the two halves of a constructor: makes the weight, and checks the options. Errors begin with `what`. */
+void reel_embedding_set_up(struct embedding *m, const char *what, int64_t num_embeddings, int64_t embedding_dim,
+                           const reel_embedding_options *options);
 
-/* The forward function: looks x up, and when rows of x are too long, scales them and looks it up again. */
-reel_var reel_embedding_forward(reel_tape *tape, reel_module *module, reel_var x);
+/* After the second half: gives the weight its initial values. */
+void reel_embedding_fill(struct embedding *m, const reel_embedding_options *options);
+
+/* The forward function: looks the inputs up, and when rows of them are too long, scales these and looks up again. */
+void reel_embedding_forward(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs);
 
 #endif

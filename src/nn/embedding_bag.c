@@ -1,3 +1,4 @@
+/* EmbeddingBag: an embedding whose lookup reduces bags of rows. */
 #include "nn/embedding.h"
 
 #include <reel/tape.h>
@@ -5,18 +6,20 @@
 struct embedding_bag {
     struct embedding table;
     reel_embedding_bag_lookup_options lookup;
-    reel_var offsets, per_sample_weights; /* of the forward pass at hand; else null */
 };
 
-static reel_var look_up(reel_tape *tape, struct embedding *table, reel_var x)
+static reel_var look_up(reel_tape *tape, const struct embedding *table, const reel_var *inputs)
 {
     const struct embedding_bag *m = (const struct embedding_bag *)table;
-    return reel_embedding_bag(tape, reel_param_var(tape, table->weight), x, m->offsets, m->per_sample_weights,
-                              &m->lookup);
+    return reel_embedding_bag(tape, reel_param_var(tape, table->weight), inputs[0], inputs[1], inputs[2], &m->lookup);
 }
 
-static const struct reel_module_kind bag_kind = {
-    .size = sizeof(struct embedding_bag), .forward = reel_embedding_forward, .named = true};
+static const struct reel_module_kind bag_kind = {.size = sizeof(struct embedding_bag),
+                                                 .forward_all = reel_embedding_forward,
+                                                 .min_inputs = 1,
+                                                 .max_inputs = 3,
+                                                 .n_outputs = 1,
+                                                 .named = true};
 
 reel_embedding_bag_options reel_embedding_bag_defaults(void)
 {
@@ -44,38 +47,28 @@ reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64
     of_table.fast_init = o.fast_init;
     of_table.from_pretrained = o.from_pretrained;
     of_table.freeze = o.freeze;
-    if (o.mode != REEL_BAG_MEAN && o.mode != REEL_BAG_SUM && o.mode != REEL_BAG_MAX && params)
-        reel_fail(params->context, REEL_ERROR_ARGUMENT, "embedding_bag \"%s\": mode %d is none of reel_bag_mode",
-                  name ? name : "", (int)o.mode);
-    struct embedding_bag *m = (struct embedding_bag *)reel_embedding_make(params, "embedding_bag", name, &bag_kind,
-                                                                          num_embeddings, embedding_dim, &of_table);
+    struct embedding_bag *m = reel_module_begin(params, name, &bag_kind);
     if (!m)
         return NULL;
+    if (o.mode != REEL_BAG_MEAN && o.mode != REEL_BAG_SUM && o.mode != REEL_BAG_MAX)
+        reel_fail(params->context, REEL_ERROR_ARGUMENT, "embedding_bag: mode %d is none of reel_bag_mode", (int)o.mode);
+    reel_embedding_set_up(&m->table, "embedding_bag", num_embeddings, embedding_dim, &of_table);
     m->table.look_up = look_up;
-    m->lookup = (reel_embedding_bag_lookup_options){.mark = REEL_OPTIONS_MARK(reel_embedding_bag_lookup_options),
-                                                    .mode = o.mode,
-                                                    .padding_idx = m->table.lookup.padding_idx,
-                                                    .scale_grad_by_freq = o.scale_grad_by_freq,
-                                                    .include_last_offset = o.include_last_offset,
-                                                    .name = m->table.module.name};
-    m->offsets = m->per_sample_weights = reel_null();
+    m->lookup = reel_embedding_bag_lookup_defaults();
+    m->lookup.mode = o.mode;
+    m->lookup.padding_idx = m->table.lookup.padding_idx;
+    m->lookup.scale_grad_by_freq = o.scale_grad_by_freq;
+    m->lookup.include_last_offset = o.include_last_offset;
+    if (!reel_module_end(&m->table.module))
+        return NULL;
+    reel_embedding_fill(&m->table, &of_table);
     return &m->table.module;
 }
 
 reel_var reel_embedding_bag_forward(reel_tape *tape, reel_module *module, reel_var index, reel_var offsets,
                                     reel_var per_sample_weights)
 {
-    struct embedding_bag *m = (struct embedding_bag *)module;
-    if (module && module->kind != &bag_kind) {
-        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "embedding_bag_forward: the module is another one");
-        return reel_null();
-    }
-    if (m) {
-        m->offsets = offsets;
-        m->per_sample_weights = per_sample_weights;
-    }
-    reel_var y = reel_forward(tape, module, index);
-    if (m)
-        m->offsets = m->per_sample_weights = reel_null();
+    reel_var y;
+    reel_forward_all(tape, module, REEL_VARS(index, offsets, per_sample_weights), &y, 1);
     return y;
 }

@@ -1,3 +1,4 @@
+/* Layer normalisation. */
 #include "nn/module.h"
 
 #include "base/shape.h"
@@ -56,11 +57,10 @@ reel_module *reel_layer_norm_new(reel_params *params, const char *name, reel_sha
     m->eps = o.eps;
     if (reel_shape_numel(&normalized_shape) < 0 || normalized_shape.ndim == 0)
         reel_fail(params->context, REEL_ERROR_SHAPE,
-                  "layer_norm \"%s\": the normalized shape has %d axes, or a size that is negative or too large", name,
+                  "layer_norm: the normalized shape has %d axes, or a size that is negative or too large",
                   normalized_shape.ndim);
     if (!(o.eps >= 0))
-        reel_fail(params->context, REEL_ERROR_ARGUMENT, "layer_norm \"%s\": eps %g is negative or not a number", name,
-                  o.eps);
+        reel_fail(params->context, REEL_ERROR_ARGUMENT, "layer_norm: eps %g is negative or not a number", o.eps);
     if (o.elementwise_affine)
         m->weight = reel_module_param(&m->module, "weight", REEL_PARAM_TRAINED, REEL_REAL, normalized_shape);
     if (o.elementwise_affine && o.bias)

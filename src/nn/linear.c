@@ -1,3 +1,4 @@
+/* Linear layers. */
 #include "nn/module.h"
 
 #include <reel/init.h>
@@ -44,10 +45,9 @@ reel_module *reel_linear_new(reel_params *params, const char *name, int64_t in_f
     if (o.bias)
         m->bias = reel_module_param(&m->module, "bias", REEL_PARAM_TRAINED, REEL_REAL, bias_shape);
     if (m->weight && (o.activation < REEL_ACTIVATION_NONE || o.activation > REEL_ACTIVATION_TANH))
-        reel_fail(params->context, REEL_ERROR_ARGUMENT, "linear \"%s\": there is no activation %d", name,
-                  (int)o.activation);
+        reel_fail(params->context, REEL_ERROR_ARGUMENT, "linear: there is no activation %d", (int)o.activation);
     else if (m->weight && !(o.negative_slope >= 0))
-        reel_fail(params->context, REEL_ERROR_ARGUMENT, "linear \"%s\": negative_slope is %g, not 0 or more", name,
+        reel_fail(params->context, REEL_ERROR_ARGUMENT, "linear: negative_slope is %g, not 0 or more",
                   o.negative_slope);
     if (!reel_module_end(&m->module))
         return NULL;

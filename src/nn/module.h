@@ -9,26 +9,37 @@
 /* What a kind of module does. */
 struct reel_module_kind {
     size_t size; /* of the struct, which begins with a struct reel_module */
+    /* `inputs` has max_inputs vars, null vars for those that were left out, and `outputs` room for n_outputs. A kind
+     * with one of each has `forward` instead. */
+    void (*forward_all)(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs);
     reel_var (*forward)(reel_tape *tape, reel_module *module, reel_var x);
-    bool named; /* has params, and so a name */
+    int min_inputs, max_inputs, n_outputs; /* of forward_all */
+    bool named;                            /* has params, and so a name */
 };
 
 struct reel_module {
     const struct reel_module_kind *kind;
     reel_params *params;
-    const char *name; /* NULL when the kind is not named */
+    const char *name; /* NULL when there is none */
     bool training;
+    int min_inputs, max_inputs, n_outputs;
+    reel_module **inner; /* the modules that it calls, and those in them; they follow its state */
+    int64_t n_inner;
     struct reel_module *next; /* of the same set */
     struct reel_params_mark before;
+    const char *outer_layer; /* of the context, while the module is constructed */
 };
 
-/* The first half of a constructor: a zeroed module that belongs to the set, or NULL with the error recorded. name is
- * copied when the kind is named. */
+/* The first half of a constructor: a zeroed module that belongs to the set, or NULL with the error recorded. The name
+ * is copied; only kinds that are not named may have none, NULL. Until reel_module_end failures name the layer. */
 void *reel_module_begin(reel_params *params, const char *name, const struct reel_module_kind *kind);
 
 /* A param called "<name>.<suffix>"; NULL with the error recorded. */
 reel_param *reel_module_param(reel_module *module, const char *suffix, reel_param_kind kind, reel_dtype dtype,
                               reel_shape shape);
+
+/* Makes `modules`, and what is in them, follow the state of `module`. REEL_ERROR_ARGUMENT when one is NULL. */
+reel_status reel_module_contain(reel_module *module, reel_module *const *modules, int n);
 
 /* The second half: gives the module, or, when the context has an error, gives up all that was made since the first
  * half and gives NULL. Draw initial values only after it succeeded, so that a failure leaves the generator alone. */
@@ -36,8 +47,5 @@ reel_module *reel_module_end(reel_module *module);
 
 /* The var of a param that may be missing: then the null var, which operations take as "none". */
 reel_var reel_module_var(reel_tape *tape, reel_param *param);
-
-/* The modules of a sequential, which are no sequentials themselves; *n = -1 when it is none. */
-reel_module *const *reel_sequential_modules(const reel_module *module, int *n);
 
 #endif

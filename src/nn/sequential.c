@@ -1,3 +1,4 @@
+/* Modules that call others one after the other. */
 #include "nn/module.h"
 
 #include "base/checked.h"
@@ -19,7 +20,8 @@ static reel_var sequential_forward(reel_tape *tape, reel_module *module, reel_va
 static const struct reel_module_kind sequential_kind = {.size = sizeof(struct sequential),
                                                         .forward = sequential_forward};
 
-reel_module *const *reel_sequential_modules(const reel_module *module, int *n)
+/* The modules of a sequential, which are no sequentials themselves; *n = -1 when it is none. */
+static reel_module *const *modules_of(const reel_module *module, int *n)
 {
     const struct sequential *m = (const struct sequential *)module;
     bool is_one = module->kind == &sequential_kind;
@@ -36,7 +38,7 @@ static int flatten(reel_module *const *modules, int n, reel_module **flat)
         if (!modules[i])
             return -1;
         int inner;
-        reel_module *const *in = reel_sequential_modules(modules[i], &inner);
+        reel_module *const *in = modules_of(modules[i], &inner);
         if (inner < 0) {
             in = &modules[i];
             inner = 1;
@@ -62,8 +64,10 @@ reel_module *reel_sequential_new(reel_params *params, reel_module *const *module
         if (!reel_multiply_size(count, sizeof *m->modules, &bytes))
             bytes = SIZE_MAX;
         m->modules = reel_params_allocate(params, bytes);
-        if (m->modules)
+        if (m->modules) {
             m->n = flatten(modules, n, m->modules);
+            reel_module_contain(&m->module, m->modules, m->n);
+        }
     }
     return reel_module_end(&m->module);
 }

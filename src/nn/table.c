@@ -1,3 +1,4 @@
+/* Tables of rows: their options, initial values, and max_norm. */
 #include "nn/table.h"
 
 #include "base/sort.h"
@@ -9,18 +10,16 @@
 #include <math.h>
 #include <string.h>
 
-reel_status reel_table_check(reel_context *context, const char *kind, const char *name, int64_t rows,
-                             int64_t padding_idx, double max_norm, double norm_type)
+reel_status reel_table_check(reel_context *context, const char *kind, int64_t rows, int64_t padding_idx,
+                             double max_norm, double norm_type)
 {
     if (padding_idx != REEL_NO_PADDING && (padding_idx < -rows || padding_idx >= rows))
-        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s \"%s\": padding_idx %lld is outside %lld..%lld", kind, name,
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: padding_idx %lld is outside %lld..%lld", kind,
                          (long long)padding_idx, (long long)-rows, (long long)rows - 1);
     if (!(max_norm >= 0))
-        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s \"%s\": max_norm %g is negative or not a number", kind, name,
-                         max_norm);
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: max_norm %g is negative or not a number", kind, max_norm);
     if (!(norm_type >= 0))
-        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s \"%s\": norm_type %g is negative or not a number", kind,
-                         name, norm_type);
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: norm_type %g is negative or not a number", kind, norm_type);
     return context->status;
 }
 

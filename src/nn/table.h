@@ -4,9 +4,9 @@
 
 #include "core/params.h"
 
-/* Options of a table of `rows` rows; REEL_ERROR_ARGUMENT, in words that begin with `kind "name"`. */
-reel_status reel_table_check(reel_context *context, const char *kind, const char *name, int64_t rows,
-                             int64_t padding_idx, double max_norm, double norm_type);
+/* Options of a table of `rows` rows; REEL_ERROR_ARGUMENT, in words that begin with `kind`. */
+reel_status reel_table_check(reel_context *context, const char *kind, int64_t rows, int64_t padding_idx,
+                             double max_norm, double norm_type);
 
 /* padding_idx counted from the start; REEL_NO_PADDING stays. */
 int64_t reel_table_padding(int64_t rows, int64_t padding_idx);

@@ -14,8 +14,7 @@
 enum { IN_WEIGHT, IN_INDEX, IN_OFFSETS, IN_SAMPLE_WEIGHTS };
 
 struct bag_attributes {
-    const char *name; /* read while the operation runs, never later */
-    int64_t padding;  /* the row that does not count, or -1 */
+    int64_t padding; /* the row that does not count, or -1 */
     reel_bag_mode mode;
     bool scale, include_last;
 };
@@ -91,11 +90,9 @@ static int64_t *saved_winners(const reel_call *call)
 
 static reel_status fail_offset(const reel_call *call, int64_t at, const char *problem, int64_t number)
 {
-    const struct bag_attributes *a = call->attributes;
     const reel_array *offsets = call->in[IN_OFFSETS];
     char position[REEL_POSITION_TEXT];
-    return reel_fail(call->context, REEL_ERROR_INDEX, "embedding_bag%s%s%s: offset %lld%s %s %lld",
-                     a->name ? " \"" : "", a->name ? a->name : "", a->name ? "\"" : "",
+    return reel_fail(call->context, REEL_ERROR_INDEX, "embedding_bag: offset %lld%s %s %lld",
                      (long long)reel_kern_index(offsets->data, is_wide(offsets), at),
                      reel_position_text(&offsets->shape, at, position), problem, (long long)number);
 }
@@ -140,8 +137,7 @@ static struct reel_kern_bags bags_of(const reel_call *call)
 static reel_status bag_forward(reel_call *call)
 {
     const struct bag_attributes *a = call->attributes;
-    if (reel_check_index(call, call->in[IN_INDEX], call->in[IN_WEIGHT]->shape.dim[0], "embedding_bag", a->name) !=
-            REEL_OK ||
+    if (reel_check_index(call, call->in[IN_INDEX], call->in[IN_WEIGHT]->shape.dim[0], "embedding_bag") != REEL_OK ||
         read_offsets(call, saved_starts(call)) != REEL_OK ||
         reel_call_read_rows(call, IN_WEIGHT, call->in[IN_INDEX]) != REEL_OK)
         return call->context->status;
@@ -384,7 +380,7 @@ BAG_OP(weighted, "embedding_bag_weighted", 4, 9, 11, REEL_DERIVATIVE_EXACT);
 BAG_OP(scaled, "embedding_bag_scaled", 3, 1, 2, REEL_DERIVATIVE_REFERENCE);
 BAG_OP(weighted_scaled, "embedding_bag_weighted_scaled", 4, 9, 11, REEL_DERIVATIVE_REFERENCE);
 #else
-#define ATTRIBUTES(name, ...) static const struct bag_attributes name = {NULL, __VA_ARGS__}
+#define ATTRIBUTES(name, ...) static const struct bag_attributes name = {__VA_ARGS__}
 ATTRIBUTES(sum, -1, REEL_BAG_SUM, false, false);
 ATTRIBUTES(mean, -1, REEL_BAG_MEAN, false, false);
 ATTRIBUTES(max, -1, REEL_BAG_MAX, false, false);
@@ -514,7 +510,7 @@ reel_var reel_embedding_bag(reel_tape *tape, reel_var weight, reel_var index, re
     reel_embedding_bag_lookup_options o = reel_embedding_bag_lookup_defaults();
     if (options && reel_options_take(reel_tape_context(tape), "embedding_bag_lookup", options, &o) != REEL_OK)
         return reel_null();
-    struct bag_attributes a = {o.name, -1, o.mode, o.scale_grad_by_freq, o.include_last_offset};
+    struct bag_attributes a = {-1, o.mode, o.scale_grad_by_freq, o.include_last_offset};
     reel_shape shape = reel_shape_of(tape, index);
     if (shape.ndim < 0 || reel_padding_row(tape, "embedding_bag", weight, o.padding_idx, &a.padding) != REEL_OK)
         return reel_null();

@@ -23,8 +23,7 @@ reel_status reel_expect_index(reel_call *call, int k, const char *argument)
                      argument, reel_dtype_name(dtype));
 }
 
-reel_status reel_check_index(const reel_call *call, const reel_array *index, int64_t rows, const char *what,
-                             const char *name)
+reel_status reel_check_index(const reel_call *call, const reel_array *index, int64_t rows, const char *what)
 {
     int64_t i = reel_kern_find_outside(index->numel, index->data, is_wide(index), rows);
     if (i < 0)
@@ -34,8 +33,8 @@ reel_status reel_check_index(const reel_call *call, const reel_array *index, int
         snprintf(range, sizeof range, "is outside 0..%lld", (long long)rows - 1);
     else
         snprintf(range, sizeof range, "is outside a table without rows");
-    return reel_fail(call->context, REEL_ERROR_INDEX, "%s%s%s%s: index %lld%s %s", what, name ? " \"" : "",
-                     name ? name : "", name ? "\"" : "", (long long)reel_kern_index(index->data, is_wide(index), i),
+    return reel_fail(call->context, REEL_ERROR_INDEX, "%s: index %lld%s %s", what,
+                     (long long)reel_kern_index(index->data, is_wide(index), i),
                      reel_position_text(&index->shape, i, position), range);
 }
 
@@ -132,7 +131,7 @@ static reel_status index_select_forward(reel_call *call)
     const reel_array *x = call->in[0], *index = call->in[1];
     int axis = index_select_axis(call);
     int64_t rows = x->shape.dim[axis], outer, inner;
-    if (reel_check_index(call, index, rows, "index_select", NULL) != REEL_OK)
+    if (reel_check_index(call, index, rows, "index_select") != REEL_OK)
         return call->context->status;
     view_along(&call->out[0]->shape, axis, &outer, &inner);
     reel_kern_gather_rows(outer, index->numel, rows, (size_t)inner * reel_dtype_size(x->dtype), index->data,
@@ -190,7 +189,7 @@ static reel_status index_add_forward(reel_call *call)
     const reel_array *index = call->in[1];
     int64_t outer, inner;
     int axis = a->axis < 0 ? a->axis + call->in[0]->shape.ndim : a->axis;
-    if (reel_check_index(call, index, a->size, "index_add", NULL) != REEL_OK)
+    if (reel_check_index(call, index, a->size, "index_add") != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel == 0)
         return REEL_OK;
@@ -309,7 +308,7 @@ static reel_status frequency_weights_shape(reel_call *call)
 static reel_status frequency_weights_forward(reel_call *call)
 {
     const reel_array *index = call->in[0];
-    if (reel_check_index(call, index, INT64_MAX, "frequency_weights", NULL) != REEL_OK)
+    if (reel_check_index(call, index, INT64_MAX, "frequency_weights") != REEL_OK)
         return call->context->status;
     const int64_t *indices = is_wide(index) ? index->data : reel_copy_indices(call, index, -1);
     return indices ? reel_weigh_by_frequency(call, indices, index->numel, call->out[0]->data) : call->context->status;
@@ -342,8 +341,7 @@ SAMPLES(frequency_weights, frequency_weights_samples);
 /* ---- embedding ---- */
 
 struct embedding_attributes {
-    const char *name; /* read while the operation runs, never later */
-    int64_t padding;  /* the row without gradient, or -1 */
+    int64_t padding; /* the row without gradient, or -1 */
     bool scale;
 };
 
@@ -375,10 +373,8 @@ static reel_status embedding_shape(reel_call *call)
 static reel_status embedding_forward(reel_call *call)
 {
     const reel_array *weight = call->in[0], *index = call->in[1];
-    const struct embedding_attributes *a = call->attributes;
     int64_t rows = weight->shape.dim[0];
-    if (reel_check_index(call, index, rows, "embedding", a->name) != REEL_OK ||
-        reel_call_read_rows(call, 0, index) != REEL_OK)
+    if (reel_check_index(call, index, rows, "embedding") != REEL_OK || reel_call_read_rows(call, 0, index) != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel > 0)
         reel_kern_gather_rows(1, index->numel, rows, (size_t)(weight->numel / rows) * sizeof(reel_real), index->data,
@@ -505,28 +501,26 @@ reel_embedding_lookup_options reel_embedding_lookup_defaults(void)
 {
     return (reel_embedding_lookup_options){.mark = REEL_OPTIONS_MARK(reel_embedding_lookup_options),
                                            .padding_idx = REEL_NO_PADDING,
-                                           .scale_grad_by_freq = false,
-                                           .name = NULL};
+                                           .scale_grad_by_freq = false};
 }
 
 reel_var reel_embedding(reel_tape *tape, reel_var weight, reel_var index, const reel_embedding_lookup_options *options)
 {
-    struct embedding_attributes a = {.name = NULL, .padding = -1, .scale = false};
+    struct embedding_attributes a = {.padding = -1, .scale = false};
     if (options) {
         reel_embedding_lookup_options o = reel_embedding_lookup_defaults();
         if (reel_options_take(reel_tape_context(tape), "embedding_lookup", options, &o) != REEL_OK ||
             reel_padding_row(tape, "embedding", weight, o.padding_idx, &a.padding) != REEL_OK)
             return reel_null();
-        a.name = o.name;
         a.scale = o.scale_grad_by_freq;
     }
     const reel_op *op = a.padding >= 0 || a.scale ? &embedding_padding_op : &embedding_op;
     return reel_apply1(tape, op, REEL_VARS(weight, index), &a);
 }
 #else
-static const struct embedding_attributes pad_1 = {NULL, 1, false}, scaled = {NULL, -1, true},
-                                         pad_0_scaled = {NULL, 0, true}, pad_4 = {NULL, 4, false};
-static const struct embedding_attributes plain = {NULL, -1, false};
+static const struct embedding_attributes pad_1 = {1, false}, scaled = {-1, true}, pad_0_scaled = {0, true},
+                                         pad_4 = {4, false};
+static const struct embedding_attributes plain = {-1, false};
 static const reel_sample embedding_samples[] = {
     GOOD("a batch of indices", &plain, REAL(5, 3), INDEX(5, 7)),
     GOOD("int32", &plain, REAL(5, 3), INDEX32(5, 7)),
@@ -604,7 +598,7 @@ static reel_status scatter_shape(reel_call *call)
 static reel_status scatter_forward(reel_call *call)
 {
     int64_t rows = ((const struct scatter_attributes *)call->attributes)->rows;
-    if (reel_check_index(call, call->in[1], rows, "scatter_add_rows", NULL) != REEL_OK)
+    if (reel_check_index(call, call->in[1], rows, "scatter_add_rows") != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel == 0)
         return REEL_OK;

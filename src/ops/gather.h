@@ -12,10 +12,8 @@ static inline bool is_wide(const reel_array *index)
 /* Input k, an index (or what `argument` calls it), must be int64 or int32. */
 reel_status reel_expect_index(reel_call *call, int k, const char *argument);
 
-/* All of index inside 0..rows-1; else the error names the lookup `what`, the layer `name` unless it is NULL, and the
- * first index outside. */
-reel_status reel_check_index(const reel_call *call, const reel_array *index, int64_t rows, const char *what,
-                             const char *name);
+/* All of index inside 0..rows-1; else the error names the lookup `what` and the first index outside. */
+reel_status reel_check_index(const reel_call *call, const reel_array *index, int64_t rows, const char *what);
 
 /* *row = the row that padding_idx means, -1 for REEL_NO_PADDING; REEL_ERROR_ARGUMENT when it is outside weight. */
 reel_status reel_padding_row(reel_tape *tape, const char *what, reel_var weight, int64_t padding_idx, int64_t *row);

@@ -19,6 +19,14 @@ static reel_var first(reel_tape *tape, const reel_var *inputs, int n, void *user
     return n > 0 ? inputs[0] : reel_null();
 }
 
+static void identity(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs, void *user)
+{
+    (void)tape;
+    (void)module;
+    (void)user;
+    outputs[0] = inputs[0];
+}
+
 /* F(function, kind, call): how the function is called with options `o`, of reel_<kind>_options. */
 #define FUNCTIONS(F)                                                                                                   \
     F(reel_sgd_new, sgd, reel_sgd_new(p, &o))                                                                          \
@@ -39,6 +47,7 @@ static reel_var first(reel_tape *tape, const reel_var *inputs, int n, void *user
     F(reel_embedding_bag_new, embedding_bag, reel_embedding_bag_new(p, "m", 2, 2, &o))                                 \
     F(reel_batch_norm1d_new, batch_norm, reel_batch_norm1d_new(p, "m", 2, &o))                                         \
     F(reel_layer_norm_new, layer_norm, reel_layer_norm_new(p, "m", REEL_SHAPE(2), &o))                                 \
+    F(reel_module_new, module, reel_module_new(p, "m", identity, NULL, &o))                                            \
     F(reel_embedding, embedding_lookup, reel_embedding(t, x, classes, &o))                                             \
     F(reel_embedding_bag, embedding_bag_lookup,                                                                        \
       reel_embedding_bag(t, x, reel_reshape(t, classes, REEL_SHAPE(1, 2)), reel_null(), reel_null(), &o))              \

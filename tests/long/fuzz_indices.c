@@ -209,9 +209,7 @@ static int64_t row_size(const struct scene *s)
 
 static reel_var run_embedding(const struct scene *s, reel_var index)
 {
-    reel_embedding_lookup_options lookup = reel_embedding_lookup_defaults();
-    lookup.name = strchr(s->what, '"') ? "a b" : NULL;
-    return reel_embedding(t, other_input(s), index, &lookup);
+    return reel_embedding(t, other_input(s), index, NULL);
 }
 
 static reel_var run_module(const struct scene *s, reel_var index)
@@ -268,7 +266,7 @@ static void embedding_case(int number)
         s.weight = reel_param_new(params, name, REEL_PARAM_TRAINED, REEL_REAL, s.shape);
         reel_param_set_sparse(s.weight, below(2));
     }
-    s.what = module || below(2) ? "embedding \"a b\"" : "embedding";
+    s.what = module ? "embedding \"a b\"" : "embedding";
     CHECK(reel_param_set(s.weight, s.numbers) == REEL_OK, "%s", reel_error(c));
     for (int i = 0; i < 4; i++) {
         s.x = random_indices(random_shape(0, 4), s.shape.dim[0], below(2));

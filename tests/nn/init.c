@@ -272,7 +272,7 @@ Test(init, a_constructor_that_is_refused_leaves_no_trace)
     NONE(reel_sequential_new(p, REEL_MODULES(good, NULL)), REEL_ERROR_ARGUMENT, "NULL");
     NONE(reel_sequential_new(p, NULL, 2), REEL_ERROR_ARGUMENT, "NULL");
     NONE(reel_sequential_new(p, &good, -1), REEL_ERROR_ARGUMENT, "-1");
-    NONE(reel_module_new(p, NULL, NULL), REEL_ERROR_ARGUMENT, "NULL");
+    NONE(reel_module_new(p, NULL, NULL, NULL, NULL), REEL_ERROR_ARGUMENT, "NULL");
     cr_assert(same_generator(&before, &c->generator));
 
     /* After an error, and without a set, nothing is made and nothing is said. */

@@ -1,6 +1,8 @@
 #include "helpers.h"
 #include "support/fixture.h"
 
+#include "residual.h" /* the example of <reel/nn.h> */
+
 TestSuite(modules, .init = set_up, .fini = tear_down);
 
 static void expect_same(reel_var a, reel_var b)
@@ -48,20 +50,20 @@ Test(modules, errors_name_the_layer)
     reel_module *fc = reel_linear_new(p, "generator.fc1", 3, 2, NULL);
     reel_var x = reel_randn(t, REEL_SHAPE(2, 4));
     cr_assert(reel_is_null(reel_forward(t, fc, x)));
-    expect_error(c, REEL_ERROR_SHAPE, "layer \"generator.fc1\": linear: ");
+    expect_error(c, REEL_ERROR_SHAPE, "linear \"generator.fc1\": x has 4 columns");
 
     /* Also from inside, and once. */
     reel_module *all = reel_sequential_new(p, REEL_MODULES(fc, fc));
     cr_assert(reel_is_null(reel_forward(t, all, x)));
-    cr_assert_null(strstr(strstr(reel_error(c), "layer") + 1, "layer"));
-    expect_error(c, REEL_ERROR_SHAPE, "layer \"generator.fc1\": ");
+    cr_assert_null(strstr(strstr(reel_error(c), "generator") + 1, "generator"));
+    expect_error(c, REEL_ERROR_SHAPE, "linear \"generator.fc1\": ");
 
     reel_module *norm = reel_batch_norm1d_new(p, "norm", 3, NULL);
     cr_assert(reel_is_null(reel_forward(t, norm, x)));
-    expect_error(c, REEL_ERROR_SHAPE, "layer \"norm\": batch_norm: x is [2, 4], it takes [batch, 3]");
+    expect_error(c, REEL_ERROR_SHAPE, "batch_norm \"norm\": x is [2, 4], it takes [batch, 3]");
     reel_module *layer = reel_layer_norm_new(p, "layer", REEL_SHAPE(2, 3), NULL);
     cr_assert(reel_is_null(reel_forward(t, layer, x)));
-    expect_error(c, REEL_ERROR_SHAPE, "layer \"layer\": layer_norm: x is [2, 4], its last axes must be [2, 3]");
+    expect_error(c, REEL_ERROR_SHAPE, "layer_norm \"layer\": x is [2, 4], its last axes must be [2, 3]");
 
     /* Without a name there is none to give. */
     reel_module *nameless = reel_linear_new(p, "", 3, 2, NULL);
@@ -177,18 +179,20 @@ struct own {
     int calls;
 };
 
-static reel_var own_forward(reel_tape *tape, reel_var x, bool training, void *user)
+static void own_forward(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs, void *user)
 {
     struct own *own = user;
     own->calls++;
-    return training ? reel_mul(tape, x, reel_param_var(tape, own->scale)) : x;
+    bool training = reel_module_is_training(module);
+    outputs[0] = training ? reel_mul(tape, inputs[0], reel_param_var(tape, own->scale)) : inputs[0];
 }
 
 Test(modules, a_module_of_ones_own)
 {
     struct own own = {reel_param_new(p, "scale", REEL_PARAM_TRAINED, REEL_REAL, REEL_SCALAR), 0};
     reel_init_constant(own.scale, 3);
-    reel_module *m = reel_module_new(p, own_forward, &own), *net = reel_sequential_new(p, REEL_MODULES(m, m));
+    reel_module *m = reel_module_new(p, NULL, own_forward, &own, NULL),
+                *net = reel_sequential_new(p, REEL_MODULES(m, m));
     reel_var x = reel_ones(t, REEL_SHAPE(2)), y = reel_forward(t, net, x);
     cr_assert_eq(reel_data_real(t, y)[1], 9);
     cr_assert_eq(reel_backward(t, reel_sum_all(t, y), p), REEL_OK, "%s", reel_error(c));
@@ -196,4 +200,158 @@ Test(modules, a_module_of_ones_own)
     reel_eval(p);
     expect_same(reel_forward(t, net, x), x);
     cr_assert_eq(own.calls, 4);
+}
+
+Test(modules, the_example_of_the_header)
+{
+    reel_module *a = residual_new(p, "a", 3, 4), *b = residual_new(p, "b", 3, 4);
+    cr_assert_not_null(reel_params_find(p, "a.fc1.weight"));
+    cr_assert_not_null(reel_params_find(p, "b.fc2.bias"));
+    cr_assert_eq(reel_params_count(p), 8);
+    reel_var x = reel_randn(t, REEL_SHAPE(5, 3));
+    reel_var h = reel_relu(t, reel_forward(t, reel_module_at(a, 0), x));
+    expect_same(reel_forward(t, a, x), reel_add(t, x, reel_forward(t, reel_module_at(a, 1), h)));
+    cr_assert_null(reel_module_at(a, 2));
+    cr_assert_null(reel_module_at(a, -1));
+    cr_assert_null(reel_module_at(NULL, 0));
+    cr_assert_null(reel_module_at(reel_relu_new(p), 0));
+    cr_assert(reel_is_null(reel_forward(t, b, reel_ones(t, REEL_SHAPE(5, 4)))));
+    expect_error(c, REEL_ERROR_SHAPE, "linear \"b.fc1\": ");
+}
+
+Test(modules, state_reaches_the_modules_inside)
+{
+    reel_params *q = reel_params_new(c);
+    reel_module *drop = reel_dropout_new(q, 0.5), *relu = reel_relu_new(q), *other = reel_dropout_new(q, 0.5);
+    reel_module *line = reel_sequential_new(q, REEL_MODULES(relu, drop));
+    REEL_OPTIONS(module, o, o.modules = &line, o.n_modules = 1);
+    struct own own = {NULL, 0};
+    reel_module *inner = reel_module_new(p, "inner", own_forward, &own, &o);
+    o.modules = &inner;
+    reel_module *outer = reel_module_new(p, "outer", own_forward, &own, &o), *net = reel_sequential_new(p, &outer, 1);
+    reel_module_train(net, false);
+    cr_assert(!reel_module_is_training(drop) && !reel_module_is_training(relu) && !reel_module_is_training(line));
+    cr_assert(!reel_module_is_training(inner) && !reel_module_is_training(outer));
+    cr_assert(reel_module_is_training(other));
+    reel_module_train(inner, true);
+    cr_assert(reel_module_is_training(drop) && !reel_module_is_training(outer));
+    reel_params_free(q);
+}
+
+Test(modules, names_are_made_inside_of_others)
+{
+    reel_params_enter(p, "encoder");
+    reel_params_enter(p, "0.attention");
+    reel_module *fc = reel_linear_new(p, "fc", 3, 2, NULL), *nameless = reel_linear_new(p, "", 3, 2, NULL);
+    cr_assert(fc && nameless);
+    cr_assert_eq(reel_params_leave(p, "attention"), REEL_OK, "the end of a name that was entered is not told from it");
+    cr_assert_eq(reel_params_leave(p, "encoder"), REEL_ERROR_STATE);
+    expect_error(c, REEL_ERROR_STATE, "\"encoder\" is not what was entered last");
+    cr_assert_eq(reel_params_leave(p, "0"), REEL_OK);
+    cr_assert_not_null(reel_param_new(p, "scale", REEL_PARAM_TRAINED, REEL_REAL, REEL_SCALAR));
+    cr_assert_eq(reel_params_enter(p, ""), REEL_OK);
+    cr_assert_eq(reel_params_leave(p, ""), REEL_OK);
+    reel_fail(c, REEL_ERROR_STATE, "first");
+    cr_assert_eq(reel_params_leave(p, "encoder"), REEL_ERROR_STATE);
+    expect_error(c, REEL_ERROR_STATE, "first");
+    const char *names[] = {"encoder.0.attention.fc.weight", "encoder.0.attention.fc.bias", "encoder.0.attention.weight",
+                           "encoder.0.attention.bias", "encoder.scale"};
+    cr_assert_eq(reel_params_count(p), 5);
+    for (int i = 0; i < 5; i++)
+        cr_assert_str_eq(reel_param_name(reel_params_at(p, i)), names[i]);
+    cr_assert_eq(reel_params_leave(p, "encoder"), REEL_ERROR_STATE);
+    expect_error(c, REEL_ERROR_STATE, "is not what");
+    cr_assert_eq(reel_params_enter(p, NULL), REEL_ERROR_ARGUMENT);
+    expect_error(c, REEL_ERROR_ARGUMENT, "NULL");
+    cr_assert(reel_is_null(reel_forward(t, fc, reel_ones(t, REEL_SHAPE(1, 4)))));
+    expect_error(c, REEL_ERROR_SHAPE, "linear \"encoder.0.attention.fc\": ");
+}
+
+/* ---- Several inputs and outputs ---- */
+
+/* A recurrent cell: of x and the state, which begins as zeros, an output and the next state. */
+static void cell_forward(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs, void *user)
+{
+    reel_var h = reel_forward(tape, reel_module_at(module, 0), inputs[0]);
+    (void)user;
+    if (!reel_is_null(inputs[1]))
+        h = reel_add(tape, h, reel_forward(tape, reel_module_at(module, 1), inputs[1]));
+    outputs[1] = reel_tanh(tape, h);
+    outputs[0] = reel_mul_scalar(tape, outputs[1], 2);
+}
+
+static reel_module *cell_new(const char *name)
+{
+    reel_params_enter(p, name);
+    reel_module *of_input = reel_linear_new(p, "ih", 3, 4, NULL), *of_state = reel_linear_new(p, "hh", 4, 4, NULL);
+    reel_params_leave(p, name);
+    reel_module *parts[] = {of_input, of_state};
+    REEL_OPTIONS(module, o, o.max_inputs = 2, o.n_outputs = 2, o.modules = parts, o.n_modules = 2);
+    return reel_module_new(p, name, cell_forward, NULL, &o);
+}
+
+Test(modules, two_inputs_and_two_outputs)
+{
+    reel_module *cell = cell_new("cell");
+    reel_var x[3], h = reel_null(), want = reel_null(), out[2];
+    for (int i = 0; i < 3; i++) {
+        x[i] = reel_randn(t, REEL_SHAPE(2, 3));
+        cr_assert_eq(reel_forward_all(t, cell, REEL_VARS(x[i], h), out, 2), REEL_OK, "%s", reel_error(c));
+        h = out[1];
+        reel_var sum = reel_forward(t, reel_module_at(cell, 0), x[i]);
+        want = reel_tanh(t, i == 0 ? sum : reel_add(t, sum, reel_forward(t, reel_module_at(cell, 1), want)));
+        expect_same(h, want);
+        expect_same(out[0], reel_mul_scalar(t, want, 2));
+    }
+    /* Through time: every param of the cell gets its gradient. */
+    cr_assert_eq(reel_backward(t, reel_sum_all(t, out[0]), p), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < 4; i++)
+        cr_assert_not_null(reel_param_grad(reel_params_at(p, i)), "%s", reel_param_name(reel_params_at(p, i)));
+
+    /* What is left out is the null var; reel_forward gives the first output. */
+    reel_var first;
+    cr_assert_eq(reel_forward_all(t, cell, x, 1, &first, 1), REEL_OK);
+    expect_same(first, reel_forward(t, cell, x[0]));
+}
+
+Test(modules, calls_that_do_not_fit_are_refused)
+{
+    reel_module *cell = cell_new("cell"), *relu = reel_relu_new(p);
+    reel_var x = reel_randn(t, REEL_SHAPE(2, 3)), out[3];
+#define REFUSED(says, ...)                                                                                             \
+    do {                                                                                                               \
+        out[0] = x;                                                                                                    \
+        cr_assert_eq(reel_forward_all(t, __VA_ARGS__), REEL_ERROR_ARGUMENT);                                           \
+        expect_error(c, REEL_ERROR_ARGUMENT, says);                                                                    \
+    } while (0)
+    REFUSED("forward \"cell\": 3 inputs, the module takes 1 to 2", cell, REEL_VARS(x, x, x), out, 2);
+    cr_assert(reel_is_null(out[0]));
+    REFUSED("forward \"cell\": 0 inputs", cell, &x, 0, out, 2);
+    REFUSED("forward \"cell\": 1 inputs at NULL", cell, NULL, 1, out, 2);
+    REFUSED("forward \"cell\": 3 outputs, the module gives 2", cell, &x, 1, out, 3);
+    REFUSED("forward \"cell\": 0 outputs", cell, &x, 1, out, 0);
+    REFUSED("forward \"cell\": 1 outputs at NULL", cell, &x, 1, NULL, 1);
+    REFUSED("forward: 2 inputs, the module takes 1 to 1", relu, REEL_VARS(x, x), out, 1);
+    REFUSED("the module is NULL", NULL, &x, 1, out, 1);
+    cr_assert_eq(reel_forward_all(NULL, cell, &x, 1, out, 1), REEL_ERROR_ARGUMENT);
+
+    /* An output that failed takes the others with it. */
+    reel_var h = reel_ones(t, REEL_SHAPE(2, 5));
+    cr_assert_eq(reel_forward_all(t, cell, REEL_VARS(x, h), out, 2), REEL_ERROR_SHAPE);
+    cr_assert(reel_is_null(out[0]) && reel_is_null(out[1]));
+    expect_error(c, REEL_ERROR_SHAPE, "linear \"cell.hh\": ");
+
+#define NOT_MADE(change)                                                                                               \
+    do {                                                                                                               \
+        REEL_OPTIONS(module, o, change);                                                                               \
+        cr_assert_null(reel_module_new(p, "m", cell_forward, NULL, &o));                                               \
+        expect_error(c, REEL_ERROR_ARGUMENT, "module \"m\": ");                                                        \
+    } while (0)
+    NOT_MADE(o.min_inputs = 0);
+    NOT_MADE(o.min_inputs = 2);
+    NOT_MADE(o.max_inputs = REEL_MAX_MODULE_VARS + 1);
+    NOT_MADE(o.n_outputs = 0);
+    NOT_MADE(o.n_outputs = REEL_MAX_MODULE_VARS + 1);
+    NOT_MADE(o.n_modules = -1);
+    NOT_MADE(o.n_modules = 1);
 }

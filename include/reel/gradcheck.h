@@ -71,8 +71,9 @@ typedef struct reel_sample {
     const void *attributes;
 } reel_sample;
 
-/* The inputs that a sample describes, as constants on the tape; equal seeds give equal values. `out` has room for
- * sample->n_inputs vars. REEL_ERROR_ARGUMENT when the sample's values do not fit into their range with their gaps. */
+/* The inputs that a sample describes, as constants on the tape; equal seeds give equal values, in float and
+ * in double. `out` has room for sample->n_inputs vars. REEL_ERROR_ARGUMENT when the sample's values do not fit into
+ * their range with their gaps. */
 REEL_API reel_status reel_sample_inputs(reel_tape *tape, const reel_sample *sample, uint64_t seed, reel_var *out);
 
 /* Everything about one sample of an operation. Refused samples: that they are, with the sample's status. Good samples:

@@ -96,19 +96,20 @@ reel_cost reel_axes_cost(const reel_call *call);
 
 /* Samples for attributes `set`_all, `set`_first and so on, of inputs made by IN. */
 #define AXES_GOOD(set, IN)                                                                                             \
-    GOOD("all axes", &set##_all, IN(3, 4)), GOOD("all axes, kept", &set##_all_kept, IN(2, 3, 4)),                      \
-        GOOD("columns", &set##_first, IN(7, 5)), GOOD("columns, kept", &set##_first_kept, IN(5, 2, 3)),                \
-        GOOD("many columns", &set##_first, IN(3, 70)), GOOD("many rows", &set##_first, IN(70, 2)),                     \
-        GOOD("rows", &set##_last, IN(5, 7)), GOOD("long rows, kept", &set##_last_kept, IN(2, 70)),                     \
-        GOOD("an axis in the middle", &set##_middle, IN(3, 4, 2)), GOOD("first and last", &set##_outer, IN(2, 3, 4)),  \
-        GOOD("eight axes, every other one", &set##_every_other, IN(2, 1, 2, 2, 2, 1, 3, 2)),                           \
-        GOOD("eight axes, negative", &set##_odd, IN(2, 2, 1, 2, 1, 2, 1, 3)),                                          \
-        GOOD("no results", &set##_last, IN(0, 3))
+    GOOD(#set ": all axes", &set##_all, IN(3, 4)), GOOD(#set ": all axes, kept", &set##_all_kept, IN(2, 3, 4)),        \
+        GOOD(#set ": columns", &set##_first, IN(7, 5)), GOOD(#set ": columns, kept", &set##_first_kept, IN(5, 2, 3)),  \
+        GOOD(#set ": many columns", &set##_first, IN(3, 70)), GOOD(#set ": many rows", &set##_first, IN(70, 2)),       \
+        GOOD(#set ": rows", &set##_last, IN(5, 7)), GOOD(#set ": long rows, kept", &set##_last_kept, IN(2, 70)),       \
+        GOOD(#set ": an axis in the middle", &set##_middle, IN(3, 4, 2)),                                              \
+        GOOD(#set ": first and last", &set##_outer, IN(2, 3, 4)),                                                      \
+        GOOD(#set ": eight axes, every other one", &set##_every_other, IN(2, 1, 2, 2, 2, 1, 3, 2)),                    \
+        GOOD(#set ": eight axes, negative", &set##_odd, IN(2, 2, 1, 2, 1, 2, 1, 3)),                                   \
+        GOOD(#set ": no results", &set##_last, IN(0, 3))
 /* Also where each result is of a single element. */
 #define AXES_SINGLE(set, IN)                                                                                           \
-    GOOD("a scalar", &set##_all, SCALAR), GOOD("a scalar along axis 0", &set##_first, SCALAR),                         \
-        GOOD("a scalar along axis -1, kept", &set##_last_kept, SCALAR),                                                \
-        GOOD("axes of size 1", &set##_outer, IN(1, 3, 1)), GOOD("one element", &set##_all, IN(1, 1))
+    GOOD(#set ": a scalar", &set##_all, SCALAR), GOOD(#set ": a scalar along axis 0", &set##_first, SCALAR),           \
+        GOOD(#set ": a scalar along axis -1, kept", &set##_last_kept, SCALAR),                                         \
+        GOOD(#set ": axes of size 1", &set##_outer, IN(1, 3, 1)), GOOD(#set ": one element", &set##_all, IN(1, 1))
 #define AXES_REFUSED                                                                                                   \
     REFUSED("axis too large", REEL_ERROR_ARGUMENT, &out_of_range, REAL(2, 3)),                                         \
         REFUSED("axis too small", REEL_ERROR_ARGUMENT, &below_range, REAL(2, 3)),                                      \

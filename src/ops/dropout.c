@@ -93,7 +93,37 @@ static const reel_sample dropout_samples[] = {
     REFUSED("p below 0", REEL_ERROR_ARGUMENT, &too_little, REAL(5)),
     REFUSED("integers", REEL_ERROR_DTYPE, &half, INDEX(3, 5)),
 };
-SAMPLES(dropout, dropout_samples);
+
+/* Philox 4x32-10 as in the paper (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). */
+static uint32_t philox_word(uint64_t counter, struct reel_philox_key key, int word)
+{
+    uint32_t x[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)key.draw, (uint32_t)(key.draw >> 32)};
+    uint32_t k[2] = {(uint32_t)key.seed, (uint32_t)(key.seed >> 32)};
+    for (int round = 0; round < 10; round++) {
+        uint64_t first = UINT64_C(0xd2511f53) * x[0], second = UINT64_C(0xcd9e8d57) * x[2];
+        x[0] = (uint32_t)(second >> 32) ^ x[1] ^ k[0];
+        x[1] = (uint32_t)second;
+        x[2] = (uint32_t)(first >> 32) ^ x[3] ^ k[1];
+        x[3] = (uint32_t)first;
+        k[0] += 0x9e3779b9;
+        k[1] += 0xbb67ae85;
+    }
+    return x[word];
+}
+
+/* Groups of 64 elements have 16 counters: the first words of all belong to the first 16 elements, and so on. An element
+ * stays when its number, as one of 2^32 in [0, 1), is below 1 - p. */
+static void dropout_reference(const reel_call *call, const double *const *in, double *const *out)
+{
+    const struct dropout_attributes *a = call->attributes;
+    for (int64_t i = 0; i < call->in[0]->numel; i++) {
+        uint32_t number = philox_word((uint64_t)(i / 64 * 16 + i % 16), a->key, (int)(i % 64 / 16));
+        if (number * 0x1p-32 < 1 - a->p)
+            out[0][i] = in[0][i] / (1 - a->p);
+    }
+}
+
+SAMPLES(dropout, dropout_samples, .reference = dropout_reference);
 #endif
 
 REEL_OP_FAMILY(dropout, ROW(dropout));

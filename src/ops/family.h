@@ -87,9 +87,11 @@ extern const struct reel_op_family REEL_FAMILY(elementwise), REEL_FAMILY(scalar)
         .what = (about), .refused = (status), .n_inputs = REEL_COUNT_INPUTS(__VA_ARGS__),                              \
         .inputs = (const reel_sample_input[]){__VA_ARGS__}, .attributes = (attributes_)                                \
     }
-/* The table of a row, from an array of samples; several rows may share one. */
-#define SAMPLES(row, array)                                                                                            \
-    static const reel_op_samples row##_table = {.samples = (array), .count = (int)(sizeof(array) / sizeof *(array))}
+/* The table of a row, from an array of samples, which several rows may share, and the other fields of reel_op_samples.
+ */
+#define SAMPLES(row, array, ...)                                                                                       \
+    static const reel_op_samples row##_table = {                                                                       \
+        .samples = (array), .count = (int)(sizeof(array) / sizeof *(array)), __VA_ARGS__}
 
 /* Input k must be real; the error names the operation and the argument. */
 reel_status reel_expect_real(reel_call *call, int k, const char *argument);

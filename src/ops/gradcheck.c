@@ -409,7 +409,7 @@ static reel_status fill_reals(reel_tape *tape, const reel_sample *sample, uint64
                 return reel_fail(tape->context, REEL_ERROR_ARGUMENT,
                                  "sample \"%s\": input %d has %lld elements, too many to keep %g apart", sample->what,
                                  k, (long long)array->numel, input->gap);
-            x = low + (high - low) * random_number(seed, (uint64_t)k, drawn++);
+            x = (float)(low + (high - low) * random_number(seed, (uint64_t)k, drawn++));
         } while (input->gap > 0 && !has_room(tape, sample, vars, k, i, x));
         ((reel_real *)array->data)[i] = (reel_real)x;
     }

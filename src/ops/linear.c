@@ -256,8 +256,8 @@ static const reel_sample linear_bias_samples[] = {
     REFUSED("bias with two axes", REEL_ERROR_SHAPE, &no_activation, REAL(3, 4), REAL(2, 4), REAL(1, 2)),
     REFUSED("integers", REEL_ERROR_DTYPE, &no_activation, REAL(3, 4), REAL(2, 4), INDEX(2, 2)),
 };
-SAMPLES(linear, linear_samples);
-SAMPLES(linear_bias, linear_bias_samples);
+SAMPLES(linear, linear_samples, .ulps = 8, .why = "products cancel in a sum, and 1 - y * y of tanh");
+SAMPLES(linear_bias, linear_bias_samples, .ulps = 8, .why = "products cancel in a sum, and 1 - y * y of tanh");
 #endif
 
 REEL_OP_FAMILY(linear, ROW(linear), ROW(linear_bias));

@@ -282,7 +282,7 @@ static const reel_sample matmul_samples[] = {
     REFUSED("integers", REEL_ERROR_DTYPE, &plain, INDEX(3, 2, 3), REAL(3, 2)),
     REFUSED("booleans", REEL_ERROR_DTYPE, &plain, REAL(2, 3), BOOL(3, 2)),
 };
-SAMPLES(matmul, matmul_samples);
+SAMPLES(matmul, matmul_samples, .ulps = 1, .why = "products cancel in a sum");
 #endif
 
 REEL_OP_FAMILY(matmul, ROW(matmul));

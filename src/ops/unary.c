@@ -343,7 +343,7 @@ static const reel_sample tanh_samples[] = {
     GOOD("saturated", NULL, LARGE(9)),
     SHAPE_SAMPLES(NULL, REAL),
 };
-SAMPLES(tanh, tanh_samples);
+SAMPLES(tanh, tanh_samples, .ulps = 1, .why = "1 - y * y cancels where y is near 1");
 #endif
 
 /* ---- erf ---- */
@@ -462,7 +462,8 @@ static const reel_sample logsigmoid_samples[] = {
     GOOD("exp would overflow", NULL, WITHIN(-900, 900, 9)),
     SHAPE_SAMPLES(NULL, REAL),
 };
-SAMPLES(logsigmoid, logsigmoid_samples);
+SAMPLES(logsigmoid, logsigmoid_samples, .ulps = 1,
+        .why = "the second order is y * (1 - y) of a sigmoid, which cancels near 1");
 #endif
 
 /* ---- silu ---- */
@@ -742,7 +743,8 @@ static const reel_sample softplus_samples[] = {
     SHAPE_SAMPLES(softplus_usual, REAL),
     REFUSED("beta 0", REEL_ERROR_ARGUMENT, softplus_beta_0, REAL(3)),
 };
-SAMPLES(softplus, softplus_samples);
+SAMPLES(softplus, softplus_samples, .ulps = 1,
+        .why = "the second order is y * (1 - y) of a sigmoid, which cancels near 1");
 #endif
 
 /* ---- gelu ---- */
@@ -793,8 +795,8 @@ static const reel_sample gelu_tanh_samples[] = {
     GOOD("large", NULL, LARGE(9)),
     SHAPE_SAMPLES(NULL, REAL),
 };
-SAMPLES(gelu, gelu_samples);
-SAMPLES(gelu_tanh, gelu_tanh_samples);
+SAMPLES(gelu, gelu_samples, .ulps = 1, .why = "1 + erf(x) cancels far below 0");
+SAMPLES(gelu_tanh, gelu_tanh_samples, .ulps = 1, .why = "1 + tanh(x) cancels far below 0");
 #endif
 
 REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(exp), ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt),

@@ -76,6 +76,10 @@ Test(registry, rows_are_complete)
             refused += sample->refused != REEL_OK;
             if (!sample->what || !*sample->what)
                 complain(op, sample, "does not say what it is about");
+            for (int other = 0; other < s; other++)
+                if (sample->refused == REEL_OK && samples->samples[other].refused == REEL_OK &&
+                    strcmp(sample->what, samples->samples[other].what) == 0)
+                    complain(op, sample, "says the same as another one");
         }
         if (good == 0 || refused == 0)
             complain(op, NULL, "needs a sample that works and one that is refused");

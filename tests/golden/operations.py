@@ -1,0 +1,397 @@
+"""Writes tests/golden/operations/NAME.txt: what PyTorch computes, in float64, of every good sample of every operation
+that PyTorch has, for tests/ops/values.c.
+
+    python tests/golden/operations.py build/release/tests/golden_samples [NAME...]
+
+Made with torch 2.15.0. The program prints the samples; without names, all are written. Operations that PyTorch does not
+have are in neither list below: a formula beside their samples stands for it.
+
+A file has for each sample a line "sample WHAT" and a line for each tensor, "NAME SIZES: ELEMENTS". yI is output I. With
+u an array of cotangents and w one of directions (both the same simple numbers in test and script), gK is the gradient of
+the sum of all u yI with respect to input K, sK and tI are those of the sum of all w gK with respect to input K and to
+the cotangent of output I. Inputs are exact in float32, so that the float library is compared with the same numbers.
+Other lines say that there is no second order, or that PyTorch does not count the sizes of a sample without elements.
+"""
+
+import math
+import pathlib
+import struct
+import subprocess
+import sys
+
+import torch
+from torch.nn import functional as F
+
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
+
+REDUCTIONS = ["mean", "sum", "none"]
+MODES = ["mean", "sum", "max"]
+
+
+def simple_numbers(salt, shape):
+    """Multiples of 1/64 in -1..1 that are not 0."""
+    j = torch.arange(math.prod(shape))
+    return (((37 * j + 11 * salt) % 64) * 2 - 63).double().div(64).reshape(shape)
+
+
+# ---- Operations: the layout of the attributes, as struct has it, and the function ----
+
+
+def axes_of(x, attributes):
+    n, axes, keep = attributes[0], attributes[1:9], attributes[9]
+    return (axes[:n] if n > 0 else tuple(range(x.dim()))), keep
+
+
+def over_axes(function):
+    def apply(x, *attributes):
+        axes, keep = axes_of(x, attributes)
+        return function(x, axes, keep, *attributes[10:])
+
+    return apply
+
+
+def shaped(function):
+    return lambda x, ndim, *sizes: function(x, sizes[:ndim])
+
+
+def number(function):
+    return lambda x, s, _: function(x, s)
+
+
+def activated(x, activation, slope):
+    return [lambda: x, lambda: F.relu(x), lambda: F.leaky_relu(x, slope), lambda: torch.tanh(x)][activation]()
+
+
+def index_select(x, index, axis):
+    axis %= x.dim()
+    picked = torch.index_select(x, axis, index.reshape(-1))
+    return picked.reshape(x.shape[:axis] + index.shape + x.shape[axis + 1 :])
+
+
+def index_add(values, index, size, axis):
+    shape = list(values.shape)
+    shape[axis] = size
+    return torch.zeros(shape).index_add(axis, index, values)
+
+
+def scatter_add_rows(values, index, rows):
+    rest = values.shape[index.dim() :]
+    flat = values.reshape((index.numel(),) + tuple(rest))
+    return torch.zeros((rows,) + tuple(rest)).index_add(0, index.reshape(-1), flat)
+
+
+def frequencies(index):
+    index = index.reshape(-1).long()
+    return torch.bincount(index, minlength=1)[index].double()
+
+
+def frequency_weights(index):
+    return (1 / frequencies(index)).reshape(index.shape)
+
+
+def weighed_gradient(x, weight):
+    """x, whose gradient is multiplied with weight, to any order."""
+    return x * weight + (x * (1 - weight)).detach()
+
+
+def embedding(weight, index, _, padding, scale):
+    """Rows of any shape. PyTorch's own function has no second derivative with scale_grad_by_freq, so this is compared
+    with it and taken in its place."""
+    flat = index.reshape(-1).long()
+    share = (1 / frequencies(flat) if scale else torch.ones(flat.shape)) * (flat != padding)
+    rows = weight.index_select(0, flat)
+    rows = weighed_gradient(rows, share.reshape((-1,) + (1,) * (weight.dim() - 1)))
+    if weight.numel() > 0 and flat.numel() > 0:
+        twin = weight.detach().reshape(weight.shape[0], -1).requires_grad_()
+        theirs = F.embedding(flat, twin, padding if padding >= 0 else None, scale_grad_by_freq=scale)
+        check_same(rows, weight, theirs, twin)
+    return rows.reshape(index.shape + weight.shape[1:])
+
+
+def check_same(mine, x, theirs, twin):
+    u = simple_numbers(5, mine.shape)
+    (g,) = torch.autograd.grad(mine, x, u, retain_graph=True)
+    (h,) = torch.autograd.grad(theirs, twin, u.reshape(theirs.shape))
+    torch.testing.assert_close(mine, theirs.reshape(mine.shape), rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(g, h.reshape(g.shape), rtol=1e-13, atol=1e-14)
+
+
+def embedding_bag(weight, index, offsets, *rest):
+    """In elementary operations, because PyTorch's function takes weights with sums alone and has no second derivative of
+    all modes; where it has the first, it is compared."""
+    per_sample, (_, padding, mode, scale, include_last) = (rest[0], rest[1:]) if len(rest) == 6 else (None, rest)
+    rows_of_index = index.shape[0] if index.dim() == 2 else None
+    flat = index.reshape(-1).long()
+    w = per_sample.reshape(-1) if per_sample is not None else torch.ones(flat.shape)
+    share = 1 / frequencies(flat) if scale else torch.ones(flat.shape)
+    entries = weighed_gradient(weight.index_select(0, flat), share[:, None]) * w[:, None]
+    starts = offsets.tolist()
+    ends = starts[1:] + ([] if include_last else [flat.numel()])
+    bags = []
+    for start, end in zip(starts, ends):
+        bag = entries[start:end][flat[start:end] != padding]
+        if MODES[mode] == "sum" or len(bag) == 0:
+            bags.append(bag.sum(0))
+        elif MODES[mode] == "max":
+            # The first of equal entries, where amax would share the gradient among them.
+            bags.append(bag.gather(0, bag.detach().max(0, keepdim=True).indices)[0] if weight.shape[1] else bag[0])
+        else:
+            bags.append(bag.mean(0))
+    out = torch.stack(bags) if bags else torch.zeros(0, weight.shape[1])
+    if out.numel() > 0 and flat.numel() > 0 and (per_sample is None or MODES[mode] == "sum"):
+        twin = weight.detach().clone().requires_grad_()
+        theirs = F.embedding_bag(flat, twin, offsets.long(), mode=MODES[mode], scale_grad_by_freq=scale and MODES[mode] != "max",
+                                 per_sample_weights=None if per_sample is None else w.detach(),
+                                 include_last_offset=include_last, padding_idx=padding if padding >= 0 else None)
+        if not (scale and MODES[mode] == "max"):  # PyTorch refuses it
+            check_same(out, weight, theirs, twin)
+    return out
+
+
+def batch_norm(x, *rest):
+    weight, bias, eps = rest if len(rest) == 3 else (None, None, rest[0])
+    axes = (0, 2) if x.dim() == 3 else (0,)
+    y = F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+    return y, x.mean(axes), x.var(axes, correction=0)
+
+
+def layer_norm(x, *rest):
+    weight, bias, eps = rest if len(rest) == 3 else (None, None, rest[0])
+    return F.layer_norm(x, x.shape[1:], weight, bias, eps)
+
+
+def class_loss(function):
+    def apply(x, target, *rest):
+        weight, attributes = (rest[0], rest[1:]) if len(rest) == 4 else (None, rest)
+        options = {"label_smoothing": attributes[2]} if function is F.cross_entropy else {}
+        return function(x, target.long(), weight, reduction=REDUCTIONS[attributes[0]], ignore_index=attributes[1],
+                        **options)
+
+    return apply
+
+
+def loss(function, with_beta=False):
+    def apply(x, target, reduction, beta):
+        options = {"beta": beta} if with_beta else {}
+        return function(x, target, reduction=REDUCTIONS[reduction], **options)
+
+    return apply
+
+
+def softplus(x, beta, threshold):
+    """PyTorch's own derivative is NaN where exp overflows, which no threshold prevents here."""
+    return F.softplus(x, beta, threshold) if math.isfinite(threshold) else -F.logsigmoid(-beta * x) / beta
+
+
+def bce(x, target, reduction):
+    """The formula, because PyTorch's second derivative adds 1e-12 to what it divides by."""
+    losses = -(target * torch.log(x) + (1 - target) * torch.log(1 - x))
+    out = losses.mean() if reduction == "mean" else losses.sum() if reduction == "sum" else losses
+    torch.testing.assert_close(out, F.binary_cross_entropy(x, target, reduction=reduction), rtol=1e-14, atol=0)
+    return out
+
+
+def matmul(a, b, transpose_a, transpose_b):
+    return torch.matmul(a.mT if transpose_a else a, b.mT if transpose_b else b)
+
+
+NUMBERS = "dd"
+AXES = "i8i?"
+SHAPE = "i8q"
+LOOKUP = "Pq?"
+BAG = "Pqi??"
+CLASSES = "iqd"
+LOSS = "id"
+
+OPERATIONS = {
+    "add": ("", torch.add),
+    "sub": ("", torch.sub),
+    "mul": ("", torch.mul),
+    "div": ("", torch.div),
+    "pow": ("", torch.pow),
+    "maximum": ("", torch.maximum),
+    "minimum": ("", torch.minimum),
+    "where": ("", torch.where),
+    "add_scalar": (NUMBERS, number(torch.add)),
+    "sub_scalar": (NUMBERS, number(torch.sub)),
+    "rsub_scalar": (NUMBERS, number(torch.rsub)),
+    "mul_scalar": (NUMBERS, number(torch.mul)),
+    "div_scalar": (NUMBERS, number(torch.div)),
+    "rdiv_scalar": (NUMBERS, number(lambda x, s: s / x)),
+    "pow_scalar": (NUMBERS, number(torch.pow)),
+    "maximum_scalar": (NUMBERS, number(lambda x, s: torch.maximum(x, torch.tensor(s)))),
+    "minimum_scalar": (NUMBERS, number(lambda x, s: torch.minimum(x, torch.tensor(s)))),
+    "clamp": (NUMBERS, torch.clamp),
+    "neg": ("", torch.neg),
+    "abs": ("", torch.abs),
+    "sign": ("", torch.sign),
+    "exp": ("", torch.exp),
+    "expm1": ("", torch.expm1),
+    "log": ("", torch.log),
+    "log1p": ("", torch.log1p),
+    "sqrt": ("", torch.sqrt),
+    "rsqrt": ("", torch.rsqrt),
+    "square": ("", torch.square),
+    "sin": ("", torch.sin),
+    "cos": ("", torch.cos),
+    "tanh": ("", torch.tanh),
+    "erf": ("", torch.erf),
+    "sigmoid": ("", torch.sigmoid),
+    "logsigmoid": ("", F.logsigmoid),
+    "silu": ("", F.silu),
+    "relu": ("", F.relu),
+    "relu_slope": ("", lambda g, x: torch.ops.aten.threshold_backward(g, x, 0)),
+    "leaky_relu": (NUMBERS, number(F.leaky_relu)),
+    "leaky_relu_slope": (NUMBERS, lambda g, x, s, _: torch.ops.aten.leaky_relu_backward(g, x, s, False)),
+    "elu": (NUMBERS, number(F.elu)),
+    "softplus": (NUMBERS, softplus),
+    "gelu": ("", F.gelu),
+    "gelu_tanh": ("", lambda x: F.gelu(x, approximate="tanh")),
+    "eq": ("", torch.eq),
+    "ne": ("", torch.ne),
+    "lt": ("", torch.lt),
+    "le": ("", torch.le),
+    "gt": ("", torch.gt),
+    "ge": ("", torch.ge),
+    "eq_scalar": ("d", torch.eq),
+    "ne_scalar": ("d", torch.ne),
+    "lt_scalar": ("d", torch.lt),
+    "le_scalar": ("d", torch.le),
+    "gt_scalar": ("d", torch.gt),
+    "ge_scalar": ("d", torch.ge),
+    "logical_and": ("", torch.logical_and),
+    "logical_or": ("", torch.logical_or),
+    "to_real": ("", torch.Tensor.double),
+    "to_int64": ("", torch.Tensor.long),
+    "reshape": (SHAPE, shaped(torch.reshape)),
+    "cat": ("i", lambda *inputs: torch.cat(inputs[:-1], inputs[-1])),
+    "narrow": ("iqq", torch.narrow),
+    "permute": ("i8i", shaped(torch.permute)),
+    "expand": (SHAPE, shaped(torch.Tensor.expand)),
+    "index_select": ("i", index_select),
+    "index_add": ("qi", index_add),
+    "frequency_weights": ("", frequency_weights),
+    "embedding": (LOOKUP, embedding),
+    "embedding_padding": (LOOKUP, embedding),
+    "scatter_add_rows": ("q", scatter_add_rows),
+    "sum": (AXES, over_axes(torch.sum)),
+    "mean": (AXES, over_axes(torch.mean)),
+    "sum_to_size": (SHAPE, shaped(torch.Tensor.sum_to_size)),
+    "amax": (AXES, over_axes(torch.amax)),
+    "amin": (AXES, over_axes(torch.amin)),
+    "argmax": (AXES, over_axes(lambda x, axes, keep: torch.argmax(x, axes[0], keep))),
+    "variance": (AXES + "d", over_axes(lambda x, axes, keep, c: torch.var(x, axes, correction=c, keepdim=keep))),
+    "norm": (AXES + "d", over_axes(lambda x, axes, keep, p: torch.linalg.vector_norm(x, p, axes, keep))),
+    "logsumexp": (AXES, over_axes(torch.logsumexp)),
+    "softmax": ("i", torch.softmax),
+    "log_softmax": ("i", torch.log_softmax),
+    "matmul": ("??", matmul),
+    "linear": ("id", lambda x, weight, *activation: activated(F.linear(x, weight), *activation)),
+    "linear_bias": ("id", lambda x, weight, bias, *activation: activated(F.linear(x, weight, bias), *activation)),
+    "batch_norm": ("d", batch_norm),
+    "batch_norm_affine": ("d", batch_norm),
+    "layer_norm": ("d", layer_norm),
+    "layer_norm_affine": ("d", layer_norm),
+    "mse_loss": (LOSS, loss(F.mse_loss)),
+    "l1_loss": (LOSS, loss(F.l1_loss)),
+    "smooth_l1_loss": (LOSS, loss(F.smooth_l1_loss, True)),
+    "bce_loss": (LOSS, loss(bce)),
+    "bce_with_logits_loss": (LOSS, loss(F.binary_cross_entropy_with_logits)),
+    "nll_loss": (CLASSES, class_loss(F.nll_loss)),
+    "weighted_nll_loss": (CLASSES, class_loss(F.nll_loss)),
+    "cross_entropy_loss": (CLASSES, class_loss(F.cross_entropy)),
+    "weighted_cross_entropy_loss": (CLASSES, class_loss(F.cross_entropy)),
+    "embedding_bag": (BAG, embedding_bag),
+    "embedding_bag_weighted": (BAG, embedding_bag),
+    "embedding_bag_scaled": (BAG, embedding_bag),
+    "embedding_bag_weighted_scaled": (BAG, embedding_bag),
+}
+
+# What a second derivative is where a gradient is not the derivative is not PyTorch's to say: it has none here.
+FIRST_ORDER_ONLY = {"embedding_bag_weighted_scaled"}
+
+
+# ---- Samples ----
+
+
+def read_tensor(fields):
+    dtype, differentiated, sizes, elements = fields
+    torch_type = {"float64": torch.float64, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}[dtype]
+    shape = [int(size) for size in sizes.split()]
+    parse = float if dtype == "float64" else int
+    x = torch.tensor([parse(e) for e in elements.split()], dtype=torch_type).reshape(shape)
+    return x.requires_grad_() if differentiated == "1" else x
+
+
+def text_of(value):
+    if isinstance(value, float):
+        return "0" if value == 0 else f"{value:.15g}"
+    return str(int(value))
+
+
+def line_of(name, tensor):
+    elements = tensor.detach().clone().reshape(-1).tolist()  # clone: some zeros have no memory
+    sizes = "".join(f" {size}" for size in tensor.shape)
+    return f"{name}{sizes}:" + "".join(" " + text_of(e) for e in elements) + "\n"
+
+
+def gradients(ys, us, xs):
+    """Those of the sum of all u y, with zeros where nothing flows."""
+    connected = [(y, u) for y, u in zip(ys, us) if y.requires_grad]
+    if not connected:
+        return [torch.zeros_like(x) for x in xs]
+    gs = torch.autograd.grad([y for y, _ in connected], xs, [u for _, u in connected], create_graph=True,
+                             allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(xs, gs)]
+
+
+def values(name, inputs, attributes):
+    layout, function = OPERATIONS[name]
+    ys = function(*inputs, *struct.unpack("@" + layout, attributes[: struct.calcsize("@" + layout)]))
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    lines = [line_of(f"y{i}", y) for i, y in enumerate(ys)]
+    xs = [x for x in inputs if x.requires_grad]
+    numbers = [k for k, x in enumerate(inputs) if x.requires_grad]
+    if xs:
+        us = [simple_numbers(i, y.shape).requires_grad_() for i, y in enumerate(ys)]
+        gs = gradients(ys, us, xs)
+        lines += [line_of(f"g{k}", g) for k, g in zip(numbers, gs)]
+        if name in FIRST_ORDER_ONLY:
+            return lines + ["first order only\n"]
+        ws = [simple_numbers(8 + k, g.shape) for k, g in zip(numbers, gs)]
+        seconds = gradients(gs, ws, xs + us)
+        lines += [line_of(f"s{k}", s) for k, s in zip(numbers, seconds)]
+        lines += [line_of(f"t{i}", s) for i, s in enumerate(seconds[len(xs) :])]
+    return lines
+
+
+def main():
+    program, names = sys.argv[1], sys.argv[2:]
+    printed = subprocess.run([program] + names, check=True, capture_output=True, text=True).stdout
+    folder = pathlib.Path(__file__).parent / "operations"
+    folder.mkdir(exist_ok=True)
+    samples = []
+    for line in printed.splitlines():
+        kind, *fields = line.split("\t")
+        if kind == "sample":
+            samples.append((*fields, []))
+        else:
+            samples[-1][-1].append(fields)
+    files = {}
+    for name, what, attributes, inputs in samples:
+        if name not in OPERATIONS:
+            continue
+        text = files.setdefault(name, [])
+        text.append(f"sample {what}\n")
+        try:
+            text += values(name, [read_tensor(fields) for fields in inputs], bytes.fromhex(attributes))
+        except RuntimeError as error:
+            if "multiplication overflow" not in str(error):
+                raise RuntimeError(f"{name}, sample {what}") from error
+            text.append("sizes that PyTorch does not count\n")
+    for name, text in files.items():
+        (folder / f"{name}.txt").write_text("".join(text))
+
+
+main()

@@ -130,15 +130,20 @@ REEL_API reel_status reel_sink_share(reel_sink *sink, const reel_gradient *gradi
 REEL_API reel_status reel_sink_rows(reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
                                     const reel_gradient *gradient);
 
-/* The gradient as contiguous elements: its own data, or a copy that lives until the rule returns. NULL when memory ran
- * out (recorded). */
+/* The gradient as contiguous elements: its own data, or a copy in reel_call_temporary. NULL when memory ran out
+ * (recorded). */
 REEL_API const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient);
 
 /* For forward, before it reads rows of input k that `index` (int64 or int32, all of them inside) names: an optimizer
  * may have put off their updates. */
 REEL_API reel_status reel_call_read_rows(const reel_call *call, int k, const reel_array *index);
 
-/* Memory for the rest of the step, 64-byte aligned, not zeroed. NULL when memory ran out (recorded). */
+/* Memory until the function of the operation that asks (forward, vjp or accumulate) returns: 64-byte aligned, not
+ * zeroed, freed by the engine. A var, and what is given to reel_sink_rows, need reel_call_allocate. NULL when memory
+ * ran out (recorded). */
+REEL_API void *reel_call_temporary(const reel_call *call, size_t size);
+
+/* The same for the rest of the step. */
 REEL_API void *reel_call_allocate(const reel_call *call, size_t size);
 
 #ifdef __cplusplus

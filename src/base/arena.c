@@ -1,12 +1,14 @@
+/* The arena: memory that is handed out by moving a mark, and given up all at once or back to a mark. */
 #include "base/arena.h"
 
 #include "base/poison.h"
 
-enum { FIRST_CHUNK = 64 * 1024, LARGEST_GROWTH = 64 * 1024 * 1024 };
+enum { CHUNK = 64 * 1024 };
 
 struct reel_arena_chunk {
     struct reel_arena_chunk *older;
-    size_t size, used;
+    size_t size;
+    size_t used; /* of a chunk behind the newest, or a large one */
     char padding[REEL_ALIGNMENT - sizeof(void *) - 2 * sizeof(size_t)];
 };
 
@@ -15,86 +17,125 @@ static char *chunk_bytes(struct reel_arena_chunk *chunk)
     return (char *)(chunk + 1);
 }
 
-void reel_arena_init(struct reel_arena *arena, struct reel_memory *memory)
+/* What it takes in a chunk that holds others too. */
+static size_t rounded(size_t used)
 {
-    arena->memory = memory;
-    arena->chunk = NULL;
-    arena->wanted = FIRST_CHUNK;
+    return (used + REEL_ALIGNMENT - 1) / REEL_ALIGNMENT * REEL_ALIGNMENT;
 }
 
-static void free_chunks(struct reel_arena *arena, const struct reel_arena_chunk *until)
+void reel_arena_init(struct reel_arena *arena, struct reel_memory *memory)
 {
-    while (arena->chunk != until) {
-        struct reel_arena_chunk *older = arena->chunk->older;
-        reel_unpoison(chunk_bytes(arena->chunk), arena->chunk->size);
-        reel_free(arena->memory, arena->chunk);
-        arena->chunk = older;
+    *arena = (struct reel_arena){.memory = memory, .wanted = CHUNK};
+}
+
+/* Adds a chunk to a list. */
+static bool add_chunk(struct reel_arena *arena, struct reel_arena_chunk **list, size_t size)
+{
+    struct reel_arena_chunk *chunk = reel_allocate(arena->memory, sizeof *chunk + size);
+    if (!chunk)
+        return false;
+    chunk->older = *list;
+    chunk->size = size;
+    chunk->used = 0;
+    reel_poison(chunk_bytes(chunk), size);
+    *list = chunk;
+    return true;
+}
+
+static void free_chunks(struct reel_arena *arena, struct reel_arena_chunk **list, const struct reel_arena_chunk *until)
+{
+    while (*list != until) {
+        struct reel_arena_chunk *older = (*list)->older;
+        reel_unpoison(chunk_bytes(*list), (*list)->size);
+        reel_free(arena->memory, *list);
+        *list = older;
     }
 }
 
 void reel_arena_free(struct reel_arena *arena)
 {
-    free_chunks(arena, NULL);
+    free_chunks(arena, &arena->chunk, NULL);
+    free_chunks(arena, &arena->large, NULL);
 }
 
-static bool add_chunk(struct reel_arena *arena, size_t at_least)
+static void *take(struct reel_arena *arena, size_t start, size_t size)
 {
-    size_t size = arena->wanted;
-    if (arena->chunk) {
-        size_t doubled = arena->chunk->size * 2;
-        size = doubled < LARGEST_GROWTH ? doubled : LARGEST_GROWTH;
+    arena->used = start + size;
+    reel_unpoison(chunk_bytes(arena->chunk) + start, size);
+    return chunk_bytes(arena->chunk) + start;
+}
+
+/* The newest chunk has no room. */
+static void *allocate_more(struct reel_arena *arena, size_t size)
+{
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    size_t used = arena->behind + rounded(arena->used);
+    size_t expected = arena->wanted > used ? arena->wanted - used : 0;
+    /* A part of what is there, so that many blocks need few chunks, and none has much room to spare. */
+    size_t next = used / 16 > CHUNK ? used / 16 : CHUNK;
+    if (arena->chunk && size > expected && size > next / 4) {
+        if (!add_chunk(arena, &arena->large, size))
+            return NULL;
+        arena->large->used = size;
+        arena->behind += rounded(size);
+        reel_unpoison(chunk_bytes(arena->large), size);
+        return chunk_bytes(arena->large);
     }
-    if (size < at_least)
-        size = at_least;
-    if (size > SIZE_MAX - sizeof(struct reel_arena_chunk))
-        return false;
-    struct reel_arena_chunk *chunk = reel_allocate(arena->memory, sizeof *chunk + size);
-    if (!chunk)
-        return false;
-    chunk->older = arena->chunk;
-    chunk->size = size;
-    chunk->used = 0;
-    reel_poison(chunk_bytes(chunk), size);
-    arena->chunk = chunk;
-    return true;
+    next = expected > next ? expected : next;
+    struct reel_arena_chunk *before = arena->chunk;
+    if (!add_chunk(arena, &arena->chunk, size > next ? size : next))
+        return NULL;
+    if (before)
+        before->used = arena->used;
+    arena->behind += rounded(arena->used);
+    return take(arena, 0, size);
 }
 
 void *reel_arena_allocate(struct reel_arena *arena, size_t size)
 {
     size_t alignment = size >= REEL_ALIGNMENT ? REEL_ALIGNMENT : 16;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        struct reel_arena_chunk *chunk = arena->chunk;
-        if (chunk) {
-            size_t start = (chunk->used + alignment - 1) / alignment * alignment;
-            if (start <= chunk->size && size <= chunk->size - start) {
-                chunk->used = start + size;
-                reel_unpoison(chunk_bytes(chunk) + start, size);
-                return chunk_bytes(chunk) + start;
-            }
-        }
-        if (attempt == 0 && !add_chunk(arena, size))
-            return NULL;
-    }
-    return NULL;
+    size_t start = (arena->used + alignment - 1) / alignment * alignment;
+    if (arena->chunk && start <= arena->chunk->size && size <= arena->chunk->size - start)
+        return take(arena, start, size);
+    return allocate_more(arena, size);
 }
 
-struct reel_arena_mark reel_arena_mark(const struct reel_arena *arena)
+/* Before memory is given up: the next chunks shall have room for all that was in use at once. */
+static void note_use(struct reel_arena *arena)
 {
-    return (struct reel_arena_mark){arena->chunk, arena->chunk ? arena->chunk->used : 0};
+    size_t used = arena->behind + rounded(arena->used);
+    if (used > arena->wanted)
+        arena->wanted = used;
+}
+
+/* Gives up the newest chunk's bytes from `used` on. */
+static void cut(struct reel_arena *arena, size_t used)
+{
+    reel_poison(chunk_bytes(arena->chunk) + used, arena->used - used);
+    arena->used = used;
 }
 
 void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark)
 {
-    /* Chunks added since the mark stay: freeing one here would have every step allocate it again. Their room counts
-     * when the reset merges, since what was needed once is needed again. */
-    struct reel_arena_chunk *chunk = arena->chunk;
-    for (; chunk != mark.chunk; chunk = chunk->older)
-        reel_poison(chunk_bytes(chunk), chunk->size);
-    if (arena->chunk == mark.chunk && chunk) {
-        reel_poison(chunk_bytes(chunk) + mark.used, chunk->used - mark.used);
-        chunk->used = mark.used;
-    } else if (arena->chunk) {
-        arena->chunk->used = 0;
+    note_use(arena);
+    for (struct reel_arena_chunk *large = arena->large; large != mark.large; large = large->older)
+        arena->behind -= rounded(large->used);
+    free_chunks(arena, &arena->large, mark.large);
+    if (arena->chunk == mark.chunk) {
+        if (arena->chunk)
+            cut(arena, mark.used);
+        return;
+    }
+    /* Chunks added since the mark stay: freeing one here would have every step allocate it again. */
+    cut(arena, 0);
+    for (struct reel_arena_chunk *chunk = arena->chunk->older; chunk; chunk = chunk->older) {
+        size_t kept = chunk == mark.chunk ? mark.used : 0;
+        reel_poison(chunk_bytes(chunk) + kept, chunk->used - kept);
+        arena->behind -= rounded(chunk->used) - rounded(kept);
+        chunk->used = kept;
+        if (chunk == mark.chunk)
+            break;
     }
 }
 
@@ -102,14 +143,10 @@ void reel_arena_reset(struct reel_arena *arena)
 {
     if (!arena->chunk)
         return;
-    if (arena->chunk->older) {
-        size_t total = 0;
-        for (struct reel_arena_chunk *c = arena->chunk; c; c = c->older)
-            total += c->size;
-        arena->wanted = total;
-        free_chunks(arena, NULL);
-        return;
-    }
-    reel_poison(chunk_bytes(arena->chunk), arena->chunk->size);
-    arena->chunk->used = 0;
+    note_use(arena);
+    free_chunks(arena, &arena->large, NULL);
+    cut(arena, 0);
+    arena->behind = 0;
+    if (arena->chunk->older || arena->chunk->size < arena->wanted)
+        free_chunks(arena, &arena->chunk, NULL);
 }

@@ -9,12 +9,15 @@ struct reel_arena_chunk;
 struct reel_arena {
     struct reel_memory *memory;
     struct reel_arena_chunk *chunk; /* the newest; older ones behind it */
-    size_t wanted;                  /* size of the next first chunk: what the steps so far needed */
+    struct reel_arena_chunk *large; /* each for one block that would have left much of a chunk unused */
+    size_t used;                    /* of the newest chunk */
+    size_t behind;                  /* in use in the others */
+    size_t wanted;                  /* the most that was in use at once */
 };
 
 /* A point to go back to. */
 struct reel_arena_mark {
-    struct reel_arena_chunk *chunk;
+    struct reel_arena_chunk *chunk, *large;
     size_t used;
 };
 
@@ -25,11 +28,15 @@ void reel_arena_free(struct reel_arena *arena);
  * that; not zeroed. NULL when memory ran out. */
 void *reel_arena_allocate(struct reel_arena *arena, size_t size);
 
-struct reel_arena_mark reel_arena_mark(const struct reel_arena *arena);
+static inline struct reel_arena_mark reel_arena_mark(const struct reel_arena *arena)
+{
+    return (struct reel_arena_mark){arena->chunk, arena->large, arena->used};
+}
+
 void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark);
 
-/* Frees everything. Several chunks are given up for a single one of their joint size at the next allocation, so that a
- * loop of equal steps stops allocating after its second step. */
+/* Frees everything. Several chunks are given up for a single one at the next allocation, with room for the most that
+ * was ever in use at once, so that a loop of equal steps stops allocating after its second step. */
 void reel_arena_reset(struct reel_arena *arena);
 
 #endif

@@ -71,8 +71,8 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         in[i] = &node->array;
         vars[i] = inputs[i];
     }
-    memset(nodes, 0, (size_t)op->n_outputs * sizeof *nodes);
     for (int i = 0; i < op->n_outputs; i++) {
+        nodes[i] = (struct reel_node){0};
         out[i] = &nodes[i].array;
         vars[n_inputs + i] = (reel_var){(uint32_t)(tape->count + i), tape->generation};
     }
@@ -96,7 +96,10 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     if (finish_outputs(call, nodes) != REEL_OK)
         return tape->context->status;
     if (!alias) {
+        const void *outer = tape->temporary;
         op->forward(call);
+        if (tape->temporary != outer)
+            reel_tape_release_temporary(tape, outer);
         if (tape->context->status != REEL_OK)
             return tape->context->status;
     } else if (n_inputs > 0) {
@@ -140,6 +143,34 @@ reel_var reel_apply1(reel_tape *tape, const reel_op *op, const reel_var *inputs,
     assert(op->n_outputs == 1);
     reel_apply(tape, op, inputs, n_inputs, attributes, &output);
     return output;
+}
+
+/* A block begins with a link to the one before. */
+void *reel_call_temporary(const reel_call *call, size_t size)
+{
+    reel_context *c = call->context;
+    void **block = size <= SIZE_MAX - REEL_ALIGNMENT ? reel_scratch_allocate(&c->scratch, size + REEL_ALIGNMENT) : NULL;
+    if (!block) {
+        reel_fail_memory(c, call->op->name, size);
+        return NULL;
+    }
+    *block = call->tape->temporary;
+    call->tape->temporary = block;
+    return (char *)block + REEL_ALIGNMENT;
+}
+
+void *reel_temporary_block(void *temporary)
+{
+    return (char *)temporary - REEL_ALIGNMENT;
+}
+
+void reel_tape_release_temporary(reel_tape *tape, const void *outer)
+{
+    while (tape->temporary != outer) {
+        void *block = tape->temporary;
+        tape->temporary = *(void **)block;
+        reel_scratch_release(&tape->context->scratch, block);
+    }
 }
 
 void *reel_call_allocate(const reel_call *call, size_t size)

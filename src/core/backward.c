@@ -113,9 +113,9 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     reel_var *grads = few.grads;
     bool *needed = few.needed;
     if (n > FEW) {
-        sinks = reel_pass_temporary(pass, n * sizeof *sinks);
-        grads = reel_pass_temporary(pass, n * sizeof *grads);
-        needed = reel_pass_temporary(pass, n * sizeof *needed);
+        sinks = reel_call_temporary(call, n * sizeof *sinks);
+        grads = reel_call_temporary(call, n * sizeof *grads);
+        needed = reel_call_temporary(call, n * sizeof *needed);
         if (!sinks || !grads || !needed)
             return tape->context->status;
     }
@@ -167,9 +167,10 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
             return *status;
         any = any || out->data;
     }
+    const void *outer = pass->tape->temporary;
     if (any)
         run_rule(pass, call);
-    reel_pass_release_temporary(pass);
+    reel_tape_release_temporary(pass->tape, outer);
     for (int i = 0; i < call->n_outputs; i++)
         if (!pass->sinks[call->outputs[i].number].target)
             reel_sink_release(&pass->sinks[call->outputs[i].number]);
@@ -297,7 +298,6 @@ static reel_status run(const struct request *r, reel_var *out)
     if (status != REEL_OK || r->n > 0)
         for (uint32_t i = 0; i <= last; i++)
             reel_sink_release(&pass.sinks[i]);
-    reel_pass_release_temporary(&pass);
     reel_scratch_release(&c->scratch, pass.sinks);
     return status;
 }

@@ -245,34 +245,12 @@ reel_status reel_sink_commit(struct reel_sink *sink)
     return reel_param_gradient_add(param, sink, &sum);
 }
 
-void *reel_pass_temporary(struct reel_pass *pass, size_t size)
-{
-    reel_context *c = pass->tape->context;
-    void **block = size <= SIZE_MAX - REEL_ALIGNMENT ? reel_scratch_allocate(&c->scratch, size + REEL_ALIGNMENT) : NULL;
-    if (!block) {
-        reel_fail_memory(c, "a temporary", size);
-        return NULL;
-    }
-    *block = pass->temporary;
-    pass->temporary = block;
-    return (char *)block + REEL_ALIGNMENT;
-}
-
-void reel_pass_release_temporary(struct reel_pass *pass)
-{
-    while (pass->temporary) {
-        void *block = pass->temporary;
-        pass->temporary = *(void **)block;
-        reel_scratch_release(&pass->tape->context->scratch, block);
-    }
-}
-
 const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient)
 {
     if (gradient->stride == gradient->cols || gradient->rows <= 1 || !gradient->data)
         return gradient->data;
     size_t size = (size_t)(gradient->rows * gradient->cols) * sizeof(reel_real);
-    reel_real *copy = reel_pass_temporary(call->tape->pass, size);
+    reel_real *copy = reel_call_temporary(call, size);
     if (copy)
         reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, copy, gradient->cols);
     return copy;

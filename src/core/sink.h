@@ -11,7 +11,6 @@ struct reel_pass {
     struct reel_sink *sinks; /* one per var up to the root */
     bool graph;              /* gradients are vars, their sums are recorded */
     bool into_params;        /* params' gradients go into the params (reel_backward), not into vars (reel_grad) */
-    void *temporary;         /* scratch blocks to release when the rule at hand returns, linked */
 };
 
 struct reel_sink {
@@ -59,9 +58,5 @@ void reel_sink_release(struct reel_sink *sink);
 
 /* The param's sink is complete: commits the sum to the param. */
 reel_status reel_sink_commit(struct reel_sink *sink);
-
-/* Scratch until the rule at hand returns; NULL with the error recorded. */
-void *reel_pass_temporary(struct reel_pass *pass, size_t size);
-void reel_pass_release_temporary(struct reel_pass *pass);
 
 #endif

@@ -34,6 +34,7 @@ struct reel_tape {
     uint32_t generation;
     int no_grad;            /* depth of the scopes */
     struct reel_pass *pass; /* the first-order pass that runs, the innermost if a hook started another */
+    void *temporary;        /* blocks of reel_call_temporary, the newest first */
     reel_param *pending;    /* params whose row gradients point into this tape */
     reel_tape_statistics statistics;
 };
@@ -61,6 +62,12 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
 /* reel_tape_add with memory for the elements. */
 struct reel_node *reel_tape_add_array(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
                                       reel_var *v);
+
+/* Gives up the temporaries that are newer than `outer`, an earlier value of tape->temporary. */
+void reel_tape_release_temporary(reel_tape *tape, const void *outer);
+
+/* The block of scratch that memory of reel_call_temporary lies in: who holds it keeps it. */
+void *reel_temporary_block(void *temporary);
 
 /* A constant whose data is elsewhere and outlives the tape's step. */
 reel_var reel_tape_wrap(reel_tape *tape, const void *data, reel_dtype dtype, const reel_shape *shape);

@@ -155,7 +155,6 @@ static reel_status class_forward(const reel_call *call, bool softmax)
     const struct class_attributes *a = call->attributes;
     struct reel_kern_classes k = classes_of(call);
     struct saved_values saved = saved_of(call, softmax);
-    struct reel_scratch *scratch = &call->context->scratch;
     const reel_real *x = call->in[0]->data;
     int threads = call->context->num_threads;
     int64_t places = k.outer * k.inner;
@@ -163,8 +162,8 @@ static reel_status class_forward(const reel_call *call, bool softmax)
         return call->context->status;
     reel_real *losses = call->out[0]->data;
     size_t bytes = (size_t)places * sizeof *losses;
-    if (a->reduction != REEL_NONE && !(losses = reel_scratch_allocate(scratch, bytes)))
-        return reel_fail_memory(call->context, call->op->name, bytes);
+    if (a->reduction != REEL_NONE && !(losses = reel_call_temporary(call, bytes)))
+        return call->context->status;
     if (softmax && places > 0 && k.classes > 0) {
         const struct reel_kern_softmax s = {k.outer, k.classes, k.inner, true};
         reel_kern_softmax_sums(&s, x, saved.maxima, saved.log_sums, threads);
@@ -173,10 +172,8 @@ static reel_status class_forward(const reel_call *call, bool softmax)
     }
     reel_kern_class_losses(&k, x, saved.maxima, saved.log_sums, losses, threads);
     *saved.divisor = 1;
-    if (a->reduction != REEL_NONE) {
+    if (a->reduction != REEL_NONE)
         reduce_losses(call, &k, losses, saved.divisor);
-        reel_scratch_release(scratch, losses);
-    }
     return REEL_OK;
 }
 

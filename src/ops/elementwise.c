@@ -42,7 +42,7 @@ static reel_real *destination(const reel_call *call, reel_sink *sink, bool *add)
     if (reel_shape_equal(&sink->node->array.shape, &call->out[0]->shape))
         return reel_sink_target(sink, add);
     *add = false;
-    return reel_pass_temporary(sink->pass, (size_t)call->out[0]->numel * sizeof(reel_real));
+    return reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof(reel_real));
 }
 
 static reel_status summed_back(const reel_call *call, reel_sink *sink, const reel_real *values)

@@ -178,7 +178,7 @@ static reel_status make_picks(const reel_call *call, struct picks *p)
                         .to = reel_call_allocate(call, (size_t)capacity * sizeof *p->to),
                         .entry = reel_call_allocate(call, (size_t)capacity * sizeof *p->entry),
                         .share = reel_call_allocate(call, (size_t)capacity * sizeof *p->share)};
-    reel_real *shares = reel_call_allocate(call, (size_t)bags.count * sizeof *shares);
+    reel_real *shares = reel_call_temporary(call, (size_t)bags.count * sizeof *shares);
     if (call->context->status != REEL_OK)
         return call->context->status;
     if (winners) {
@@ -259,7 +259,7 @@ static reel_status entry_factors(const reel_call *call, const struct reel_kern_b
     *out = NULL;
     if (!bags->weights && !a->scale)
         return REEL_OK;
-    reel_real *factors = *out = reel_call_allocate(call, (size_t)n * sizeof *factors);
+    reel_real *factors = *out = reel_call_temporary(call, (size_t)n * sizeof *factors);
     if (!factors || (a->scale && reel_weigh_by_frequency(call, indices, n, factors) != REEL_OK))
         return call->context->status;
     for (int64_t b = 0; b < bags->count; b++)
@@ -283,13 +283,12 @@ static reel_status give_rows(const reel_call *call, const struct reel_kern_bags 
         return call->context->status;
     if (!reel_multiply_int64(n, bags->cols, &elements) || !reel_multiply_size(elements, sizeof(reel_real), &bytes))
         return reel_fail_memory(call->context, call->op->name, SIZE_MAX);
-    reel_gradient rows = {NULL, n, bags->cols, bags->cols, NULL};
-    reel_real *data = reel_call_allocate(call, bytes);
+    reel_real *data = reel_call_temporary(call, bytes);
     if (!data)
         return call->context->status;
     reel_kern_bag_rows(bags, saved_winners(call), factors, grad->data, grad->stride, data,
                        reel_get_num_threads(call->context));
-    rows.data = data;
+    const reel_gradient rows = {data, n, bags->cols, bags->cols, reel_temporary_block(data)};
     return reel_sink_rows(sink, n, indices, NULL, &rows);
 }
 
@@ -306,12 +305,12 @@ static reel_status share_rows(const reel_call *call, const struct reel_kern_bags
         for (int64_t i = bags->starts[b]; i < bags->starts[b + 1]; i++)
             source[i] = b;
     if (shares) {
-        reel_real *scaled = reel_call_allocate(call, (size_t)call->out[0]->numel * sizeof *scaled);
+        reel_real *scaled = reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof *scaled);
         if (!scaled)
             return call->context->status;
         reel_kern_scale_rows(bags->count, bags->cols, shares, grad->data, grad->stride, scaled,
                              reel_get_num_threads(call->context));
-        given = (reel_gradient){scaled, bags->count, bags->cols, bags->cols, NULL};
+        given = (reel_gradient){scaled, bags->count, bags->cols, bags->cols, reel_temporary_block(scaled)};
     }
     return reel_sink_rows(sink, n, indices, source, &given);
 }
@@ -326,7 +325,7 @@ static reel_status bag_accumulate(const reel_call *call, const reel_gradient *gr
     if (reel_gradient_as_rows(call, &grad_outputs[0], bags.count, bags.cols, &grad) != REEL_OK)
         return call->context->status;
     if (a->mode == REEL_BAG_MEAN) {
-        shares = reel_call_allocate(call, (size_t)bags.count * sizeof *shares);
+        shares = reel_call_temporary(call, (size_t)bags.count * sizeof *shares);
         if (!shares)
             return call->context->status;
         reel_kern_bag_shares(&bags, shares);

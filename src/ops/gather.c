@@ -45,12 +45,11 @@ static reel_status scatter(const reel_call *call, int64_t outer, const reel_arra
     reel_context *c = call->context;
     int64_t count = index->numel;
     const int64_t *indices = index->data;
-    int64_t *made = NULL;
     if (outer != 1 || !is_wide(index)) {
-        size_t bytes = (size_t)(outer * count) * sizeof *made;
-        made = reel_scratch_allocate(&c->scratch, bytes);
+        size_t bytes = (size_t)(outer * count) * sizeof *indices;
+        int64_t *made = reel_call_temporary(call, bytes);
         if (!made)
-            return reel_fail_memory(c, call->op->name, bytes);
+            return c->status;
         for (int64_t o = 0; o < outer; o++)
             for (int64_t i = 0; i < count; i++)
                 made[o * count + i] = o * rows + reel_kern_index(index->data, is_wide(index), i);
@@ -61,7 +60,6 @@ static reel_status scatter(const reel_call *call, int64_t outer, const reel_arra
     if (reel_row_groups_make(c, &list, &groups) == REEL_OK)
         reel_row_groups_scatter(c, &groups, outer * rows, cols, false, out);
     reel_row_groups_release(c, &groups);
-    reel_scratch_release(&c->scratch, made);
     return c->status;
 }
 
@@ -413,12 +411,12 @@ reel_status reel_gradient_as_rows(const reel_call *call, const reel_gradient *gr
     if (!contiguous && gradient->cols == cols)
         out->stride = gradient->stride;
     else if (!contiguous) {
-        reel_real *copy = reel_call_allocate(call, (size_t)(rows * cols) * sizeof *copy);
+        reel_real *copy = reel_call_temporary(call, (size_t)(rows * cols) * sizeof *copy);
         if (!copy)
             return call->context->status;
         reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, copy, gradient->cols);
         out->data = copy;
-        out->block = NULL;
+        out->block = reel_temporary_block(copy);
     }
     return REEL_OK;
 }
@@ -436,15 +434,15 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
     if ((!is_wide(index) || a->padding >= 0) && !(indices = reel_copy_indices(call, index, a->padding)))
         return call->context->status;
     if (a->scale) {
-        reel_real *weights = reel_call_allocate(call, (size_t)index->numel * sizeof *weights);
-        reel_real *scaled = reel_call_allocate(call, (size_t)call->out[0]->numel * sizeof *scaled);
+        reel_real *weights = reel_call_temporary(call, (size_t)index->numel * sizeof *weights);
+        reel_real *scaled = reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof *scaled);
         if (!weights || !scaled || reel_weigh_by_frequency(call, indices, index->numel, weights) != REEL_OK)
             return call->context->status;
         reel_kern_scale_rows(index->numel, cols, weights, given.data, given.stride, scaled,
                              reel_get_num_threads(call->context));
         given.data = scaled;
         given.stride = cols;
-        given.block = NULL;
+        given.block = reel_temporary_block(scaled);
     }
     return reel_sink_rows(sinks[0], index->numel, indices, NULL, &given);
 }

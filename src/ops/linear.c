@@ -73,17 +73,16 @@ static reel_status linear_forward(reel_call *call)
     reel_real *out = call->out[0]->data;
     int threads = reel_get_num_threads(call->context);
     struct reel_matrix weight = {call->in[1]->data, s.in, true};
-    reel_real *written_out = NULL;
     if (reel_kern_gemm_prefers_written_out(s.rows, s.out, s.in)) {
         size_t bytes = (size_t)call->in[1]->numel * sizeof(reel_real);
-        if (!(written_out = reel_scratch_allocate(&call->context->scratch, bytes)))
-            return reel_fail_memory(call->context, "linear", bytes);
+        reel_real *written_out = reel_call_temporary(call, bytes);
+        if (!written_out)
+            return call->context->status;
         reel_kern_transpose(s.out, s.in, weight.data, written_out);
         weight = (struct reel_matrix){written_out, s.out, false};
     }
     reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false}, weight, false, out, s.out,
                    threads);
-    reel_scratch_release(&call->context->scratch, written_out);
     reel_kern_bias_activation(s.rows, s.out, call->n_inputs == 3 ? call->in[2]->data : NULL, t->activation, t->slope,
                               out, threads);
     return REEL_OK;
@@ -136,7 +135,7 @@ static reel_status through_activation(const reel_call *call, struct linear_sizes
     if (t->activation == REEL_ACTIVATION_NONE)
         return REEL_OK;
     struct reel_matrix g = reel_gradient_matrix(call, gradient, s.out);
-    reel_real *before = g.data ? reel_call_allocate(call, (size_t)call->out[0]->numel * sizeof(reel_real)) : NULL;
+    reel_real *before = g.data ? reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof(reel_real)) : NULL;
     if (!before)
         return call->context->status;
     reel_kern_activation_grad(s.rows, s.out, t->activation, t->slope, call->out[0]->data, g.data, g.stride, before,

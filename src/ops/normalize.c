@@ -165,7 +165,6 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
                                          reel_sink *const *sinks)
 {
     struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
-    struct reel_pass *pass = call->tape->pass;
     const reel_real *grads[3];
     for (int i = 0; i < 3; i++) {
         grads[i] = reel_gradient_contiguous(call, &grad_outputs[i]);
@@ -174,14 +173,14 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
     }
     if (!grads[0]) { /* only the statistics were used */
         size_t size = (size_t)call->in[0]->numel * sizeof(reel_real);
-        reel_real *zeros = reel_pass_temporary(pass, size);
+        reel_real *zeros = reel_call_temporary(call, size);
         if (!zeros)
             return call->context->status;
         memset(zeros, 0, size);
         grads[0] = zeros;
     }
     size_t bytes = (size_t)s.channels * sizeof(reel_real);
-    reel_real *grad_weight = reel_pass_temporary(pass, bytes), *grad_bias = reel_pass_temporary(pass, bytes);
+    reel_real *grad_weight = reel_call_temporary(call, bytes), *grad_bias = reel_call_temporary(call, bytes);
     bool add = false;
     reel_real *target = sinks[0] ? reel_sink_target(sinks[0], &add) : NULL;
     if (!grad_weight || !grad_bias || (sinks[0] && !target))

@@ -111,20 +111,17 @@ static reel_status permute_accumulate(const reel_call *call, const reel_gradient
     if (!target)
         return call->context->status;
     reel_real *to = target;
-    struct reel_scratch *scratch = &call->context->scratch;
     size_t bytes = (size_t)call->in[0]->numel * sizeof *to;
-    if (add && !(to = reel_scratch_allocate(scratch, bytes)))
-        return reel_fail_memory(call->context, "permute", bytes);
+    if (add && !(to = reel_call_temporary(call, bytes)))
+        return call->context->status;
     int64_t out_stride[REEL_MAX_NDIM], stride[REEL_MAX_NDIM];
     strides_of(&call->out[0]->shape, out_stride);
     for (int i = 0; i < shape->ndim; i++)
         stride[axes[i]] = out_stride[i];
     int threads = reel_get_num_threads(call->context);
     reel_kern_copy_strided(shape->ndim, shape->dim, stride, sizeof *to, data, to, threads);
-    if (add) {
+    if (add)
         reel_kern_add_to(call->in[0]->numel, to, target, threads);
-        reel_scratch_release(scratch, to);
-    }
     return REEL_OK;
 }
 

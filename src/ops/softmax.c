@@ -37,14 +37,11 @@ static struct reel_kern_softmax softmax_of(const reel_call *call, bool log)
     return s;
 }
 
-/* Scratch for `values` numbers beside each softmax. */
+/* Room for `values` numbers beside each softmax. */
 static reel_real *allocate_room(const reel_call *call, const struct reel_kern_softmax *s, int values)
 {
-    size_t bytes = (size_t)(s->outer * s->inner * values) * sizeof(reel_real); /* n is 1 at least: this fits */
-    reel_real *room = reel_scratch_allocate(&call->context->scratch, bytes);
-    if (!room)
-        reel_fail_memory(call->context, call->op->name, bytes);
-    return room;
+    /* n is 1 at least: this fits */
+    return reel_call_temporary(call, (size_t)(s->outer * s->inner * values) * sizeof(reel_real));
 }
 
 static reel_status softmax_over(const reel_call *call, bool log)
@@ -56,7 +53,6 @@ static reel_status softmax_over(const reel_call *call, bool log)
     if (!room)
         return call->context->status;
     reel_kern_softmax(&s, call->in[0]->data, call->out[0]->data, room, call->context->num_threads);
-    reel_scratch_release(&call->context->scratch, room);
     return REEL_OK;
 }
 
@@ -70,7 +66,6 @@ static reel_status softmax_gradient(const reel_call *call, const reel_gradient *
     reel_real *room = grad ? allocate_room(call, &s, 1) : NULL, *target = room ? reel_sink_target(sink, &add) : NULL;
     if (target)
         reel_kern_softmax_gradient(&s, call->out[0]->data, grad, target, add, room, call->context->num_threads);
-    reel_scratch_release(&call->context->scratch, room);
     return call->context->status;
 }
 

@@ -213,6 +213,28 @@ Test(arena, equal_steps_stop_allocating_after_the_second)
     reel_arena_free(&arena);
 }
 
+/* Neither the first step nor the later ones hold much more than what is in use at once. */
+Test(arena, holds_what_is_used)
+{
+    struct reel_arena arena;
+    reel_arena_init(&arena, &memory);
+    const size_t moment = 900000, use = 3000 * 1024 + moment, before = counted.bytes;
+    for (int step = 0; step < 4; step++) {
+        for (int i = 0; i < 3000; i++) {
+            if (i == 2999 || i == 100) {
+                struct reel_arena_mark mark = reel_arena_mark(&arena);
+                cr_assert_not_null(reel_arena_allocate(&arena, moment));
+                reel_arena_rewind(&arena, mark);
+            }
+            cr_assert_not_null(reel_arena_allocate(&arena, 1024));
+            size_t most = step < 2 ? use + use / 3 + (128 << 10) : use + use / 100;
+            cr_assert_lt(counted.bytes - before, most, "step %d holds %zu bytes", step, counted.bytes - before);
+        }
+        reel_arena_reset(&arena);
+    }
+    reel_arena_free(&arena);
+}
+
 Test(arena, rewinding_keeps_what_was_before)
 {
     struct reel_arena arena;

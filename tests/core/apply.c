@@ -142,6 +142,107 @@ Test(own_operations, without_a_rule_are_refused_only_when_needed)
     }
 }
 
+/* x + 1, by way of several temporaries in forward and in the rule; `fail`: forward fails after it took them. */
+struct by_way {
+    bool fail;
+};
+
+enum { WAYS = 3 };
+
+static reel_status by_way_shape(reel_call *call)
+{
+    call->out[0]->shape = call->in[0]->shape;
+    call->out[0]->dtype = REEL_REAL;
+    return REEL_OK;
+}
+
+/* The numbers of `from` through one temporary after the other. */
+static const reel_real *go_by_way(const reel_call *call, const reel_real *from)
+{
+    size_t bytes = (size_t)call->in[0]->numel * sizeof *from;
+    reel_real *ways[WAYS];
+    for (int i = 0; i < WAYS; i++) {
+        cr_assert(ways[i] = reel_call_temporary(call, bytes));
+        cr_assert_eq((uintptr_t)ways[i] % 64, 0);
+        memset(ways[i], 0x5a, bytes);
+    }
+    for (int i = 0; i < WAYS; i++)
+        memcpy(ways[i], i == 0 ? from : ways[i - 1], bytes);
+    return ways[WAYS - 1];
+}
+
+static reel_status by_way_forward(reel_call *call)
+{
+    const reel_real *x = go_by_way(call, call->in[0]->data);
+    for (int64_t i = 0; i < call->in[0]->numel; i++)
+        ((reel_real *)call->out[0]->data)[i] = x[i] + 1;
+    return ((const struct by_way *)call->attributes)->fail ? reel_fail(call->context, REEL_ERROR_STATE, "as told")
+                                                           : REEL_OK;
+}
+
+static reel_status by_way_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    bool add;
+    const reel_real *g = go_by_way(call, reel_gradient_contiguous(call, &grad_outputs[0]));
+    reel_real *target = reel_sink_target(sinks[0], &add);
+    for (int64_t i = 0; i < call->in[0]->numel; i++)
+        target[i] = add ? target[i] + g[i] : g[i];
+    return REEL_OK;
+}
+
+/* The rule in public operations, which are by_way themselves. */
+static void by_way_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs);
+
+static const reel_op by_way_op = {
+    .name = "by_way",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .attributes_size = sizeof(struct by_way),
+    .shape = by_way_shape,
+    .forward = by_way_forward,
+    .vjp = by_way_vjp,
+    .accumulate = by_way_accumulate,
+};
+
+static void by_way_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct by_way attributes = {false};
+    size_t bytes = 1000;
+    char *mine = reel_call_temporary(call, bytes);
+    memset(mine, 0x33, bytes);
+    reel_var more = reel_apply1(call->tape, &by_way_op, grad_outputs, 1, &attributes);
+    for (size_t i = 0; i < bytes; i++)
+        cr_assert_eq(mine[i], 0x33, "an operation inside the rule took its temporary");
+    grad_inputs[0] = reel_add_scalar(call->tape, more, -1);
+}
+
+Test(own_operations, temporaries_go_when_the_function_returns)
+{
+    enum { N = 50000, STEPS = 40 };
+    const struct by_way attributes = {false}, failing = {true};
+    reel_var x = reel_full(t, REEL_SHAPE(N), 3), y = x, grad;
+    size_t before = counted.bytes;
+    for (int i = 0; i < STEPS; i++) {
+        y = reel_apply1(t, &by_way_op, &y, 1, &attributes);
+        cr_assert_eq(c->scratch.live, 0);
+    }
+    expect_near(reel_data_real(t, y)[N - 1], 3 + STEPS);
+    y = reel_sum_all(t, y);
+    for (unsigned flags = 0; flags < 2; flags++) {
+        cr_assert_eq(reel_grad(t, y, &x, 1, flags ? REEL_GRAD_CREATE_GRAPH : 0, &grad), REEL_OK, "%s", reel_error(c));
+        expect_near(reel_data_real(t, grad)[N - 1], 1);
+        cr_assert_eq(c->scratch.live, 0);
+        /* The results, with a graph those of two operations a rule, and what one function takes at a time. */
+        size_t arrays = STEPS + 2 + (flags ? 2 * STEPS : 0) + WAYS + 2;
+        cr_expect_lt(counted.bytes - before, arrays * N * sizeof(reel_real) * 5 / 4, "%zu arrays hold %zu bytes",
+                     arrays, counted.bytes - before);
+    }
+    cr_expect(reel_is_null(reel_apply1(t, &by_way_op, &x, 1, &failing)));
+    cr_expect_eq(c->scratch.live, 0);
+    expect_error(REEL_ERROR_STATE, "as told");
+}
+
 Test(own_operations, failing_forward_leave_nothing)
 {
     reel_var x = reel_ones(t, REEL_SHAPE(2));

@@ -95,7 +95,7 @@ def weighed_gradient(x, weight):
     return x * weight + (x * (1 - weight)).detach()
 
 
-def embedding(weight, index, _, padding, scale):
+def embedding(weight, index, padding, scale):
     """Rows of any shape. PyTorch's own function has no second derivative with scale_grad_by_freq, so this is compared
     with it and taken in its place."""
     flat = index.reshape(-1).long()
@@ -120,7 +120,7 @@ def check_same(mine, x, theirs, twin):
 def embedding_bag(weight, index, offsets, *rest):
     """In elementary operations, because PyTorch's function takes weights with sums alone and has no second derivative of
     all modes; where it has the first, it is compared."""
-    per_sample, (_, padding, mode, scale, include_last) = (rest[0], rest[1:]) if len(rest) == 6 else (None, rest)
+    per_sample, (padding, mode, scale, include_last) = (rest[0], rest[1:]) if len(rest) == 5 else (None, rest)
     rows_of_index = index.shape[0] if index.dim() == 2 else None
     flat = index.reshape(-1).long()
     w = per_sample.reshape(-1) if per_sample is not None else torch.ones(flat.shape)
@@ -199,8 +199,8 @@ def matmul(a, b, transpose_a, transpose_b):
 NUMBERS = "dd"
 AXES = "i8i?"
 SHAPE = "i8q"
-LOOKUP = "Pq?"
-BAG = "Pqi??"
+LOOKUP = "q?"
+BAG = "qi??"
 CLASSES = "iqd"
 LOSS = "id"
 
@@ -237,6 +237,7 @@ OPERATIONS = {
     "cos": ("", torch.cos),
     "tanh": ("", torch.tanh),
     "erf": ("", torch.erf),
+    "ndtr": ("", lambda x: torch.erfc(-x * math.sqrt(0.5)) / 2),
     "sigmoid": ("", torch.sigmoid),
     "logsigmoid": ("", F.logsigmoid),
     "silu": ("", F.silu),
@@ -348,6 +349,8 @@ def gradients(ys, us, xs):
 
 def values(name, inputs, attributes):
     layout, function = OPERATIONS[name]
+    widest = "q" if set(layout) & set("qd") else "i" if "i" in layout else "?"
+    assert struct.calcsize(f"@{layout}0{widest}") == len(attributes), f"the attributes are not laid out as {layout}"
     ys = function(*inputs, *struct.unpack("@" + layout, attributes[: struct.calcsize("@" + layout)]))
     ys = ys if isinstance(ys, tuple) else (ys,)
     lines = [line_of(f"y{i}", y) for i, y in enumerate(ys)]
@@ -386,7 +389,7 @@ def main():
         text.append(f"sample {what}\n")
         try:
             text += values(name, [read_tensor(fields) for fields in inputs], bytes.fromhex(attributes))
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:
             if "multiplication overflow" not in str(error):
                 raise RuntimeError(f"{name}, sample {what}") from error
             text.append("sizes that PyTorch does not count\n")

@@ -44,7 +44,9 @@ REEL_API const char *reel_context_new_error_checked(const reel_context_options *
 
 /* The first failure since the last reel_clear_error or reel_tape_reset: its status, and one line of text that names
  * the operation, the argument and the values. Until it is cleared, operations return the null var and functions
- * return this status. The text lives in the context; "" when all is well. NULL is accepted. */
+ * return this status. The text lives in the context. A reset keeps it, so that it can still be read when the reset
+ * returned the status: then it stays until the next failure, or until reel_clear_error makes it "". NULL is accepted.
+ */
 REEL_API reel_status reel_context_status(const reel_context *context);
 REEL_API const char *reel_error(const reel_context *context);
 REEL_API void reel_clear_error(reel_context *context);

@@ -17,7 +17,7 @@ REEL_API reel_context *reel_tape_context(const reel_tape *tape);
 
 /* Ends a step: every var of the tape becomes stale and its memory is reused. From the third step of a loop whose shapes
  * do not change, nothing is allocated any more. Row-sparse gradients that are still pending are first moved into their
- * params. Returns the first error of the step and clears it. NULL is accepted. */
+ * params. Returns the first error of the step and clears it; reel_error still has its text. NULL is accepted. */
 REEL_API reel_status reel_tape_reset(reel_tape *tape);
 
 /* Until the matching end, operations compute without being recorded for backward: their results are constants, as in

@@ -41,7 +41,7 @@ reel_status reel_tape_reset(reel_tape *tape)
         return REEL_ERROR_ARGUMENT;
     /* A failure of the step must not keep pending row gradients from being saved, so it is set aside meanwhile. */
     reel_status status = tape->context->status;
-    reel_clear_error(tape->context);
+    tape->context->status = REEL_OK; /* the text stays */
     reel_status saved = reel_params_keep_pending(tape);
     if (saved != REEL_OK)
         return saved; /* nothing is lost: free some memory and call again */

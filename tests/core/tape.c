@@ -97,6 +97,22 @@ Test(context, keeps_the_first_error)
     cr_expect_not(reel_is_null(reel_ones(t, REEL_SHAPE(2))));
 }
 
+Test(context, keeps_the_text_after_a_reset)
+{
+    reel_fail(c, REEL_ERROR_STATE, "of the step");
+    cr_expect_eq(reel_tape_reset(t), REEL_ERROR_STATE);
+    cr_expect_eq(reel_context_status(c), REEL_OK);
+    cr_expect_str_eq(reel_error(c), "of the step");
+    reel_ones(t, REEL_SHAPE(2));
+    cr_expect_eq(reel_tape_reset(t), REEL_OK);
+    cr_expect_str_eq(reel_error(c), "of the step");
+    reel_fail(c, REEL_ERROR_SHAPE, "next");
+    cr_expect_eq(reel_tape_reset(t), REEL_ERROR_SHAPE);
+    cr_expect_str_eq(reel_error(c), "next");
+    reel_clear_error(c);
+    cr_expect_str_eq(reel_error(c), "");
+}
+
 Test(context, cuts_long_errors)
 {
     char text[2000];

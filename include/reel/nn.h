@@ -169,11 +169,8 @@ REEL_API reel_module *reel_flatten_new(reel_params *params, int start_axis, int 
  * than inside it: the order in which arguments are evaluated is open, and with it who draws first. */
 REEL_API reel_module *reel_sequential_new(reel_params *params, reel_module *const *modules, int n);
 
-#ifndef __cplusplus
-/* REEL_MODULES(a, b): stands for two arguments, a pointer to modules and their count. (C only.) */
-#define REEL_MODULES(...)                                                                                              \
-    ((reel_module *[]){__VA_ARGS__}), (int)(sizeof((reel_module *[]){__VA_ARGS__}) / sizeof(reel_module *))
-#endif
+/* REEL_MODULES(a, b): a list for functions that take modules and their count. */
+#define REEL_MODULES(...) REEL_LIST(reel_module *, __VA_ARGS__)
 
 /* ---- Modules of your own ---- */
 

@@ -99,17 +99,6 @@ static inline reel_var reel_null(void)
     return v;
 }
 
-#ifndef __cplusplus
-/* REEL_SHAPE(64, 10): a shape from its sizes. REEL_SCALAR: the shape with no axes. (C only.) */
-#define REEL_SHAPE(...)                                                                                                \
-    reel_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
-#define REEL_SCALAR reel_shape_make(0, NULL)
-/* REEL_VARS(a, b): stands for two arguments, a pointer to vars and their count. (C only.) */
-#define REEL_VARS(...) ((reel_var[]){__VA_ARGS__}), (int)(sizeof((reel_var[]){__VA_ARGS__}) / sizeof(reel_var))
-/* REEL_AXES(0, 2): stands for two arguments, a pointer to axes and their count. (C only.) */
-#define REEL_AXES(...) ((int[]){__VA_ARGS__}), (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int))
-#endif
-
 typedef struct reel_context reel_context;
 typedef struct reel_tape reel_tape;
 typedef struct reel_params reel_params;
@@ -118,5 +107,34 @@ typedef struct reel_param reel_param;
 #ifdef __cplusplus
 }
 #endif
+
+/* REEL_LIST(type, a, b): stands for two arguments, a pointer to values of the type and their count. They live until the
+ * end of the full expression (in C: of the block). */
+#ifdef __cplusplus
+#include <initializer_list>
+
+/* Never called: the size of its result is the number of its arguments. */
+template <class... Values> char (&reel_count(const Values &...))[sizeof...(Values)];
+
+template <class... Sizes> inline reel_shape reel_shape_from(Sizes... sizes)
+{
+    const int64_t dim[] = {static_cast<int64_t>(sizes)...};
+    return reel_shape_make(static_cast<int>(sizeof...(sizes)), dim);
+}
+
+#define REEL_LIST(type, ...)                                                                                           \
+    std::initializer_list<type>{__VA_ARGS__}.begin(), static_cast<int>(sizeof(reel_count(__VA_ARGS__)))
+#define REEL_SHAPE(...) reel_shape_from(__VA_ARGS__)
+#else
+#define REEL_LIST(type, ...) ((type[]){__VA_ARGS__}), (int)(sizeof((type[]){__VA_ARGS__}) / sizeof(type))
+#define REEL_SHAPE(...)                                                                                                \
+    reel_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+#endif
+
+/* REEL_SHAPE(64, 10): a shape from its sizes. REEL_SCALAR: the shape with no axes. REEL_VARS(a, b) and REEL_AXES(0, 2):
+ * lists for functions that take vars, or axes, and their count. */
+#define REEL_SCALAR reel_shape_make(0, NULL)
+#define REEL_VARS(...) REEL_LIST(reel_var, __VA_ARGS__)
+#define REEL_AXES(...) REEL_LIST(int, __VA_ARGS__)
 
 #endif

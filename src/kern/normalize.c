@@ -2,8 +2,7 @@
 
 #include "base/clones.h"
 #include "kern/parallel.h"
-
-#include <math.h>
+#include "kern/real.h"
 
 /* Channels that are worked on together, and terms that are summed in reel_real before they go to a double. */
 enum { TILE = 64, BLOCK = 32 };
@@ -14,6 +13,84 @@ static const int64_t smallest_parallel = 32768;
 static int threads_for(int64_t elements, int threads)
 {
     return elements >= smallest_parallel ? threads : 1;
+}
+
+/* ---- What sums of squares in reel_real do not hold ---- */
+
+/* Elements that share their statistics: `outer` runs of `inner` neighbours, `stride` apart. */
+struct group {
+    int64_t outer, inner, stride;
+};
+
+/* Whether statistics from sums in reel_real are to be computed again: squares overflow or underflow, and where all
+ * elements are nearly the same the mean is off by more than they are apart. */
+static bool in_doubt(double mean, double variance, double eps)
+{
+    double rounding = 32 * (double)REEL_EPSILON * mean;
+    return !(variance <= (double)REEL_REAL_MAX) || variance < rounding * rounding ||
+           variance + eps < (double)(REEL_REAL_MIN / REEL_EPSILON);
+}
+
+/* Mean, variance and 1 / sqrt(variance + eps), from distances to the first element, scaled so that the largest element
+ * is about 1. False, and nothing computed, where an element is not finite. */
+static bool careful_statistics(struct group group, const reel_real *x, double eps, double *mean, double *variance,
+                               double *rstd)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < group.outer; i++)
+        for (int64_t j = 0; j < group.inner; j++) {
+            double size = fabs((double)x[i * group.stride + j]);
+            largest = size <= largest ? largest : size;
+        }
+    if (!(largest <= (double)REEL_REAL_MAX))
+        return false;
+    int exponent;
+    frexp(largest, &exponent);
+    double scale = ldexp(1, -exponent), first = (double)x[0] * scale, sum = 0, squares = 0;
+    double count = (double)group.outer * (double)group.inner;
+    for (int64_t i = 0; i < group.outer; i++)
+        for (int64_t j = 0; j < group.inner; j++)
+            sum += (double)x[i * group.stride + j] * scale - first;
+    double shift = sum / count;
+    for (int64_t i = 0; i < group.outer; i++)
+        for (int64_t j = 0; j < group.inner; j++) {
+            double distance = (double)x[i * group.stride + j] * scale - first - shift;
+            squares += distance * distance;
+        }
+    *mean = ldexp(first + shift, exponent);
+    *variance = ldexp(squares / count, 2 * exponent);
+    *rstd = isfinite(*variance) && *variance + eps >= DBL_MIN ? 1 / sqrt(*variance + eps)
+                                                              : scale / sqrt(squares / count + eps * scale * scale);
+    return true;
+}
+
+/* Whether rstd^3, or what it is multiplied with, is out of reel_real's range. */
+static bool is_extreme(double rstd)
+{
+    double limit = cbrt((double)REEL_REAL_MAX) / 2;
+    return rstd > limit || rstd < 1 / limit;
+}
+
+/* The gradient by x of (x - mean) rstd for that of each element, grad times weight; weight_step 0: one for all. */
+static void careful_gradient(struct group group, const reel_real *x, const reel_real *grad, const reel_real *weight,
+                             int64_t weight_step, double mean, double rstd, bool add, reel_real *out)
+{
+    double sum = 0, products = 0, count = (double)group.outer * (double)group.inner;
+    for (int64_t i = 0; i < group.outer; i++)
+        for (int64_t j = 0; j < group.inner; j++) {
+            int64_t at = i * group.stride + j;
+            double g = (double)grad[at] * (weight ? (double)weight[j * weight_step] : 1);
+            sum += g;
+            products += g * (((double)x[at] - mean) * rstd);
+        }
+    for (int64_t i = 0; i < group.outer; i++)
+        for (int64_t j = 0; j < group.inner; j++) {
+            int64_t at = i * group.stride + j;
+            double g = (double)grad[at] * (weight ? (double)weight[j * weight_step] : 1);
+            double xhat = ((double)x[at] - mean) * rstd;
+            reel_real gradient = (reel_real)(rstd * (g - sum / count - xhat * (products / count)));
+            out[at] = add ? out[at] + gradient : gradient;
+        }
 }
 
 /* ---- Batch norm ---- */
@@ -132,6 +209,12 @@ static double sum_channel(struct reel_norm_sizes s, enum channel_sum what, const
     return total;
 }
 
+/* The elements of a channel. */
+static struct group group_of(struct reel_norm_sizes s)
+{
+    return (struct group){s.batch, s.length, s.channels * s.length};
+}
+
 static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *weight,
                          const reel_real *bias, double eps, reel_real *mean, reel_real *variance, reel_real *rstd,
                          reel_real *y)
@@ -154,9 +237,11 @@ static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_rea
         sums[0] = sum_channel(s, SUM_SQUARES, from, NULL, mean[first]);
     reel_real scale[TILE], shift[TILE], means[TILE];
     for (int j = 0; j < width; j++) {
-        double v = sums[j] / count;
+        double m = (double)mean[first + j], v = sums[j] / count, r = 1 / sqrt(v + eps);
+        if (in_doubt(m, v, eps) && careful_statistics(group_of(s), from + j * s.length, eps, &m, &v, &r))
+            mean[first + j] = (reel_real)m;
         variance[first + j] = (reel_real)v;
-        rstd[first + j] = (reel_real)(1 / sqrt(v + eps));
+        rstd[first + j] = (reel_real)r;
         scale[j] = weight ? rstd[first + j] * weight[first + j] : rstd[first + j];
         shift[j] = bias ? bias[first + j] : 0;
     }
@@ -181,6 +266,23 @@ void reel_kern_batch_norm(struct reel_norm_sizes s, const reel_real *x, const re
                       forward_tile(s, tile, x, weight, bias, eps, mean, variance, rstd, y));
 }
 
+/* The gradient by x of a channel's mean and variance alone, where either may be NULL. */
+static void statistics_gradient(struct group group, const reel_real *x, reel_real mean, const reel_real *grad_mean,
+                                const reel_real *grad_variance, bool add, reel_real *out)
+{
+    double count = (double)group.outer * (double)group.inner;
+    reel_real of_mean = grad_mean ? (reel_real)((double)*grad_mean / count) : 0;
+    reel_real of_distance = grad_variance ? (reel_real)(2 * (double)*grad_variance / count) : 0;
+    if (!isfinite(mean))
+        of_distance = NAN; /* as where the gradient comes through y */
+    for (int64_t i = 0; i < group.outer; i++)
+        for (int64_t j = 0; j < group.inner; j++) {
+            int64_t at = i * group.stride + j;
+            reel_real gradient = grad_variance ? of_mean + of_distance * (x[at] - mean) : of_mean;
+            out[at] = add ? out[at] + gradient : gradient;
+        }
+}
+
 static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *grad,
                           const reel_real *weight, const reel_real *mean, const reel_real *rstd,
                           const reel_real *grad_mean, const reel_real *grad_variance, reel_real *grad_weight,
@@ -189,8 +291,16 @@ static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_re
     double count = (double)s.batch * (double)s.length, sums[TILE], products[TILE];
     int64_t first = s.length == 1 ? index * TILE : index, stride = s.channels * s.length, at = first * s.length;
     int width = 1;
-    if (s.length == 1) {
+    if (s.length == 1)
         width = s.channels - first < TILE ? (int)(s.channels - first) : TILE;
+    if (!grad) {
+        for (int j = 0; j < width; j++)
+            statistics_gradient(group_of(s), x + at + j * s.length, mean[first + j],
+                                grad_mean ? grad_mean + first + j : NULL,
+                                grad_variance ? grad_variance + first + j : NULL, add, grad_x + at + j * s.length);
+        return;
+    }
+    if (s.length == 1) {
         sum_columns(s.batch, width, stride, grad + at, sums);
         sum_products(s.batch, width, stride, grad + at, x + at, mean + first, products);
     } else {
@@ -198,31 +308,40 @@ static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_re
         products[0] = sum_channel(s, SUM_PRODUCTS, grad + at, x + at, mean[first]);
     }
     reel_real a[TILE], b[TILE], c[TILE], means[TILE];
+    bool any_extreme = false;
     for (int j = 0; j < width; j++) {
         double r = (double)rstd[first + j], scale = weight ? (double)weight[first + j] * r : r;
         grad_weight[first + j] = (reel_real)(products[j] * r);
         grad_bias[first + j] = (reel_real)sums[j];
-        a[j] = (reel_real)scale;
+        bool extreme = is_extreme(r);
+        any_extreme = any_extreme || extreme;
+        a[j] = extreme ? 0 : (reel_real)scale;
         double of_mean = grad_mean ? (double)grad_mean[first + j] : 0;
         double of_variance = grad_variance ? (double)grad_variance[first + j] : 0;
-        b[j] = (reel_real)((scale * r * r * products[j] - 2 * of_variance) / count);
-        c[j] = (reel_real)((scale * sums[j] - of_mean) / count);
+        b[j] = (reel_real)(((extreme ? 0 : scale * r * r * products[j]) - 2 * of_variance) / count);
+        c[j] = (reel_real)(((extreme ? 0 : scale * sums[j]) - of_mean) / count);
+        if (!isfinite(scale))
+            c[j] = NAN; /* infinity less infinity, in whatever order */
     }
     if (!grad_x)
         return;
-    if (s.length == 1) {
+    if (s.length == 1)
         combine_columns(s.batch, width, stride, grad + at, x + at, mean + first, a, b, c, add, grad_x + at);
-        return;
-    }
-    for (int j = 0; j < TILE; j++) {
+    for (int j = 0; j < TILE && s.length > 1; j++) {
         means[j] = mean[first];
         a[j] = a[0];
         b[j] = b[0];
         c[j] = c[0];
     }
-    for (int64_t l = 0; l < s.length; l += TILE)
+    for (int64_t l = 0; l < s.length && s.length > 1; l += TILE)
         combine_columns(s.batch, s.length - l < TILE ? (int)(s.length - l) : TILE, stride, grad + at + l, x + at + l,
                         means, a, b, c, add, grad_x + at + l);
+    for (int j = 0; j < width && any_extreme; j++) {
+        int64_t channel = first + j, offset = channel * s.length;
+        if (is_extreme((double)rstd[channel]))
+            careful_gradient(group_of(s), x + offset, grad + offset, weight ? weight + channel : NULL, 0,
+                             (double)mean[channel], (double)rstd[channel], true, grad_x + offset);
+    }
 }
 
 void reel_kern_batch_norm_backward(struct reel_norm_sizes s, const reel_real *x, const reel_real *grad,
@@ -305,7 +424,10 @@ static void layer_norm_rows(int64_t first, int64_t last, int64_t columns, const 
     for (int64_t i = first; i < last; i++) {
         const reel_real *row = x + i * columns;
         mean[i] = (reel_real)row_mean(columns, row);
-        rstd[i] = (reel_real)(1 / sqrt(row_variance(columns, row, mean[i]) + eps));
+        double m = (double)mean[i], v = row_variance(columns, row, mean[i]), r = 1 / sqrt(v + eps);
+        if (in_doubt(m, v, eps) && careful_statistics((struct group){1, columns, 0}, row, eps, &m, &v, &r))
+            mean[i] = (reel_real)m;
+        rstd[i] = (reel_real)r;
         scale_row(columns, row, weight, bias, mean[i], rstd[i], y + i * columns);
     }
 }
@@ -372,6 +494,11 @@ static void layer_norm_backward_rows(int64_t first, int64_t last, int64_t column
     for (int64_t i = first; i < last; i++) {
         const reel_real *row = x + i * columns, *g = grad + i * columns;
         double sums[2], n = (double)columns, r = (double)rstd[i];
+        if (is_extreme(r)) {
+            careful_gradient((struct group){1, columns, 0}, row, g, weight, 1, (double)mean[i], r, add,
+                             grad_x + i * columns);
+            continue;
+        }
         sum_row_gradient(columns, row, g, weight, mean[i], sums);
         combine_row(columns, row, g, weight, mean[i], rstd[i], (reel_real)(r * r * r * sums[1] / n),
                     (reel_real)(r * sums[0] / n), add, grad_x + i * columns);

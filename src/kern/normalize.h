@@ -15,9 +15,9 @@ struct reel_norm_sizes {
 void reel_kern_batch_norm(struct reel_norm_sizes s, const reel_real *x, const reel_real *weight, const reel_real *bias,
                           double eps, reel_real *mean, reel_real *variance, reel_real *rstd, reel_real *y, int threads);
 
-/* The gradients of reel_kern_batch_norm for those of y, [batch, channels, length], of mean and of variance, [channels]
- * or NULL: grad_weight[c] = sum grad xhat, grad_bias[c] = sum grad (both always written), and grad_x (NULL: not wanted)
- * written, or added to with add. */
+/* The gradients of reel_kern_batch_norm for those of y, [batch, channels, length], of mean and of variance, [channels],
+ * each of which may be NULL: grad_weight[c] = sum grad xhat, grad_bias[c] = sum grad (both always written, but for grad
+ * NULL), and grad_x (NULL: not wanted) written, or added to with add. */
 void reel_kern_batch_norm_backward(struct reel_norm_sizes s, const reel_real *x, const reel_real *grad,
                                    const reel_real *weight, const reel_real *mean, const reel_real *rstd,
                                    const reel_real *grad_mean, const reel_real *grad_variance, reel_real *grad_weight,

@@ -413,6 +413,9 @@ DEFINE_MAP(square, x[i] * x[i])
 DEFINE_MAP(power, REEL_POW(REEL_ABS(x[i]), parameter))
 DEFINE_MAP(nonzero, (reel_real)(x[i] != 0))
 DEFINE_MAP(product, x[i] * other[i])
+DEFINE_MAP(ratio, x[i] / center[i * center_step])
+DEFINE_MAP(squared_ratio, (x[i] / center[i * center_step]) * (x[i] / center[i * center_step]))
+DEFINE_MAP(power_ratio, REEL_POW(REEL_ABS(x[i] / center[i * center_step]), parameter))
 
 /* With a center that is the same for all, or one for each. */
 #define SQUARED(d) ((d) * (d))

@@ -39,7 +39,8 @@ struct reel_kern_reduction {
 void reel_kern_reduce(const reel_shape *shape, unsigned reduced, const reel_real *x,
                       const struct reel_kern_reduction *reduction, reel_real *out, int threads);
 
-/* What is reduced, as maps: |x|, x^2, |x|^parameter, x != 0, (x - center)^2, exp(x - center), x * other. */
+/* What is reduced, as maps: |x|, x^2, |x|^parameter, x != 0, (x - center)^2, exp(x - center), x * other; and, for sums
+ * whose terms would overflow or underflow, x / center, (x / center)^2 and |x / center|^parameter. */
 void reel_kern_map_abs(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
                        int64_t center_step, reel_real parameter, reel_real *out);
 void reel_kern_map_square(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
@@ -52,6 +53,12 @@ void reel_kern_map_squared_deviation(int64_t n, const reel_real *x, const reel_r
                                      int64_t center_step, reel_real parameter, reel_real *out);
 void reel_kern_map_exp(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
                        int64_t center_step, reel_real parameter, reel_real *out);
+void reel_kern_map_ratio(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
+                         int64_t center_step, reel_real parameter, reel_real *out);
+void reel_kern_map_squared_ratio(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
+                                 int64_t center_step, reel_real parameter, reel_real *out);
+void reel_kern_map_power_ratio(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
+                               int64_t center_step, reel_real parameter, reel_real *out);
 void reel_kern_map_product(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
                            int64_t center_step, reel_real parameter, reel_real *out);
 

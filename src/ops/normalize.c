@@ -1,6 +1,7 @@
 /* Batch and layer normalisation. */
 #include "base/checked.h"
 #include "core/sink.h"
+#include "core/tape.h"
 #include "kern/copy.h"
 #include "kern/normalize.h"
 #include "ops/family.h"
@@ -12,7 +13,6 @@
 #include <reel/unary.h>
 #include <reel/view.h>
 
-#include <string.h>
 
 struct eps_attributes {
     double eps;
@@ -101,12 +101,48 @@ static reel_status batch_norm_forward(reel_call *call)
     return REEL_OK;
 }
 
-static struct normalized normalize(reel_tape *t, reel_var x, const int *axes, int n, double eps)
+static bool is_extreme(reel_real rstd)
+{
+    const double limit = sizeof(reel_real) == sizeof(float) ? 1e9 : 1e75;
+    return (double)rstd > limit || (rstd > 0 && (double)rstd < 1 / limit);
+}
+
+/* Where squares of distances would not be numbers: factors for the distances of each mean, so that they are, and eps
+ * times their squares. *scales is the null var where no rstd is extreme. */
+static void scale_extremes(reel_tape *t, const reel_real *rstd, const reel_shape *row, double eps, reel_var *scales,
+                           reel_var *scaled_eps)
+{
+    int64_t n = reel_shape_numel(row), first = 0;
+    *scales = *scaled_eps = reel_null();
+    while (first < n && !is_extreme(rstd[first]))
+        first++;
+    if (first == n)
+        return;
+    struct reel_node *factors = reel_tape_add_array(t, REEL_REAL, row, "a normalisation", scales);
+    struct reel_node *epsilons = reel_tape_add_array(t, REEL_REAL, row, "a normalisation", scaled_eps);
+    for (int64_t i = 0; factors && epsilons && i < n; i++) {
+        double factor = is_extreme(rstd[i]) ? (double)rstd[i] : 1;
+        ((reel_real *)factors->array.data)[i] = (reel_real)factor;
+        ((reel_real *)epsilons->array.data)[i] = (reel_real)(eps * factor * factor);
+    }
+}
+
+/* x less the means that forward found, as the kernels take it; the derivative of the mean goes through one of its own,
+ * of which only that is left. `row` is the shape of mean and rstd against x. */
+static struct normalized normalize(reel_tape *t, reel_var x, const int *axes, int n, double eps, const reel_real *mean,
+                                   const reel_real *rstd, reel_shape row)
 {
     struct normalized v;
-    v.distance = reel_sub(t, x, reel_mean(t, x, axes, n, true));
-    reel_var variance = reel_mean(t, reel_square(t, v.distance), axes, n, true);
-    v.rstd = reel_rsqrt(t, reel_add_scalar(t, variance, eps));
+    reel_var moved = reel_sub(t, x, reel_tape_wrap(t, mean, REEL_REAL, &row)), scales, scaled_eps;
+    scale_extremes(t, rstd, &row, eps, &scales, &scaled_eps);
+    reel_var own_mean = reel_mean(t, moved, axes, n, true);
+    v.distance = reel_sub(t, moved, reel_sub(t, own_mean, reel_detach(t, own_mean)));
+    reel_var scaled = reel_is_null(scales) ? v.distance : reel_mul(t, v.distance, scales);
+    reel_var variance = reel_mean(t, reel_square(t, scaled), axes, n, true);
+    if (reel_is_null(scales))
+        v.rstd = reel_rsqrt(t, reel_add_scalar(t, variance, eps));
+    else
+        v.rstd = reel_mul(t, reel_rsqrt(t, reel_add(t, variance, scaled_eps)), scales);
     v.xhat = reel_mul(t, v.distance, v.rstd);
     return v;
 }
@@ -135,7 +171,7 @@ static void batch_norm_vjp(const reel_call *call, const reel_var *grad_outputs, 
     struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
     reel_shape row = {call->in[0]->shape.ndim, {1, s.channels, 1}};
     reel_var g = grad_outputs[0], total = reel_null();
-    struct normalized v = normalize(t, call->inputs[0], axes, n, a->eps);
+    struct normalized v = normalize(t, call->inputs[0], axes, n, a->eps, call->out[1]->data, call->saved, row);
     if (!reel_is_null(g)) {
         if (is_affine(call) && call->needed[1])
             grad_inputs[1] = reel_sum(t, reel_mul(t, g, v.xhat), axes, n, false);
@@ -171,26 +207,18 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
         if (!grads[i] && grad_outputs[i].data)
             return call->context->status;
     }
-    if (!grads[0]) { /* only the statistics were used */
-        size_t size = (size_t)call->in[0]->numel * sizeof(reel_real);
-        reel_real *zeros = reel_call_temporary(call, size);
-        if (!zeros)
-            return call->context->status;
-        memset(zeros, 0, size);
-        grads[0] = zeros;
-    }
     size_t bytes = (size_t)s.channels * sizeof(reel_real);
     reel_real *grad_weight = reel_call_temporary(call, bytes), *grad_bias = reel_call_temporary(call, bytes);
     bool add = false;
     reel_real *target = sinks[0] ? reel_sink_target(sinks[0], &add) : NULL;
     if (!grad_weight || !grad_bias || (sinks[0] && !target))
         return call->context->status;
-    if (call->in[0]->numel == 0)
+    if (call->in[0]->numel == 0 || (!grads[0] && !target)) /* weight and bias do not count for the statistics */
         return REEL_OK;
     reel_kern_batch_norm_backward(s, call->in[0]->data, grads[0], values_of(call, 1), call->out[1]->data, call->saved,
                                   grads[1], grads[2], grad_weight, grad_bias, add, target,
                                   reel_get_num_threads(call->context));
-    if (is_affine(call) && add_to_sink(sinks[1], grad_weight) == REEL_OK)
+    if (is_affine(call) && grad_outputs[0].data && add_to_sink(sinks[1], grad_weight) == REEL_OK)
         add_to_sink(sinks[2], grad_bias);
     return call->context->status;
 }
@@ -363,7 +391,10 @@ static void layer_norm_vjp(const reel_call *call, const reel_var *grad_outputs, 
     reel_tape *t = call->tape;
     const int rows = 0, columns = 1;
     reel_var g = grad_outputs[0];
-    struct normalized v = normalize(t, call->inputs[0], &columns, 1, a->eps);
+    int64_t count = call->in[0]->shape.dim[0];
+    const reel_real *means = call->saved;
+    struct normalized v =
+        normalize(t, call->inputs[0], &columns, 1, a->eps, means, means + count, (reel_shape){2, {count, 1}});
     if (is_affine(call) && call->needed[1])
         grad_inputs[1] = reel_sum(t, reel_mul(t, g, v.xhat), &rows, 1, false);
     if (is_affine(call) && call->needed[2])

@@ -45,7 +45,9 @@ static void mean_vjp(const reel_call *call, const reel_var *grad_outputs, reel_v
 {
     const reel_shape *shape = &call->in[0]->shape;
     double count = reel_axes_count(shape, reel_axes_mask(call->attributes, shape->ndim));
-    reel_var share = reel_div_scalar(call->tape, reel_axes_keep(call, call->attributes, grad_outputs[0]), count);
+    reel_var share = reel_axes_keep(call, call->attributes, grad_outputs[0]);
+    if (count > 0) /* the share of nothing must not be infinite: no shares at all make NaN of it */
+        share = reel_div_scalar(call->tape, share, count);
     grad_inputs[0] = reel_expand(call->tape, share, *shape);
 }
 

@@ -40,10 +40,72 @@ static double degrees_of_freedom(const reel_call *call)
     return degrees > 0 ? degrees : 0;
 }
 
+/* Whether a sum of powers has lost what it was the sum of: terms overflow, or are subnormal. */
+static bool in_doubt(reel_real sum)
+{
+    return !(sum >= REEL_REAL_MIN / REEL_EPSILON && sum <= REEL_REAL_MAX);
+}
+
+static bool any_in_doubt(int64_t n, const reel_real *sums)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (in_doubt(sums[i]))
+            return true;
+    return false;
+}
+
+/* The largest |x| of each result (or the smallest) to divide by: 1 where that would not do. */
+static void find_scales(const reel_shape *shape, unsigned reduced, enum reel_kern_combine combine, const reel_real *x,
+                        int64_t results, reel_real *scales, int threads)
+{
+    const struct reel_kern_reduction r = {.combine = combine, .map = reel_kern_map_abs, .divisor = 1};
+    reel_kern_reduce(shape, reduced, x, &r, scales, threads);
+    for (int64_t i = 0; i < results; i++)
+        if (!(scales[i] > 0 && scales[i] <= REEL_REAL_MAX))
+            scales[i] = 1;
+}
+
+/* Means and variances that sums in reel_real lost, once more: distances from the mean are divided by the largest. */
+static reel_status rescaled_variance(const reel_call *call, unsigned reduced, reel_real *means)
+{
+    const reel_array *x = call->in[0], *out = call->out[0];
+    const reel_shape *shape = &x->shape;
+    int threads = reel_get_num_threads(call->context);
+    reel_real *scales = reel_call_temporary(call, (size_t)out->numel * sizeof *scales);
+    reel_real *sums = reel_call_temporary(call, (size_t)out->numel * sizeof *sums);
+    reel_real *distances = reel_call_temporary(call, (size_t)x->numel * sizeof *distances);
+    if (!scales || !sums || !distances)
+        return call->context->status;
+    reel_real *variances = out->data;
+    const reel_real *values = x->data;
+    find_scales(shape, reduced, REEL_KERN_MAX, values, out->numel, scales, threads);
+    const struct reel_kern_reduction mean = {.combine = REEL_KERN_SUM,
+                                             .map = reel_kern_map_ratio,
+                                             .center = scales,
+                                             .divisor = reel_axes_count(shape, reduced)};
+    reel_kern_reduce(shape, reduced, values, &mean, sums, threads);
+    for (int64_t i = 0; i < out->numel; i++)
+        if (in_doubt(variances[i]))
+            means[i] = sums[i] * scales[i];
+    reel_kern_spread(shape, reduced, means, -1, distances, false, threads);
+    for (int64_t i = 0; i < x->numel; i++)
+        distances[i] += values[i];
+    find_scales(shape, reduced, REEL_KERN_MAX, distances, out->numel, scales, threads);
+    const struct reel_kern_reduction squares = {.combine = REEL_KERN_SUM,
+                                                .map = reel_kern_map_squared_ratio,
+                                                .center = scales,
+                                                .divisor = degrees_of_freedom(call)};
+    reel_kern_reduce(shape, reduced, distances, &squares, sums, threads);
+    for (int64_t i = 0; i < out->numel; i++)
+        if (in_doubt(variances[i]))
+            variances[i] = sums[i] * scales[i] * scales[i];
+    return REEL_OK;
+}
+
 static reel_status variance_forward(reel_call *call)
 {
     const struct variance_attributes *a = call->attributes;
-    const reel_array *x = call->in[0];
+    const reel_array *x = call->in[0], *out = call->out[0];
     unsigned reduced = reel_axes_mask(&a->axes, x->shape.ndim);
     int threads = reel_get_num_threads(call->context);
     const struct reel_kern_reduction mean = {.combine = REEL_KERN_SUM, .divisor = reel_axes_count(&x->shape, reduced)};
@@ -52,7 +114,9 @@ static reel_status variance_forward(reel_call *call)
                                                    .center = call->saved,
                                                    .divisor = degrees_of_freedom(call)};
     reel_kern_reduce(&x->shape, reduced, x->data, &mean, call->saved, threads);
-    reel_kern_reduce(&x->shape, reduced, x->data, &deviations, call->out[0]->data, threads);
+    reel_kern_reduce(&x->shape, reduced, x->data, &deviations, out->data, threads);
+    if (x->numel > 0 && any_in_doubt(out->numel, out->data))
+        return rescaled_variance(call, reduced, call->saved);
     return REEL_OK;
 }
 
@@ -138,15 +202,27 @@ static reel_status norm_forward(reel_call *call)
     } else if (p == 2) {
         r.map = reel_kern_map_square;
     }
-    reel_kern_reduce(&x->shape, reel_axes_mask(&a->axes, x->shape.ndim), x->data, &r, out->data,
-                     reel_get_num_threads(call->context));
-    reel_real *values = out->data;
-    if (p == 2)
+    unsigned reduced = reel_axes_mask(&a->axes, x->shape.ndim);
+    int threads = reel_get_num_threads(call->context);
+    reel_kern_reduce(&x->shape, reduced, x->data, &r, out->data, threads);
+    reel_real *values = out->data, *scales = NULL;
+    if (r.map != reel_kern_map_square && r.map != reel_kern_map_power)
+        return REEL_OK;
+    if (x->numel > 0 && any_in_doubt(out->numel, values)) {
+        if (!(scales = reel_call_temporary(call, (size_t)out->numel * sizeof *scales)))
+            return call->context->status;
+        find_scales(&x->shape, reduced, p > 0 ? REEL_KERN_MAX : REEL_KERN_MIN, x->data, out->numel, scales, threads);
         for (int64_t i = 0; i < out->numel; i++)
-            values[i] = REEL_SQRT(values[i]);
-    else if (r.map == reel_kern_map_power)
-        for (int64_t i = 0; i < out->numel; i++)
-            values[i] = REEL_POW(values[i], (reel_real)(1 / p));
+            scales[i] = in_doubt(values[i]) ? scales[i] : 1;
+        r.map = r.map == reel_kern_map_square ? reel_kern_map_squared_ratio : reel_kern_map_power_ratio;
+        r.center = scales;
+        reel_kern_reduce(&x->shape, reduced, x->data, &r, values, threads);
+    }
+    for (int64_t i = 0; i < out->numel; i++) {
+        values[i] = p == 2 ? REEL_SQRT(values[i]) : REEL_POW(values[i], (reel_real)(1 / p));
+        if (scales)
+            values[i] *= scales[i];
+    }
     return REEL_OK;
 }
 

@@ -145,6 +145,46 @@ Test(normalize, values_that_do_not_vary)
             cr_assert(reel_data_real(t, ys[k])[i] == 0);
 }
 
+/* The mean of 1000 times 0.1 is a rounding off, and 1 / sqrt(eps) makes a visible number of that. */
+Test(normalize, a_constant_that_sums_do_not_hold)
+{
+    reel_var x = reel_full(t, REEL_SHAPE(2, 1000), 0.1), y = reel_layer_norm(t, x, 1, reel_null(), reel_null(), 1e-5);
+    reel_var z =
+        reel_batch_norm(t, reel_reshape(t, x, REEL_SHAPE(1000, 2)), reel_null(), reel_null(), 1e-5, NULL, NULL);
+    for (int i = 0; i < 2000; i++)
+        cr_assert(reel_data_real(t, y)[i] == 0 && reel_data_real(t, z)[i] == 0);
+}
+
+/* 1, 2, 3, 4 times a number whose square overflows, or whose cube is 0: y does not know it, the gradient is divided by
+ * it. Both ways of the engine. */
+Test(normalize, large_and_small_numbers)
+{
+    const double sizes[] = {is_float ? 1e30 : 1e200, is_float ? 1e-30 : 1e-200};
+    const double want[] = {-1.3416407864998738, -0.44721359549995794, 0.44721359549995794, 1.3416407864998738};
+    const double flow[] = {1, 0, 0, 0};
+    /* rstd (g - mean(g) - xhat mean(g xhat)) of 1, 2, 3, 4 */
+    const double gradient[] = {0.26832815729997478, -0.35777087639996635, -0.089442719099991588, 0.17888543819998318};
+    for (int s = 0; s < 2; s++)
+        for (int batch = 0; batch < 2; batch++) {
+            double values[4];
+            for (int i = 0; i < 4; i++)
+                values[i] = (i + 1) * sizes[s];
+            reel_shape shape = batch ? REEL_SHAPE(4, 1) : REEL_SHAPE(1, 4);
+            reel_var x = numbers(values, shape), y, grad;
+            y = batch ? reel_batch_norm(t, x, reel_null(), reel_null(), 0, NULL, NULL)
+                      : reel_layer_norm(t, x, 1, reel_null(), reel_null(), 0);
+            for (unsigned flags = 0; flags < 2; flags++) {
+                cr_assert_eq(reel_vjp(t, y, numbers(flow, shape), &x, 1, flags, &grad), REEL_OK);
+                for (int i = 0; i < 4; i++) {
+                    double got = (double)reel_data_real(t, y)[i], slope = (double)reel_data_real(t, grad)[i] * sizes[s];
+                    cr_expect(fabs(got - want[i]) <= 1e-6, "size %g: y is %g, not %g", sizes[s], got, want[i]);
+                    cr_expect(fabs(slope - gradient[i]) <= 1e-6, "size %g, flags %u: the gradient is %g, not %g",
+                              sizes[s], flags, slope, gradient[i]);
+                }
+            }
+        }
+}
+
 Test(normalize, nan_and_infinity_stay_in_their_group)
 {
     reel_real values[4 * 3];

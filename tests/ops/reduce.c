@@ -145,6 +145,60 @@ Test(reduce_ops, norms)
     }
 }
 
+/* Squares of these overflow or are 0, the norms and variances are not. */
+#ifdef REEL_F64
+static const double large = 1e200, small = 1e-200, middling = 1e150;
+#else
+static const double large = 1e30, small = 1e-30, middling = 1e18;
+#endif
+
+Test(reduce_ops, norms_of_large_and_small_numbers)
+{
+    const double sizes[] = {large, small};
+    for (int i = 0; i < 2; i++) {
+        double s = sizes[i];
+        reel_var x = VECTOR((reel_real)(3 * s), (reel_real)(-4 * s)), one = VECTOR((reel_real)s);
+        EXPECT(reel_norm(t, x, 2, NULL, 0, false), REEL_SCALAR, 5 * s);
+        EXPECT(reel_norm(t, x, 3, NULL, 0, false), REEL_SCALAR, cbrt(91.0) * s);
+        EXPECT(reel_norm(t, x, -1, NULL, 0, false), REEL_SCALAR, 12.0 / 7 * s);
+        EXPECT(reel_norm(t, one, 2, NULL, 0, false), REEL_SCALAR, s);
+        EXPECT_GRADIENT(reel_norm(t, x, 2, NULL, 0, false), x, REEL_SHAPE(2), 0.6, -0.8);
+    }
+    int rows = 1;
+    reel_var mixed = reel_tensor(t, (reel_real[]){3, 4, 0, 0, (reel_real)large, 0, NAN, 1}, REEL_SHAPE(4, 2));
+    EXPECT(reel_norm(t, mixed, 2, &rows, 1, false), REEL_SHAPE(4), 5, 0, large, NAN);
+    EXPECT(reel_norm(t, VECTOR(1, -INFINITY), 2, NULL, 0, false), REEL_SCALAR, INFINITY);
+}
+
+Test(reduce_ops, variances_of_large_and_small_numbers)
+{
+    const double sizes[] = {middling, 1 / middling};
+    for (int i = 0; i < 2; i++) {
+        double s = sizes[i];
+        reel_var x = VECTOR((reel_real)(-15 * s), (reel_real)(15 * s), (reel_real)(-15 * s), (reel_real)(15 * s));
+        EXPECT(reel_variance(t, x, NULL, 0, 0, false), REEL_SCALAR, 225 * s * s);
+        EXPECT_GRADIENT(reel_variance(t, x, NULL, 0, 0, false), x, REEL_SHAPE(4), -7.5 * s, 7.5 * s, -7.5 * s, 7.5 * s);
+    }
+    EXPECT(reel_variance(t, VECTOR((reel_real)large, (reel_real)large), NULL, 0, 0, false), REEL_SCALAR, 0);
+    EXPECT(reel_variance(t, VECTOR(1, INFINITY), NULL, 0, 0, false), REEL_SCALAR, NAN);
+}
+
+/* PyTorch gives zeros, which hide it. */
+Test(reduce_ops, the_gradient_of_a_largest_magnitude_that_is_no_number)
+{
+    reel_var x = VECTOR(1, NAN, 2);
+    EXPECT(reel_norm(t, x, INFINITY, NULL, 0, false), REEL_SCALAR, NAN);
+    EXPECT_GRADIENT(reel_norm(t, x, INFINITY, NULL, 0, false), x, REEL_SHAPE(3), NAN, NAN, NAN);
+}
+
+Test(reduce_ops, the_mean_of_nothing_in_second_order)
+{
+    reel_var x = reel_zeros(t, REEL_SHAPE(0)), flow = reel_ones(t, REEL_SCALAR), first, second;
+    cr_assert_eq(reel_vjp(t, reel_mean_all(t, x), flow, &x, 1, REEL_GRAD_CREATE_GRAPH, &first), REEL_OK);
+    cr_assert_eq(reel_grad(t, reel_sum_all(t, first), &flow, 1, REEL_GRAD_DEFAULT, &second), REEL_OK);
+    EXPECT(second, REEL_SCALAR, 0);
+}
+
 /* What torch.linalg.vector_norm gives where there is no derivative. */
 Test(reduce_ops, norms_have_gradients_at_0)
 {

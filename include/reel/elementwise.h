@@ -41,8 +41,8 @@ REEL_API reel_var reel_mul_scalar(reel_tape *tape, reel_var x, double s);
 REEL_API reel_var reel_div_scalar(reel_tape *tape, reel_var x, double s);
 REEL_API reel_var reel_rdiv_scalar(reel_tape *tape, reel_var x, double s);
 
-/* x to the power of s, torch.pow with a number. As there, the powers 2, 3, 0.5 and -1 are computed as x * x, x * x * x,
- * the square root and 1 / x. */
+/* x to the power of s, torch.pow with a number. As there, the powers 2, 3, 0.5, -0.5 and -1 are computed as x * x,
+ * x * x * x, the square root, 1 / the square root and 1 / x. */
 REEL_API reel_var reel_pow_scalar(reel_tape *tape, reel_var x, double s);
 
 /* The larger and the smaller of x and s; NaN when one of them is. Where x equals s it gets half of the gradient, as

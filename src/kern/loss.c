@@ -4,6 +4,7 @@
 #include "kern/functions.h"
 #include "kern/parallel.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- Losses of two numbers ---- */
@@ -243,7 +244,7 @@ void reel_kern_class_weights(const struct reel_kern_classes *k, reel_real *weigh
 static reel_real target_share(const struct reel_kern_classes *k, int64_t target, int64_t c)
 {
     reel_real smoothing = (reel_real)k->smoothing;
-    reel_real even = smoothing / (reel_real)k->classes * weight_of(k, c);
+    reel_real even = smoothing > 0 ? smoothing / (reel_real)k->classes * weight_of(k, c) : 0;
     return c == target ? (1 - smoothing) * weight_of(k, c) + even : even;
 }
 
@@ -253,6 +254,23 @@ void reel_kern_class_targets(const struct reel_kern_classes *k, reel_real *q)
         reel_real *to = q + first_class(k, i);
         for (int64_t c = 0; c < k->classes; c++)
             to[c * k->inner] = k->target[i] == k->ignore_index ? 0 : target_share(k, k->target[i], c);
+    }
+}
+
+bool reel_kern_class_any_ignored(const struct reel_kern_classes *k)
+{
+    for (int64_t i = 0; i < k->outer * k->inner; i++)
+        if (k->target[i] == k->ignore_index)
+            return true;
+    return false;
+}
+
+void reel_kern_class_counts(const struct reel_kern_classes *k, bool target_only, unsigned char *counts)
+{
+    for (int64_t i = 0; i < k->outer * k->inner; i++) {
+        unsigned char *to = counts + first_class(k, i);
+        for (int64_t c = 0; c < k->classes; c++)
+            to[c * k->inner] = k->target[i] != k->ignore_index && (!target_only || c == k->target[i]);
     }
 }
 
@@ -286,6 +304,21 @@ struct class_gradient {
     bool add;
 };
 
+/* Where the factor is infinite the order counts: first the difference, which is finite, as in the rule of operations.
+ */
+static void place_gradient_in_order(const struct class_gradient *job, int64_t place, int64_t target, reel_real factor,
+                                    reel_real *out)
+{
+    const struct reel_kern_classes *k = job->classes;
+    const reel_real *x = job->x + first_class(k, place);
+    reel_real sum = (1 - (reel_real)k->smoothing) * weight_of(k, target) + job->even;
+    for (int64_t c = 0; c < k->classes; c++) {
+        reel_real softmax = reel_math_exp(x[c * k->inner] - job->maxima[place] - job->log_sums[place]);
+        reel_real g = (softmax * sum - target_share(k, target, c)) * factor;
+        out[c * k->inner] = job->add ? out[c * k->inner] + g : g;
+    }
+}
+
 static void place_gradient(const struct class_gradient *job, int64_t place, reel_real *out)
 {
     const struct reel_kern_classes *k = job->classes;
@@ -294,10 +327,14 @@ static void place_gradient(const struct class_gradient *job, int64_t place, reel
     reel_real factor = job->factor[place * job->factor_step] / job->divisor;
     reel_real smoothing = (reel_real)k->smoothing, chosen = ignored ? 0 : (1 - smoothing) * weight_of(k, target);
     out += at;
+    if (job->maxima && !ignored && !isfinite(factor)) {
+        place_gradient_in_order(job, place, target, factor, out);
+        return;
+    }
     if (job->maxima && !ignored)
         gradient_row(k->classes, k->inner, job->x + at, job->maxima[place], job->log_sums[place],
-                     factor * (chosen + job->even), k->weight, factor * smoothing / (reel_real)k->classes, job->add,
-                     out);
+                     factor * (chosen + job->even), smoothing > 0 ? k->weight : NULL,
+                     factor * smoothing / (reel_real)k->classes, job->add, out);
     else
         for (int64_t c = 0; c < k->classes && !job->add; c++)
             out[c * k->inner] = 0;

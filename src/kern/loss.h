@@ -54,4 +54,9 @@ void reel_kern_class_gradient(const struct reel_kern_classes *k, const reel_real
 /* q itself. */
 void reel_kern_class_targets(const struct reel_kern_classes *k, reel_real *q);
 
+/* Whether a target is ignored; and a bool for each element of x: the target's class counts, or any class of a place
+ * that is not ignored. */
+bool reel_kern_class_any_ignored(const struct reel_kern_classes *k);
+void reel_kern_class_counts(const struct reel_kern_classes *k, bool target_only, unsigned char *counts);
+
 #endif

@@ -244,13 +244,18 @@ UNARY(gelu_tanh, x * reel_math_sigmoid(gelu_tanh_inner(x)), g * gelu_tanh_slope(
 FORWARD(clamp, bounded(x, a, b))
 BACKWARD(strictly_within, ((x >= a) & (x <= b)) ? g : 0)
 
+/* The roots as reel_pow_scalar computes them: pow makes another thing of -0 and -infinity. */
+REEL_INLINE reel_real power(reel_real x, reel_real exponent)
+{
+    return exponent == R(0.5) ? REEL_SQRT(x) : exponent == R(-0.5) ? 1 / REEL_SQRT(x) : REEL_POW(x, exponent);
+}
 UNARY_FORWARD(add_scalar, x + a)
 UNARY_FORWARD(sub_scalar, x - a)
 UNARY(rsub_scalar, a - x, -g)
 UNARY(mul_scalar, x * a, g * a)
 UNARY(div_scalar, x / a, g / a)
 UNARY(rdiv_scalar, a / x, -g * (y / x))
-UNARY(pow_scalar, REEL_POW(x, a), a == 0 ? 0 : g * (a * REEL_POW(x, a - 1)))
+UNARY(pow_scalar, power(x, a), a == 0 ? 0 : g * (a * power(x, a - 1)))
 UNARY(maximum_scalar, (x >= a) | (x != x) ? x : a, x == a ? g * R(0.5) : x < a ? 0 : g)
 UNARY(minimum_scalar, (x <= a) | (x != x) ? x : a, x == a ? g * R(0.5) : x > a ? 0 : g)
 /* clang-format on */

@@ -4,7 +4,7 @@
 #include "kern/functions.h"
 #include "kern/loss.h"
 #include "kern/softmax.h"
-#include "ops/family.h"
+#include "ops/pointwise.h"
 
 #include <reel/elementwise.h>
 #include <reel/loss.h>
@@ -205,20 +205,32 @@ static reel_var target_distribution(const reel_call *call)
     return q;
 }
 
-/* The gradient of each loss, against x broadcast. */
+/* v, and 0 for what does not count: the classes of ignored places, or with target_only all but the targets. What is
+ * chosen away may be infinite or no number. */
+static reel_var where_it_counts(const reel_call *call, bool target_only, reel_var v)
+{
+    static const reel_real zero = 0;
+    struct reel_kern_classes k = classes_of(call);
+    if (!target_only && !reel_kern_class_any_ignored(&k))
+        return v;
+    reel_tape *t = call->tape;
+    reel_var counts = reel_null();
+    struct reel_node *node = reel_tape_add_array(t, REEL_BOOL, &call->in[0]->shape, call->op->name, &counts);
+    if (node)
+        reel_kern_class_counts(&k, target_only, node->array.data);
+    return reel_where(t, counts, v, reel_constant(t, &zero));
+}
+
+/* The gradient of each loss, against x broadcast. The mean of nothing is divided by 1, since its sum of no gradients
+ * would be 0 / 0. */
 static reel_var gradient_of_each(const reel_call *call, reel_var grad_output)
 {
     const struct class_attributes *a = call->attributes;
     const struct saved_values saved = saved_of(call, false);
     if (a->reduction == REEL_NONE)
         return reel_unsqueeze(call->tape, grad_output, class_axis(call));
-    return a->reduction == REEL_MEAN ? reel_div_scalar(call->tape, grad_output, (double)*saved.divisor) : grad_output;
-}
-
-/* When every target is ignored the mean is 0 / 0, but nothing depends on x. */
-static bool has_gradient(const reel_call *call)
-{
-    return *saved_of(call, false).divisor != 0;
+    bool divide = a->reduction == REEL_MEAN && call->in[1]->numel > 0;
+    return divide ? reel_div_scalar(call->tape, grad_output, (double)*saved.divisor) : grad_output;
 }
 
 static reel_cost class_cost(const reel_call *call)
@@ -304,10 +316,9 @@ static reel_status nll_forward(reel_call *call)
 
 static void nll_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
 {
-    if (!has_gradient(call))
-        return;
     reel_tape *t = call->tape;
-    grad_inputs[0] = reel_neg(t, reel_mul(t, target_distribution(call), gradient_of_each(call, grad_outputs[0])));
+    reel_var product = reel_mul(t, target_distribution(call), gradient_of_each(call, grad_outputs[0]));
+    grad_inputs[0] = where_it_counts(call, true, reel_neg(t, product));
 }
 
 static reel_status nll_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
@@ -391,13 +402,12 @@ static reel_status cross_entropy_forward(reel_call *call)
 
 static void cross_entropy_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
 {
-    if (!has_gradient(call))
-        return;
     reel_tape *t = call->tape;
     int axis = class_axis(call);
-    reel_var q = target_distribution(call);
-    reel_var p = reel_mul(t, reel_softmax(t, call->inputs[0], axis), reel_sum(t, q, &axis, 1, true));
-    grad_inputs[0] = reel_mul(t, reel_sub(t, p, q), gradient_of_each(call, grad_outputs[0]));
+    reel_var q = target_distribution(call), x = where_it_counts(call, false, call->inputs[0]);
+    reel_var p = reel_mul(t, reel_softmax(t, x, axis), reel_sum(t, q, &axis, 1, true));
+    reel_var product = reel_mul(t, reel_sub(t, p, q), gradient_of_each(call, grad_outputs[0]));
+    grad_inputs[0] = where_it_counts(call, false, product);
 }
 
 static reel_status cross_entropy_accumulate(const reel_call *call, const reel_gradient *grad_outputs,

@@ -3,6 +3,7 @@
 
 #include <reel/compare.h>
 #include <reel/elementwise.h>
+#include <reel/join.h>
 #include <reel/unary.h>
 
 #include <math.h>
@@ -214,11 +215,12 @@ static reel_status pow_scalar_accumulate(const reel_call *call, const reel_gradi
 
 static void pow_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
+    static const reel_real zero = 0;
     reel_tape *t = call->tape;
     double s = number(call);
     reel_var x = call->inputs[0];
     if (s == 0)
-        grad_inputs[0] = reel_mul_scalar(t, g[0], 0);
+        grad_inputs[0] = reel_expand(t, reel_constant(t, &zero), call->in[0]->shape); /* also of an infinite gradient */
     else if (s == 1)
         grad_inputs[0] = g[0];
     else

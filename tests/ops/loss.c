@@ -200,6 +200,74 @@ Test(loss, nan_passes_through)
     cr_assert(isnan(reel_item(t, reel_hinge_loss_real(t, x))));
 }
 
+static void expect_gradient_both_ways(const char *what, reel_var loss, reel_var x, int n, const double *want)
+{
+    for (unsigned flags = 0; flags < 2; flags++) {
+        reel_var grad;
+        cr_assert_eq(reel_grad(t, loss, &x, 1, flags, &grad), REEL_OK, "%s: %s", what, reel_error(c));
+        cr_assert_eq(reel_numel(t, grad), n);
+        for (int i = 0; i < n; i++) {
+            double got = (double)reel_data_real(t, grad)[i];
+            cr_expect(isnan(want[i]) ? isnan(got) : fabs(got - want[i]) <= 1e-6,
+                      "%s, flags %u: element %d is %g, not %g", what, flags, i, got, want[i]);
+        }
+    }
+}
+
+/* PyTorch's values, but for the last: a row that is ignored gives NaN there when it holds one. */
+Test(loss, cross_entropy_of_what_does_not_count)
+{
+    const double x[] = {.2, .3, .5, .1}, bad[] = {NAN, 1, 0, 1}, zero[] = {0, 1}, nothing[4] = {0};
+    const int64_t ignored[] = {-100, -100}, first[] = {0, 0}, second[] = {-100, 1};
+    reel_var logits = numbers(4, x, REEL_SHAPE(2, 2)), hostile = numbers(4, bad, REEL_SHAPE(2, 2));
+    reel_cross_entropy_loss_options o = reel_cross_entropy_loss_defaults();
+    expect_gradient_both_ways("all ignored",
+                              reel_cross_entropy_loss(t, logits, reel_tensor_of(t, REEL_INT64, ignored, REEL_SHAPE(2))),
+                              logits, 4, nothing);
+    reel_var none = reel_zeros(t, REEL_SHAPE(0, 2)), no_targets = reel_tensor_of(t, REEL_INT64, first, REEL_SHAPE(0));
+    expect_gradient_both_ways("no rows", reel_cross_entropy_loss(t, none, no_targets), none, 0, nothing);
+    o.weight = numbers(2, zero, REEL_SHAPE(2));
+    expect_gradient_both_ways(
+        "weights of 0",
+        reel_cross_entropy_loss_with(t, logits, reel_tensor_of(t, REEL_INT64, first, REEL_SHAPE(2)), &o), logits, 4,
+        (const double[]){NAN, NAN, NAN, NAN});
+    double share = 1 / (1 + exp(1));
+    expect_gradient_both_ways("NaN in an ignored row",
+                              reel_cross_entropy_loss(t, hostile, reel_tensor_of(t, REEL_INT64, second, REEL_SHAPE(2))),
+                              hostile, 4, (const double[]){0, 0, share, -share});
+}
+
+Test(loss, smooth_l1_at_nan_and_at_beta)
+{
+    const double x[] = {NAN, 0.5, 1, -1, 2}, none[5] = {0};
+    reel_smooth_l1_loss_options o = reel_smooth_l1_loss_defaults();
+    o.reduction = REEL_SUM;
+    reel_var v = numbers(5, x, REEL_SHAPE(5)), target = numbers(5, none, REEL_SHAPE(5)), first, second;
+    expect_gradient_both_ways("smooth_l1", reel_smooth_l1_loss_with(t, v, target, &o), v, 5,
+                              (const double[]){NAN, 0.5, 1, -1, 1});
+    cr_assert_eq(reel_grad(t, reel_smooth_l1_loss_with(t, v, target, &o), &v, 1, REEL_GRAD_CREATE_GRAPH, &first),
+                 REEL_OK);
+    cr_assert_eq(reel_grad(t, reel_sum_all(t, first), &v, 1, REEL_GRAD_DEFAULT, &second), REEL_OK);
+    for (int i = 1; i < 5; i++)
+        cr_expect_eq(reel_data_real(t, second)[i], i == 1, "element %d", i);
+    o.beta = 1e-320; /* 0 in float */
+    expect_gradient_both_ways("beta all but 0", reel_smooth_l1_loss_with(t, target, target, &o), target, 5, none);
+}
+
+/* s(x) s(-x), also where 1 - s(x) has no digits left. */
+Test(loss, bce_with_logits_bends_far_out)
+{
+    const double x[] = {-20, 20}, none[2] = {0};
+    reel_bce_with_logits_loss_options o = reel_bce_with_logits_loss_defaults();
+    o.reduction = REEL_SUM;
+    reel_var v = numbers(2, x, REEL_SHAPE(2)), first, second;
+    reel_var loss = reel_bce_with_logits_loss_with(t, v, numbers(2, none, REEL_SHAPE(2)), &o);
+    cr_assert_eq(reel_grad(t, loss, &v, 1, REEL_GRAD_CREATE_GRAPH, &first), REEL_OK);
+    cr_assert_eq(reel_grad(t, reel_sum_all(t, first), &v, 1, REEL_GRAD_DEFAULT, &second), REEL_OK);
+    for (int i = 0; i < 2; i++)
+        cr_expect_float_eq((double)reel_data_real(t, second)[i], 2.061153618190203e-09, 1e-13);
+}
+
 /* More than one block for each thread, and the same bits for any number of them. */
 Test(loss, threads_do_not_change_bits)
 {

@@ -13,7 +13,6 @@
 #include <reel/unary.h>
 #include <reel/view.h>
 
-
 struct eps_attributes {
     double eps;
 };

@@ -463,7 +463,7 @@ static const reel_sample logsigmoid_samples[] = {
     SHAPE_SAMPLES(NULL, REAL),
 };
 SAMPLES(logsigmoid, logsigmoid_samples, .ulps = 1,
-        .why = "the second order is y * (1 - y) of a sigmoid, which cancels near 1");
+        .why = "PyTorch makes the second order of y * (1 - y), which cancels near 1");
 #endif
 
 /* ---- silu ---- */
@@ -744,7 +744,7 @@ static const reel_sample softplus_samples[] = {
     REFUSED("beta 0", REEL_ERROR_ARGUMENT, softplus_beta_0, REAL(3)),
 };
 SAMPLES(softplus, softplus_samples, .ulps = 1,
-        .why = "the second order is y * (1 - y) of a sigmoid, which cancels near 1");
+        .why = "PyTorch makes the second order of y * (1 - y), which cancels near 1");
 #endif
 
 /* ---- gelu ---- */
@@ -795,8 +795,8 @@ static const reel_sample gelu_tanh_samples[] = {
     GOOD("large", NULL, LARGE(9)),
     SHAPE_SAMPLES(NULL, REAL),
 };
-SAMPLES(gelu, gelu_samples, .ulps = 1, .why = "1 + erf(x) cancels far below 0");
-SAMPLES(gelu_tanh, gelu_tanh_samples, .ulps = 1, .why = "1 + tanh(x) cancels far below 0");
+SAMPLES(gelu, gelu_samples, .ulps = 1, .why = "1 + erf(x) of PyTorch cancels far below 0");
+SAMPLES(gelu_tanh, gelu_tanh_samples, .ulps = 1, .why = "1 + tanh(x) of PyTorch cancels far below 0");
 #endif
 
 REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(exp), ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt),

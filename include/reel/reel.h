@@ -42,6 +42,7 @@
 #include <reel/gradcheck.h>
 #include <reel/init.h>
 #include <reel/join.h>
+#include <reel/loader.h>
 #include <reel/loss.h>
 #include <reel/matmul.h>
 #include <reel/nn.h>
@@ -55,6 +56,7 @@
 #include <reel/safetensors.h>
 #include <reel/schedule.h>
 #include <reel/softmax.h>
+#include <reel/split.h>
 #include <reel/tape.h>
 #include <reel/types.h>
 #include <reel/unary.h>

@@ -20,20 +20,33 @@ static void draw_pairs(const uint32_t *draws, reel_real mean, reel_real std, ree
     }
 }
 
+/* Elements first..end - 1 of the key's numbers, to out[0..]. */
 static void draw_block(int64_t first, int64_t end, double mean, double std, struct reel_philox_key key, reel_real *out)
 {
     for (int64_t i = first; i < end; i += REEL_PHILOX_GROUP) {
         uint32_t draws[REEL_PHILOX_GROUP];
-        reel_real last[REEL_PHILOX_GROUP], *to = end - i < REEL_PHILOX_GROUP ? last : out + i;
+        reel_real last[REEL_PHILOX_GROUP], *to = end - i < REEL_PHILOX_GROUP ? last : out + (i - first);
         reel_kern_philox((uint64_t)(i / 4), key, draws);
         for (int half = 0; half < REEL_PHILOX_GROUP; half += REEL_PHILOX_GROUP / 2)
             draw_pairs(draws + half, (reel_real)mean, (reel_real)std, to + half);
         if (to == last)
-            memcpy(out + i, last, (size_t)(end - i) * sizeof *out);
+            memcpy(out + (i - first), last, (size_t)(end - i) * sizeof *out);
     }
 }
 
 void reel_kern_normal(int64_t n, double mean, double std, struct reel_philox_key key, reel_real *out, int threads)
 {
-    REEL_PARALLEL_FOR(first, end, n, REEL_BLOCK, threads, draw_block(first, end, mean, std, key, out));
+    REEL_PARALLEL_FOR(first, end, n, REEL_BLOCK, threads, draw_block(first, end, mean, std, key, out + first));
+}
+
+void reel_kern_add_normal(int64_t n, double std, struct reel_philox_key key, reel_real *out)
+{
+    enum { STRIP = 4 * REEL_PHILOX_GROUP };
+    for (int64_t first = 0; first < n; first += STRIP) {
+        reel_real normal[STRIP];
+        int64_t end = n - first < STRIP ? n : first + STRIP;
+        draw_block(first, end, 0, std, key, normal);
+        for (int64_t i = first; i < end; i++)
+            out[i] += normal[i - first];
+    }
 }

@@ -9,4 +9,7 @@
  * a little over 6.6 standard deviations. */
 void reel_kern_normal(int64_t n, double mean, double std, struct reel_philox_key key, reel_real *out, int threads);
 
+/* out[i] += the numbers of reel_kern_normal with mean 0, on this thread. */
+void reel_kern_add_normal(int64_t n, double std, struct reel_philox_key key, reel_real *out);
+
 #endif

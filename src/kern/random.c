@@ -335,6 +335,23 @@ void reel_generator_integers(struct reel_generator *g, int64_t *out, int64_t n, 
     }
 }
 
+void reel_generator_choose(struct reel_generator *g, int64_t *out, int64_t count, const double *cumulative, int64_t n)
+{
+    for (int64_t i = 0; i < count; i++) {
+        double uniform = unit_double(reel_generator_random64(g));
+        int64_t low = 0, high = n - 1;
+        while (low < high) {
+            int64_t middle = low + (high - low) / 2;
+            /* A draw of exactly 0 would find what has no weight in front (in PyTorch it does). */
+            if (cumulative[middle] < uniform || cumulative[middle] == 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        out[i] = low;
+    }
+}
+
 void reel_generator_permutation(struct reel_generator *g, int64_t *out, int64_t n)
 {
     if (n >= UINT32_MAX / 20) {

@@ -40,6 +40,10 @@ void reel_generator_normal(struct reel_generator *g, reel_real *out, int64_t n, 
 /* torch.randint(low, high, (n,)): integers in low..high-1, for any low < high. */
 void reel_generator_integers(struct reel_generator *g, int64_t *out, int64_t n, int64_t low, int64_t high);
 
+/* torch.multinomial(weights, count, replacement=True), count >= 2, by the sums of the weights of 0..i divided by the
+ * last one: integers in 0..n-1. Those without weight are never drawn. */
+void reel_generator_choose(struct reel_generator *g, int64_t *out, int64_t count, const double *cumulative, int64_t n);
+
 /* torch.randperm(n): 0..n-1 in random order. */
 void reel_generator_permutation(struct reel_generator *g, int64_t *out, int64_t n);
 

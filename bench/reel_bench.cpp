@@ -140,6 +140,7 @@ int main(int argc, char **argv)
     register_operations();
     register_optimizers();
     register_generators();
+    register_loader();
     register_growth();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))

@@ -145,6 +145,7 @@ void add_chain(Suite &suite);
 void register_operations();
 void register_optimizers();
 void register_generators();
+void register_loader(); // batches of a data set
 void register_growth();
 
 // n numbers uniform on [low, high), the same for the same seed. Cheap enough for tables of 10^9.

@@ -29,9 +29,10 @@ typedef struct reel_context_options {
 /* Seed 0, the C library's allocator, OpenMP's number of threads. */
 REEL_API reel_context_options reel_context_defaults(void);
 
-/* A context, or NULL when memory ran out, an option is outside its range, or the program was compiled for the other
- * library (libreel and libreel_f64 differ in reel_real) or another version of the headers. NULL options: defaults.
- * Owned by the caller; free it after everything made from it. Two contexts in two threads never touch common state. */
+/* A context, or NULL when memory ran out (OpenBLAS and OpenMP take what they need now: some 130 MiB of address space,
+ * and a stack, for each thread), an option is outside its range, or the program was compiled for the other library
+ * (libreel and libreel_f64 differ in reel_real) or another version of the headers. NULL options: defaults. Owned by the
+ * caller; free it after everything made from it. Two contexts in two threads never touch common state. */
 #define reel_context_new(options) reel_context_new_checked((options), sizeof(reel_real), REEL_VERSION)
 REEL_API reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version);
 REEL_API void reel_context_free(reel_context *context);
@@ -65,7 +66,9 @@ REEL_API void reel_manual_seed(reel_context *context, uint64_t seed);
 REEL_API reel_status reel_get_rng_state(reel_context *context, unsigned char state[REEL_RNG_STATE_SIZE]);
 REEL_API reel_status reel_set_rng_state(reel_context *context, const unsigned char state[REEL_RNG_STATE_SIZE]);
 
-/* Threads that kernels may use, 1..256. Results have the same bits for any number when reel_threads_deterministic().
+/* Threads that kernels may use, 1..256; REEL_ERROR_OUT_OF_MEMORY when there is none for more threads than before. In a
+ * child that a process with several threads forked, kernels use one, whatever the number is. Results have the same bits
+ * for any number when reel_threads_deterministic().
  */
 REEL_API reel_status reel_set_num_threads(reel_context *context, int num_threads);
 REEL_API int reel_get_num_threads(const reel_context *context);

@@ -42,6 +42,16 @@ const char *reel_context_new_error_checked(const reel_context_options *options, 
     return wrong ? wrong : "out of memory: a context";
 }
 
+/* OpenBLAS and OpenMP allocate on first use and may hang or end the process when that fails: better asked here than met
+ * in the middle of training. */
+static bool warm_up(reel_context *c, int threads)
+{
+    reel_real *room = reel_allocate_zeroed(&c->memory, (size_t)reel_kern_warm_up_room(threads) * sizeof *room);
+    bool done = room && reel_kern_warm_up(threads, room);
+    reel_free(&c->memory, room);
+    return done;
+}
+
 reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version)
 {
     reel_context_options o;
@@ -58,9 +68,10 @@ reel_context *reel_context_new_checked(const reel_context_options *options, size
     if (c->num_threads > MAX_THREADS)
         c->num_threads = MAX_THREADS;
     reel_manual_seed(c, o.seed);
-    /* OpenBLAS and OpenMP allocate on first use and may end the process when that fails: better here than in the middle
-     * of training. */
-    reel_kern_warm_up(c->num_threads);
+    if (!warm_up(c, c->num_threads)) {
+        reel_context_free(c);
+        return NULL;
+    }
     return c;
 }
 
@@ -184,6 +195,8 @@ reel_status reel_set_num_threads(reel_context *context, int num_threads)
     if (num_threads < 1 || num_threads > MAX_THREADS)
         return reel_fail(context, REEL_ERROR_ARGUMENT, "set_num_threads: %d is outside 1..%d", num_threads,
                          MAX_THREADS);
+    if (num_threads > context->num_threads && !warm_up(context, num_threads))
+        return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "set_num_threads: no memory for %d threads", num_threads);
     context->num_threads = num_threads;
     return REEL_OK;
 }

@@ -42,8 +42,10 @@ void reel_kern_for_each(int64_t count, int threads, void (*body)(void *user, int
 int reel_kern_default_threads(void);
 
 /* Makes the BLAS compute each call on the thread that calls it, where it can be told, and makes it and OpenMP allocate
- * what they keep. */
-void reel_kern_warm_up(int threads);
+ * what they keep. False when there is not so much memory. `room` are reel_kern_warm_up_room(threads) zeros, which are
+ * overwritten. */
+int64_t reel_kern_warm_up_room(int threads);
+bool reel_kern_warm_up(int threads, reel_real *room);
 
 /* How the BLAS takes calls. */
 enum reel_blas_calls {

@@ -88,6 +88,8 @@ Test(registry, rows_are_complete)
         if (!op->shape || op->n_inputs < 0 || op->n_outputs < 1 || op->n_outputs > REEL_MAX_OUTPUTS)
             complain(op, NULL, "has no shape function or an impossible number of inputs or outputs");
         bool none = op->derivative == REEL_DERIVATIVE_NONE;
+        if (!op->variadic && (op->differentiable | op->reads_inputs | op->reads_rows) >> op->n_inputs)
+            complain(op, NULL, "names inputs that it does not take");
         if (none != (op->differentiable == 0) || none != !op->vjp || (none && op->accumulate))
             complain(op, NULL, "its rules and its list of differentiable inputs disagree");
     }

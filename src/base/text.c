@@ -1,6 +1,7 @@
 /* Text: UTF-8, and names that are fit to be shown. */
 #include "base/text.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,4 +60,29 @@ const char *reel_printable(const char *name, char text[REEL_PRINTABLE])
     }
     text[used] = '\0';
     return text;
+}
+
+/* Making this locale takes no memory with glibc and musl. */
+static locale_t plain_locale(void)
+{
+    return newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+const char *reel_system_text(int error)
+{
+    locale_t plain = plain_locale();
+    const char *text = plain ? strerror_l(error, plain) : "an error of the system";
+    if (plain)
+        freelocale(plain);
+    return text;
+}
+
+void reel_format_text(char *text, size_t size, const char *format, va_list arguments)
+{
+    locale_t plain = plain_locale(), before = plain ? uselocale(plain) : (locale_t)0;
+    vsnprintf(text, size, format, arguments);
+    if (plain) {
+        uselocale(before);
+        freelocale(plain);
+    }
 }

@@ -2,7 +2,9 @@
 #ifndef REEL_BASE_TEXT_H
 #define REEL_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Whether the text is UTF-8. */
@@ -14,5 +16,9 @@ int reel_utf8_length(const char *text, int64_t size);
 /* A name for a message: cut when it is long, and without control characters, which a terminal would obey. */
 enum { REEL_PRINTABLE = 100 };
 const char *reel_printable(const char *name, char text[REEL_PRINTABLE]);
+
+/* strerror and vsnprintf in the C locale, whatever the program has set: messages are English, numbers have a point. */
+const char *reel_system_text(int error);
+void reel_format_text(char *text, size_t size, const char *format, va_list arguments);
 
 #endif

@@ -1,5 +1,6 @@
 #include "core/context.h"
 
+#include "base/text.h"
 #include "kern/parallel.h"
 
 #include <stdarg.h>
@@ -140,7 +141,7 @@ reel_status reel_fail(reel_context *context, reel_status status, const char *for
     context->status = status;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(context->error, sizeof context->error, format, arguments);
+    reel_format_text(context->error, sizeof context->error, format, arguments);
     va_end(arguments);
     if (context->layer)
         name_the_layer(context->error, sizeof context->error, context->layer);

@@ -21,9 +21,10 @@ typedef enum reel_param_kind {
     REEL_PARAM_BUFFER   /* state that is saved but not trained, such as running statistics; any element type */
 } reel_param_kind;
 
-/* Adds a param filled with zeros. The name is copied; it must be new in the set, not empty, and is what state_dict
- * would call it ("fc1.weight"). REEL_PARAM_TRAINED and REEL_PARAM_FROZEN take REEL_REAL only. Owned by the set.
- * NULL on error, and when the context has one already. */
+/* Adds a param filled with zeros. The name is copied; it must be new in the set, not empty, UTF-8 and not
+ * "__metadata__" (no safetensors file could hold it then), and is what state_dict would call it ("fc1.weight").
+ * REEL_PARAM_TRAINED and REEL_PARAM_FROZEN take REEL_REAL only. Owned by the set. NULL on error, and when the context
+ * has one already. */
 REEL_API reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
                                     reel_shape shape);
 

@@ -1,6 +1,7 @@
 #include "core/params.h"
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "core/tape.h"
 
 #include <string.h>
@@ -129,7 +130,11 @@ static reel_status check_param(reel_params *params, const char *name, reel_param
                                int64_t numel)
 {
     reel_context *c = params->context;
-    if (reel_params_find(params, name))
+    char printable[REEL_PRINTABLE];
+    if (!reel_is_utf8(name) || strcmp(name, "__metadata__") == 0)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": the name is %s: no file could hold it",
+                  reel_printable(name, printable), reel_is_utf8(name) ? "the format's own" : "not UTF-8");
+    else if (reel_params_find(params, name))
         reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": the set has one of this name already", name);
     else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL)
         reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only buffers may be %s", name, reel_dtype_name(dtype));

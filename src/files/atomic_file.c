@@ -9,13 +9,38 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static reel_status fail_system(const struct reel_atomic_file *file, const char *what)
 {
     char path[REEL_PRINTABLE];
     return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": cannot %s: %s", reel_printable(file->path, path), what,
-                     strerror(errno));
+                     reel_system_text(errno));
+}
+
+enum { LONGEST_NAME = 255, ADDED = 48 };
+
+/* The target's path, its name cut where the file system asks for it, then process, time and ".tmp". What a process that
+ * was killed left has another time, so it never stands in the way. `text` has room for the path and ADDED bytes. */
+static void name_temporary(const struct reel_atomic_file *file, char *text)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    char added[ADDED];
+    int length = snprintf(added, sizeof added, ".%lx-%llx%08lx.tmp", (unsigned long)getpid(),
+                          (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec);
+    const char *slash = strrchr(file->path, '/'), *name = slash ? slash + 1 : file->path;
+    size_t kept = strlen(name), most = (size_t)(LONGEST_NAME - length);
+    if (kept > most) {
+        kept = most;
+        /* Not in the middle of a character. */
+        while (kept > 0 && ((unsigned char)name[kept] & 0xc0) == 0x80)
+            kept--;
+    }
+    size_t before = (size_t)(name - file->path) + kept;
+    memcpy(text, file->path, before);
+    memcpy(text + before, added, (size_t)length + 1);
 }
 
 reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *context, const char *path)
@@ -26,6 +51,9 @@ reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *c
     file->fd = -1;
     struct stat old;
     bool exists = lstat(path, &old) == 0;
+    /* Taken for a new file, an old one would lose its permissions. */
+    if (!exists && errno != ENOENT)
+        return fail_system(file, "look at it");
     if (exists && S_ISLNK(old.st_mode)) {
         if (!realpath(path, file->resolved) || stat(file->resolved, &old) != 0)
             return fail_system(file, "follow the link");
@@ -37,16 +65,14 @@ reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *c
                          reel_printable(file->path, printable));
     }
     /* Beside the target, since a rename cannot leave a file system. */
-    size_t size = strlen(file->path) + 48;
+    size_t size = strlen(file->path) + ADDED;
     file->temporary = reel_allocate(&context->memory, size);
     if (!file->temporary)
         return reel_fail_memory(context, "the name of a file", size);
-    for (int attempt = 0; attempt < 100; attempt++) {
-        snprintf(file->temporary, size, "%s.%ld.%d.tmp", file->path, (long)getpid(), attempt);
+    do {
+        name_temporary(file, file->temporary);
         file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (file->fd >= 0 || errno != EEXIST)
-            break;
-    }
+    } while (file->fd < 0 && (errno == EEXIST || errno == EINTR));
     if (file->fd < 0)
         return fail_system(file, "write beside it");
     if (exists && fchmod(file->fd, old.st_mode & 0777) != 0)
@@ -88,11 +114,16 @@ static void flush_folder(struct reel_atomic_file *file)
 
 static reel_status replace_target(struct reel_atomic_file *file)
 {
-    if (fsync(file->fd) != 0)
+    int flushed;
+    do
+        flushed = fsync(file->fd);
+    while (flushed != 0 && errno == EINTR);
+    if (flushed != 0)
         return fail_system(file, "flush it");
-    int closed = close(file->fd);
+    /* A close that is interrupted has closed it. */
+    bool closed = close(file->fd) == 0 || errno == EINTR;
     file->fd = -1;
-    if (closed != 0)
+    if (!closed)
         return fail_system(file, "close it");
     if (rename(file->temporary, file->path) != 0)
         return fail_system(file, "replace it");

@@ -15,7 +15,8 @@ struct reel_atomic_file {
     int fd;          /* -1: not open */
 };
 
-/* Begins a file that is to be at `path`, which must live until the close. A file that is replaced leaves its
+/* Begins a file that is to be at `path`, which must live until the close. Its name until then ends in ".tmp" and stays
+ * behind only when the process is killed. A file that is replaced leaves its
  * permissions. REEL_ERROR_IO when it cannot be written, or what is there is no regular file. Close it in any case. */
 reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *context, const char *path);
 

@@ -2,13 +2,19 @@
  *
  * The format stores little-endian numbers under these type names; reel writes F32 (libreel) or F64 (libreel_f64), I64,
  * I32 and BOOL. A file is written beside its target, flushed to the disk and then renamed, so that the target is the
- * old file or the new one and never half of one. A symbolic link is followed; a target that is not a regular file is
+ * old file or the new one and never half of one (a process that is killed may leave the file beside it, whose name ends
+ * in .tmp). A symbolic link is followed; a target that is not a regular file is
  * refused. The bytes are those that safetensors.torch.save_file(..., metadata={"format": "pt"}) writes.
  *
  * Reading checks the whole header before anything else: its length (at most 100,000,000 bytes, and within the file),
- * strict JSON without unknown or repeated keys, names in UTF-8, known type names, shapes of at most 8 axes whose bytes
- * are exactly what the offsets span, and data without overlap, gap or rest. Anything else is REEL_ERROR_FORMAT with
- * the place and the reason; what the system refuses is REEL_ERROR_IO. */
+ * strict JSON without unknown or repeated keys, names in UTF-8, shapes of at most 8 axes whose bytes are exactly what
+ * the offsets span, and data without overlap, gap or rest. Anything else is REEL_ERROR_FORMAT with the place and the
+ * reason; what the system refuses is REEL_ERROR_IO, its text in English whatever the locale. A type name that reel does
+ * not know blocks that tensor alone.
+ *
+ * Types that reel does not have are converted to those whose values include theirs: F32, F64, F16, BF16, F8_E4M3 (the
+ * one without infinities) and F8_E5M2 to reel_real, F64 rounded where that is float; I8, I16, U8 and U16 to int32 or
+ * int64; U32 and U64 to int64, a U64 above its largest being REEL_ERROR_FORMAT. */
 #ifndef REEL_SAFETENSORS_H
 #define REEL_SAFETENSORS_H
 
@@ -41,9 +47,11 @@ typedef struct reel_load_options {
 } reel_load_options;
 REEL_API reel_load_options reel_load_defaults(void);
 
-/* Reads every param and buffer from the tensor of its name. Shapes must be equal and so must the types, except that F32
- * and F64 are converted into each other. REEL_ERROR_FORMAT names the param and what the two sides have. Everything is
- * checked and read before the first param changes: after a failure, none has. NULL options: the defaults. */
+/* Reads every param and buffer from the tensor of its name. Shapes must be equal and the types the same, or converted
+ * as said above. As with load_state_dict, a param without axes takes a tensor of one element, and an int64 buffer
+ * called num_batches_tracked, which old files lack, stays as it is. REEL_ERROR_FORMAT names the param and what the two
+ * sides have. Everything is checked and read before the first param changes: after a failure, none has. NULL options:
+ * the defaults. */
 REEL_API reel_status reel_load_safetensors(reel_params *params, const char *path, const reel_load_options *options);
 
 /* ---- Plain arrays ---- */
@@ -82,7 +90,7 @@ REEL_API const char *reel_safetensors_metadata(const reel_safetensors *file, con
 
 /* Copies a tensor to out, which has room for numel elements of type dtype: just as many as the tensor has
  * (REEL_ERROR_SHAPE). REEL_ERROR_ARGUMENT when there is no such tensor, REEL_ERROR_DTYPE unless the type is the same
- * or both are F32 or F64. After REEL_ERROR_IO out may be partly written. */
+ * or one that is converted. After REEL_ERROR_IO or REEL_ERROR_FORMAT out may be partly written. */
 REEL_API reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out,
                                            int64_t numel);
 

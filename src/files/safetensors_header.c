@@ -8,24 +8,30 @@
 
 #include <string.h>
 
+#define FLOAT_DTYPE(bits) (sizeof(reel_real) * 8 == (bits) ? (int)REEL_REAL : -1)
 static const struct reel_tensor_type types[] = {
-    {"F32", 4, sizeof(reel_real) == 4 ? (int)REEL_REAL : -1},
-    {"F64", 8, sizeof(reel_real) == 8 ? (int)REEL_REAL : -1},
-    {"I64", 8, REEL_INT64},
-    {"I32", 4, REEL_INT32},
-    {"BOOL", 1, REEL_BOOL},
-    {"F16", 2, -1},
-    {"BF16", 2, -1},
-    {"U8", 1, -1},
-    {"I8", 1, -1},
-    {"U16", 2, -1},
-    {"I16", 2, -1},
-    {"U32", 4, -1},
-    {"U64", 8, -1},
-    {"C64", 8, -1},
-    {"F8_E5M2", 1, -1},
-    {"F8_E4M3", 1, -1},
-    {"F8_E8M0", 1, -1},
+    {"F32", 32, FLOAT_DTYPE(32), REEL_CODED_FLOAT, 23, true},
+    {"F64", 64, FLOAT_DTYPE(64), REEL_CODED_FLOAT, 52, true},
+    {"F16", 16, -1, REEL_CODED_FLOAT, 10, true},
+    {"BF16", 16, -1, REEL_CODED_FLOAT, 7, true},
+    {"F8_E5M2", 8, -1, REEL_CODED_FLOAT, 2, true},
+    {"F8_E4M3", 8, -1, REEL_CODED_FLOAT, 3, false},
+    {"I64", 64, REEL_INT64, REEL_CODED_SIGNED, 0, false},
+    {"I32", 32, REEL_INT32, REEL_CODED_SIGNED, 0, false},
+    {"I16", 16, -1, REEL_CODED_SIGNED, 0, false},
+    {"I8", 8, -1, REEL_CODED_SIGNED, 0, false},
+    {"U64", 64, -1, REEL_CODED_UNSIGNED, 0, false},
+    {"U32", 32, -1, REEL_CODED_UNSIGNED, 0, false},
+    {"U16", 16, -1, REEL_CODED_UNSIGNED, 0, false},
+    {"U8", 8, -1, REEL_CODED_UNSIGNED, 0, false},
+    {"BOOL", 8, REEL_BOOL, REEL_CODED_OTHERWISE, 0, false},
+    {"C64", 64, -1, REEL_CODED_OTHERWISE, 0, false},
+    {"F8_E8M0", 8, -1, REEL_CODED_OTHERWISE, 0, false},
+    {"F8_E4M3FNUZ", 8, -1, REEL_CODED_OTHERWISE, 0, false},
+    {"F8_E5M2FNUZ", 8, -1, REEL_CODED_OTHERWISE, 0, false},
+    {"F6_E2M3", 6, -1, REEL_CODED_OTHERWISE, 0, false},
+    {"F6_E3M2", 6, -1, REEL_CODED_OTHERWISE, 0, false},
+    {"F4", 4, -1, REEL_CODED_OTHERWISE, 0, false},
 };
 enum { TYPES = sizeof types / sizeof *types };
 
@@ -185,18 +191,15 @@ static bool integer(struct scanner *s, int64_t *out)
 
 /* ---- What the header says ---- */
 
+/* A name that reel does not know is no reason to refuse the other tensors of the file. */
 static bool dtype_field(struct scanner *s, struct reel_tensor_entry *entry)
 {
-    const char *name;
-    if (!string(s, &name))
+    if (!string(s, &entry->info.dtype))
         return false;
-    for (int i = 0; i < TYPES; i++)
-        if (strcmp(types[i].name, name) == 0) {
+    for (int i = 0; i < TYPES && !entry->type; i++)
+        if (strcmp(types[i].name, entry->info.dtype) == 0)
             entry->type = &types[i];
-            entry->info.dtype = types[i].name;
-            return true;
-        }
-    return refuse(s, "an element type that reel does not know");
+    return true;
 }
 
 static bool shape_field(struct scanner *s, reel_shape *shape)
@@ -379,13 +382,13 @@ static bool check_data(struct scanner *s, struct reel_tensor_header *header, int
 {
     for (int64_t i = 0; i < header->count; i++) {
         struct reel_tensor_entry *entry = &header->entries[i];
-        size_t bytes;
+        size_t bits;
         entry->info.numel = reel_shape_numel(&entry->info.shape);
         if (entry->begin > entry->end || entry->end > data_size)
             return refuse_tensor(s, entry, "does not lie within the file");
-        if (!reel_multiply_size(entry->info.numel, entry->type->size, &bytes))
+        if (!reel_multiply_size(entry->info.numel, entry->type ? (size_t)entry->type->bits : 1, &bits))
             return refuse_tensor(s, entry, "has a shape of too many elements");
-        if (bytes != (size_t)(entry->end - entry->begin))
+        if (entry->type && (bits % 8 != 0 || bits / 8 != (size_t)(entry->end - entry->begin)))
             return refuse_tensor(s, entry, "has a shape of another number of bytes");
         order[i] = i;
     }

@@ -12,20 +12,26 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are littl
 
 #define REEL_SAFETENSORS_MAX_HEADER INT64_C(100000000)
 
+/* How the bits of an element are to be read. */
+enum reel_tensor_coding { REEL_CODED_OTHERWISE, REEL_CODED_FLOAT, REEL_CODED_SIGNED, REEL_CODED_UNSIGNED };
+
 /* A type that the format knows. reel's own types are listed too. */
 struct reel_tensor_type {
     const char *name;
-    size_t size;
+    int bits;
     int dtype; /* the reel_dtype it is stored as, or -1 */
+    enum reel_tensor_coding coding;
+    int mantissa;  /* of a float: its lowest bits; all others but the sign are the exponent */
+    bool infinite; /* of a float: the highest exponent is kept for infinities and NaN, as IEEE 754 has it */
 };
 
 /* The format's type for reel's; NULL when there is no such dtype. */
 const struct reel_tensor_type *reel_tensor_type_of(reel_dtype dtype);
 
 struct reel_tensor_entry {
-    reel_tensor_info info; /* begins with the name */
-    const struct reel_tensor_type *type;
-    int64_t begin, end; /* bytes, from the end of the header */
+    reel_tensor_info info;               /* begins with the name */
+    const struct reel_tensor_type *type; /* NULL: info.dtype is a name that reel does not know */
+    int64_t begin, end;                  /* bytes, from the end of the header */
 };
 
 struct reel_tensor_header {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ static reel_status fail_system(const reel_safetensors *file, const char *what)
 {
     char path[REEL_PRINTABLE];
     return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": cannot %s: %s", reel_printable(file->path, path), what,
-                     strerror(errno));
+                     reel_system_text(errno));
 }
 
 /* Through system calls: the buffer of a FILE would not come from the context's allocator. */
@@ -81,7 +82,9 @@ static reel_status read_header(reel_safetensors *file, int64_t file_size)
 static reel_status open_file(reel_safetensors *file)
 {
     /* Without O_NONBLOCK, opening a pipe would wait for a writer. */
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    do
+        file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (file->fd < 0 && errno == EINTR);
     struct stat about;
     if (file->fd < 0 || fstat(file->fd, &about) != 0)
         return fail_system(file, "open it");
@@ -158,55 +161,112 @@ const char *reel_safetensors_metadata(const reel_safetensors *file, const char *
 
 /* ---- Elements ---- */
 
-static bool is_float(const struct reel_tensor_entry *entry)
-{
-    return entry->type->name[0] == 'F' && entry->type->size >= 4;
-}
-
-/* Whether the elements can become `dtype`. */
+/* Whether the elements can become `dtype`: they are of that type, or of one that reel does not have and whose every
+ * value it holds. F32 and F64 are both reel_real's, U64 fits when its values do. */
 static bool converts(const struct reel_tensor_entry *entry, reel_dtype dtype)
 {
-    return entry->type->dtype == (int)dtype || (dtype == REEL_REAL && is_float(entry));
+    const struct reel_tensor_type *type = entry->type;
+    if (!type || type->coding == REEL_CODED_OTHERWISE || type->dtype >= 0)
+        return type && type->dtype == (int)dtype;
+    if (type->coding == REEL_CODED_FLOAT)
+        return dtype == REEL_REAL;
+    return dtype == REEL_INT64 || (dtype == REEL_INT32 && type->bits < 32);
 }
 
-/* The other precision than reel_real's. */
-#ifdef REEL_F64
-typedef float other_real;
-#else
-typedef double other_real;
-#endif
-
-static reel_status read_other_reals(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_real *out)
+/* Little-endian bits. */
+static uint64_t bits_at(const unsigned char *bytes, int size)
 {
-    enum { COUNT = 1024 };
-    other_real piece[COUNT];
-    int64_t numel = entry->info.numel;
-    for (int64_t at = 0; at < numel; at += COUNT) {
-        int64_t count = numel - at < COUNT ? numel - at : COUNT;
-        if (read_bytes(file, piece, count * (int64_t)sizeof *piece,
-                       file->data + entry->begin + at * (int64_t)sizeof *piece) != REEL_OK)
+    uint64_t bits = 0;
+    for (int i = size - 1; i >= 0; i--)
+        bits = bits << 8 | bytes[i];
+    return bits;
+}
+
+static double float_of(uint64_t bits, const struct reel_tensor_type *type)
+{
+    if (type->bits == 64) {
+        double x;
+        memcpy(&x, &bits, sizeof x);
+        return x;
+    }
+    if (type->bits == 32) {
+        float x;
+        uint32_t half = (uint32_t)bits;
+        memcpy(&x, &half, sizeof x);
+        return (double)x;
+    }
+    int exponent_bits = type->bits - 1 - type->mantissa, highest = (1 << exponent_bits) - 1, bias = highest / 2;
+    int exponent = (int)(bits >> type->mantissa) & highest;
+    int64_t whole = INT64_C(1) << type->mantissa, mantissa = (int64_t)bits & (whole - 1);
+    double sign = bits >> (type->bits - 1) & 1 ? -1 : 1;
+    /* Without infinities only the very last value is NaN. */
+    if (exponent == highest && (type->infinite || mantissa == whole - 1))
+        return type->infinite && mantissa == 0 ? sign * (double)INFINITY : sign * (double)NAN;
+    return sign * (exponent == 0 ? ldexp((double)mantissa, 1 - bias - type->mantissa)
+                                 : ldexp((double)(mantissa + whole), exponent - bias - type->mantissa));
+}
+
+/* Converts an element that reel has no type for. false: it does not fit. */
+static bool convert(const unsigned char *from, const struct reel_tensor_type *type, reel_dtype dtype, void *out,
+                    int64_t i)
+{
+    uint64_t bits = bits_at(from, type->bits / 8);
+    if (type->coding == REEL_CODED_FLOAT) {
+        reel_real *reals = out;
+        reals[i] = (reel_real)float_of(bits, type);
+        return true;
+    }
+    uint64_t sign = type->coding == REEL_CODED_SIGNED ? UINT64_C(1) << (type->bits - 1) : 0;
+    int64_t value = (int64_t)((bits ^ sign) - sign);
+    if (dtype == REEL_INT32) {
+        int32_t *integers = out;
+        integers[i] = (int32_t)value;
+    } else {
+        int64_t *integers = out;
+        integers[i] = value;
+    }
+    return sign || value >= 0;
+}
+
+static reel_status refuse_element(const reel_safetensors *file, const struct reel_tensor_entry *entry, int64_t i,
+                                  const char *what)
+{
+    char path[REEL_PRINTABLE], name[REEL_PRINTABLE];
+    return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": tensor \"%s\" is %s, but element %lld is %s",
+                     reel_printable(file->path, path), reel_printable(entry->info.name, name), entry->info.dtype,
+                     (long long)i, what);
+}
+
+/* Piece by piece, for types that reel does not have. */
+static reel_status read_converted(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
+                                  void *out)
+{
+    enum { PIECE = 8192 };
+    unsigned char piece[PIECE];
+    int64_t size = entry->type->bits / 8, count = PIECE / size, numel = entry->info.numel;
+    for (int64_t at = 0; at < numel; at += count) {
+        int64_t n = numel - at < count ? numel - at : count;
+        if (read_bytes(file, piece, n * size, file->data + entry->begin + at * size) != REEL_OK)
             return file->context->status;
-        for (int64_t i = 0; i < count; i++)
-            out[at + i] = (reel_real)piece[i];
+        for (int64_t i = 0; i < n; i++)
+            if (!convert(piece + i * size, entry->type, dtype, out, at + i))
+                return refuse_element(file, entry, at + i, "above the largest int64");
     }
     return REEL_OK;
 }
 
 /* The types are known to convert. */
-static reel_status read_elements(const reel_safetensors *file, const struct reel_tensor_entry *entry, void *out)
+static reel_status read_elements(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
+                                 void *out)
 {
     if (entry->type->dtype < 0)
-        return read_other_reals(file, entry, out);
+        return read_converted(file, entry, dtype, out);
     if (read_bytes(file, out, entry->end - entry->begin, file->data + entry->begin) != REEL_OK)
         return file->context->status;
     const unsigned char *bytes = out;
-    for (int64_t i = 0; entry->type->dtype == REEL_BOOL && i < entry->info.numel; i++)
-        if (bytes[i] > 1) {
-            char path[REEL_PRINTABLE], name[REEL_PRINTABLE];
-            return reel_fail(
-                file->context, REEL_ERROR_FORMAT, "\"%s\": tensor \"%s\" is BOOL, but element %lld is the byte %d",
-                reel_printable(file->path, path), reel_printable(entry->info.name, name), (long long)i, bytes[i]);
-        }
+    for (int64_t i = 0; dtype == REEL_BOOL && i < entry->info.numel; i++)
+        if (bytes[i] > 1)
+            return refuse_element(file, entry, i, "neither 0 nor 1");
     return REEL_OK;
 }
 
@@ -217,7 +277,7 @@ reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel
     reel_context *c = file->context;
     if (c->status != REEL_OK)
         return c->status;
-    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE];
+    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE], type[REEL_PRINTABLE];
     reel_printable(file->path, path);
     if (!name)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": the name of the tensor to read is NULL", path);
@@ -227,13 +287,13 @@ reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel
         return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": there is no tensor \"%s\"", path, printable);
     if (!converts(entry, dtype))
         return reel_fail(c, REEL_ERROR_DTYPE, "\"%s\": tensor \"%s\" is %s, which cannot be read as %s", path,
-                         printable, entry->type->name, reel_dtype_name(dtype));
+                         printable, reel_printable(entry->info.dtype, type), reel_dtype_name(dtype));
     if (numel != entry->info.numel)
         return reel_fail(c, REEL_ERROR_SHAPE, "\"%s\": tensor \"%s\" has %lld elements, the room is for %lld", path,
                          printable, (long long)entry->info.numel, (long long)numel);
     if (!out && numel > 0)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
-    return read_elements(file, entry, out);
+    return read_elements(file, entry, dtype, out);
 }
 
 /* ---- Param sets ---- */
@@ -243,13 +303,31 @@ reel_load_options reel_load_defaults(void)
     return (reel_load_options){.mark = REEL_OPTIONS_MARK(reel_load_options), .strict = true};
 }
 
+/* As torch does, a param without axes takes a tensor of one element, which old files have there. */
+static bool shape_fits(const reel_tensor_info *info, const reel_param *param)
+{
+    return reel_shape_equal(&info->shape, &param->shape) ||
+           (param->shape.ndim == 0 && info->shape.ndim == 1 && info->numel == 1);
+}
+
+/* Batch norm counts its batches only since version 0.4.1 of torch, which keeps the count that a file does not have. */
+static bool may_be_absent(const reel_param *param)
+{
+    static const char end[] = "num_batches_tracked";
+    size_t length = strlen(param->name), wanted = sizeof end - 1;
+    return param->kind == REEL_PARAM_BUFFER && param->dtype == REEL_INT64 && param->shape.ndim == 0 &&
+           length >= wanted && strcmp(param->name + length - wanted, end) == 0 &&
+           (length == wanted || param->name[length - wanted - 1] == '.');
+}
+
 static reel_status check_param(const reel_safetensors *file, const reel_param *param, bool strict)
 {
-    char path[REEL_PRINTABLE], name[REEL_PRINTABLE], here[REEL_SHAPE_TEXT], there[REEL_SHAPE_TEXT];
+    char path[REEL_PRINTABLE], name[REEL_PRINTABLE], type[REEL_PRINTABLE];
+    char here[REEL_SHAPE_TEXT], there[REEL_SHAPE_TEXT];
     const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
-    if (entry && reel_shape_equal(&entry->info.shape, &param->shape) && converts(entry, param->dtype))
+    if (entry && shape_fits(&entry->info, param) && converts(entry, param->dtype))
         return REEL_OK;
-    if (!entry && !strict)
+    if (!entry && (!strict || may_be_absent(param)))
         return REEL_OK;
     reel_printable(file->path, path);
     reel_printable(param->name, name);
@@ -258,7 +336,7 @@ static reel_status check_param(const reel_safetensors *file, const reel_param *p
         return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": there is no tensor for param \"%s\", %s %s", path,
                          name, reel_dtype_name(param->dtype), here);
     return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": param \"%s\" is %s %s, the file's tensor is %s %s",
-                     path, name, reel_dtype_name(param->dtype), here, entry->type->name,
+                     path, name, reel_dtype_name(param->dtype), here, reel_printable(entry->info.dtype, type),
                      reel_shape_text(&entry->info.shape, there));
 }
 
@@ -279,11 +357,11 @@ static reel_status check_params(const reel_safetensors *file, const reel_params 
     for (int64_t i = 0; i < file->header.count; i++) {
         const reel_tensor_info *info = &file->header.entries[i].info;
         if (!reel_params_find(params, info->name)) {
-            char path[REEL_PRINTABLE], name[REEL_PRINTABLE], shape[REEL_SHAPE_TEXT];
+            char path[REEL_PRINTABLE], name[REEL_PRINTABLE], type[REEL_PRINTABLE], shape[REEL_SHAPE_TEXT];
             return reel_fail(file->context, REEL_ERROR_FORMAT,
                              "\"%s\": its tensor \"%s\", %s %s, belongs to no param of the set",
-                             reel_printable(file->path, path), reel_printable(info->name, name), info->dtype,
-                             reel_shape_text(&info->shape, shape));
+                             reel_printable(file->path, path), reel_printable(info->name, name),
+                             reel_printable(info->dtype, type), reel_shape_text(&info->shape, shape));
         }
     }
     return REEL_OK;
@@ -299,7 +377,7 @@ static reel_status read_params(const reel_safetensors *file, reel_params *params
             const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
             if (!entry)
                 continue;
-            if (pass == 0 && read_elements(file, entry, at) != REEL_OK)
+            if (pass == 0 && read_elements(file, entry, param->dtype, at) != REEL_OK)
                 return file->context->status;
             if (pass == 1)
                 reel_param_set(param, at);

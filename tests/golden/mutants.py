@@ -1,0 +1,77 @@
+"""Prints tests/golden/mutants.h: what Python makes of the files of tests/reliability/mutate.c.
+
+    cmake --build --preset release --target reliability_mutants
+    pip install safetensors numpy
+    python tests/golden/mutants.py build/release/tests/reliability_mutants > tests/golden/mutants.h
+
+safetensors files are judged by safetensors.deserialize. idx has no reference implementation: numpy reads the header as
+http://yann.lecun.com/exdb/mnist describes it, and a file is good when axes of at least 1 multiply to just the bytes that
+follow, as models/idx.h promises.
+
+A verdict is '.' for a file that is refused, '*' for one that is refused because of the name of an element type, or one of
+64 letters that stands for what was read.
+
+Made with safetensors 0.8.0 and numpy 2.4.6.
+"""
+
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import safetensors
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+def mutants(program, format):
+    stream = subprocess.run([program, "--print", format], stdout=subprocess.PIPE, check=True).stdout
+    at = 0
+    while at < len(stream):
+        (size,) = struct.unpack_from("=I", stream, at)
+        yield stream[at + 4 : at + 4 + size]
+        at += 4 + size
+
+
+def add_text(sum, text):
+    return zlib.crc32(text.encode() + b"\0", sum)
+
+
+def judge_safetensors(data):
+    try:
+        tensors = safetensors.deserialize(data)
+    except Exception as error:
+        return "*" if "unknown variant" in str(error) and "expected one of `BOOL`" in str(error) else "."
+    sum = 0
+    for name, tensor in sorted(tensors, key=lambda item: item[0].encode()):
+        sum = add_text(add_text(sum, name), tensor["dtype"])
+        for size in tensor["shape"]:
+            sum = add_text(sum, str(size))
+    return LETTERS[sum % 64]
+
+
+def judge_idx(data):
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 3 or len(data) < 4 + 4 * data[3]:
+        return "."
+    sizes = np.frombuffer(data, dtype=">u4", count=data[3], offset=4)
+    try:
+        pixels = np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * data[3]).reshape([int(n) for n in sizes])
+    except ValueError:
+        return "."
+    if pixels.size == 0:
+        return "."
+    sum = 0
+    for size in pixels.shape:
+        sum = add_text(sum, str(size))
+    return LETTERS[zlib.crc32(pixels.tobytes(), sum) % 64]
+
+
+print("/* Written by tests/golden/mutants.py with safetensors 0.8.0 and numpy 2.4.6: do not edit. */")
+print("#ifndef REEL_GOLDEN_MUTANTS_H\n#define REEL_GOLDEN_MUTANTS_H\n\n/* clang-format off */")
+for format, judge in ("safetensors", judge_safetensors), ("idx", judge_idx):
+    verdicts = "".join(judge(data) for data in mutants(sys.argv[1], format))
+    print(f"\nstatic const char golden_{format}[] =")
+    lines = [verdicts[i : i + 100] for i in range(0, len(verdicts), 100)]
+    print("\n".join(f'    "{line}"' for line in lines) + ";")
+print("\n#endif")

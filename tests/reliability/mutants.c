@@ -1,0 +1,159 @@
+/* Files that are nearly right are accepted or refused as Python does it, and read as Python reads them.
+ *
+ *   mutants                     compares with the verdicts in golden/mutants.h
+ *   mutants --print FORMAT      writes the files, each after its size in four bytes, for tests/golden/mutants.py */
+#include "reliability/mutants.h"
+
+#include "golden/mutants.h"
+#include "idx.h"
+#include "support/check.h"
+#include "support/memory_file.h"
+
+#include <reel/reel.h>
+
+#include <string.h>
+#include <zlib.h>
+
+/* A verdict is a character: what the file holds, in one of 64, or one of these. */
+enum { REFUSED = '.', UNKNOWN_TYPE = '*' };
+static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static char letter(uint32_t sum)
+{
+    return letters[sum % 64];
+}
+
+static uint32_t add_text(uint32_t sum, const char *text)
+{
+    return (uint32_t)crc32(sum, (const unsigned char *)text, (unsigned)strlen(text) + 1);
+}
+
+/* What is known of the tensors, in the order of their names; `error` is why not. */
+static char judge_safetensors(reel_context *c, const char *path, const char **error)
+{
+    *error = "";
+    reel_safetensors *file = reel_safetensors_open(c, path);
+    if (!file) {
+        *error = reel_error(c);
+        return REFUSED;
+    }
+    uint32_t sum = 0;
+    const reel_tensor_info *last = NULL;
+    for (int64_t n = 0; n < reel_safetensors_count(file); n++) {
+        const reel_tensor_info *first = NULL;
+        for (int64_t i = 0; i < reel_safetensors_count(file); i++) {
+            const reel_tensor_info *info = reel_safetensors_at(file, i);
+            if ((!last || strcmp(info->name, last->name) > 0) && (!first || strcmp(info->name, first->name) < 0))
+                first = info;
+        }
+        CHECK(first, "a name is there twice");
+        sum = add_text(add_text(sum, first->name), first->dtype);
+        for (int i = 0; i < first->shape.ndim; i++) {
+            char size[24];
+            snprintf(size, sizeof size, "%lld", (long long)first->shape.dim[i]);
+            sum = add_text(sum, size);
+        }
+        last = first;
+    }
+    reel_safetensors_close(file);
+    return letter(sum);
+}
+
+static char judge_idx(reel_context *c, const char *path, const char **error)
+{
+    static char text[4608];
+    (void)c;
+    for (int axes = 1; axes <= 3; axes++) {
+        int64_t sizes[3] = {0};
+        unsigned char *bytes;
+        if (!idx_read(path, axes, sizes, &bytes, text, sizeof text))
+            continue;
+        uint32_t sum = 0;
+        size_t numel = 1;
+        for (int i = 0; i < axes; i++) {
+            char size[24];
+            snprintf(size, sizeof size, "%lld", (long long)sizes[i]);
+            sum = add_text(sum, size);
+            numel *= (size_t)sizes[i];
+        }
+        sum = (uint32_t)crc32(sum, bytes, (unsigned)numel);
+        free(bytes);
+        return letter(sum);
+    }
+    *error = text;
+    return REFUSED;
+}
+
+/* What Python takes and reel does not, and says so in its headers. */
+static bool refused_on_purpose(const char *error)
+{
+    static const char *const reasons[] = {"a shape of more than 8 axes",
+                                          "a zero character",
+                                          "must begin with '{'",
+                                          "only spaces may follow",
+                                          "a number that does not fit 64 bits",
+                                          "a key that is repeated, or none of"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strstr(error, reasons[i]))
+            return true;
+    return false;
+}
+
+struct format {
+    const char *name;
+    size_t (*make)(int i, unsigned char bytes[MUTANT_ROOM]);
+    char (*judge)(reel_context *c, const char *path, const char **error);
+    const char *verdicts;
+};
+
+static int compare(reel_context *c, const struct format *f)
+{
+    struct memory_file file;
+    static unsigned char bytes[MUTANT_ROOM];
+    int accepted = 0, unknown = 0, narrower = 0, wrong = 0;
+    CHECK(strlen(f->verdicts) == MUTANTS, "%s: %zu verdicts", f->name, strlen(f->verdicts));
+    CHECK(memory_file_make(&file), "no file in memory");
+    for (int i = 0; i < MUTANTS; i++) {
+        const char *error = "";
+        CHECK(memory_file_fill(&file, bytes, f->make(i, bytes)), "no file in memory");
+        char mine = f->judge(c, file.path, &error), wanted = f->verdicts[i];
+        accepted += mine != REFUSED;
+        if (mine == REFUSED && wanted != REFUSED && wanted != UNKNOWN_TYPE && refused_on_purpose(error))
+            narrower++;
+        else if (mine != REFUSED && wanted == UNKNOWN_TYPE)
+            unknown++;
+        else if (mine != wanted && !(mine == REFUSED && wanted == UNKNOWN_TYPE)) {
+            fprintf(stderr, "%s, mutant %d: %c, and %c for Python; %s\n", f->name, i, mine, wanted, error);
+            wrong++;
+        }
+        reel_clear_error(c);
+    }
+    printf("mutants: %d of %s, %d accepted (%d with a type name that nobody knows), %d refused that Python takes, all "
+           "for reasons in the header; %d judged wrongly\n",
+           MUTANTS, f->name, accepted, unknown, narrower, wrong);
+    CHECK(accepted > MUTANTS / 20 && accepted < MUTANTS * 19 / 20, "%s: the mutants do not tell anything", f->name);
+    close(file.descriptor);
+    return wrong;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct format formats[] = {{"safetensors", mutant_safetensors, judge_safetensors, golden_safetensors},
+                                            {"idx", mutant_idx, judge_idx, golden_idx}};
+    static unsigned char bytes[MUTANT_ROOM];
+    if (argc > 2)
+        for (size_t k = 0; k < sizeof formats / sizeof *formats; k++)
+            for (int i = 0; i < MUTANTS && strcmp(argv[2], formats[k].name) == 0; i++) {
+                uint32_t size = (uint32_t)formats[k].make(i, bytes);
+                fwrite(&size, sizeof size, 1, stdout);
+                fwrite(bytes, 1, size, stdout);
+            }
+    if (argc > 2)
+        return fflush(stdout) != 0;
+    reel_context *c = reel_context_new(NULL);
+    int wrong = 0;
+    for (size_t k = 0; k < sizeof formats / sizeof *formats; k++)
+        wrong += compare(c, &formats[k]);
+    reel_context_free(c);
+    return wrong > 0;
+}

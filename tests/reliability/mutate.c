@@ -1,0 +1,274 @@
+/* Making the mutants: a right file, made by chance, then up to three small changes. */
+#include "reliability/mutants.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A file as it grows, and the numbers that decide. */
+struct mutant {
+    uint64_t state;
+    unsigned char *bytes;
+    size_t size;
+};
+
+/* xorshift64* */
+static uint64_t next(struct mutant *m)
+{
+    m->state ^= m->state >> 12;
+    m->state ^= m->state << 25;
+    m->state ^= m->state >> 27;
+    return m->state * 0x2545f4914f6cdd1d;
+}
+
+static size_t below(struct mutant *m, size_t n)
+{
+    return (size_t)(next(m) >> 33) % n;
+}
+
+static struct mutant start(int i, unsigned char *bytes)
+{
+    struct mutant m = {.state = 0x9e3779b97f4a7c15 * (uint64_t)(i + 1), .bytes = bytes};
+    for (int k = 0; k < 4; k++)
+        next(&m);
+    return m;
+}
+
+static void put(struct mutant *m, const void *bytes, size_t size)
+{
+    const unsigned char *from = bytes;
+    for (size_t k = 0; k < size && m->size < MUTANT_ROOM; k++)
+        m->bytes[m->size++] = from[k];
+}
+
+static void put_text(struct mutant *m, const char *text)
+{
+    put(m, text, strlen(text));
+}
+
+static void put_number(struct mutant *m, long long number)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", number);
+    put_text(m, digits);
+}
+
+/* Puts `with` in the place of `length` bytes at `at`. */
+static void splice(struct mutant *m, size_t at, size_t length, const void *with, size_t size)
+{
+    if (at + length > m->size || m->size - length + size > MUTANT_ROOM)
+        return;
+    memmove(m->bytes + at + size, m->bytes + at + length, m->size - at - length);
+    memcpy(m->bytes + at, with, size);
+    m->size += size - length;
+}
+
+/* One small change at or after `from`. */
+static void change_bytes(struct mutant *m, size_t from)
+{
+    static const char odd[] = "{}[]:,\"\\ \t\n0123456789-+.eEtfnu/\x01\x7f\x80\xc2\xe2\xf0\xff";
+    if (m->size <= from)
+        return;
+    size_t at = from + below(m, m->size - from), length = 1 + below(m, 8);
+    if (length > m->size - at)
+        length = m->size - at;
+    unsigned char piece[8];
+    memcpy(piece, m->bytes + at, length);
+    char one = odd[below(m, sizeof odd)];
+    switch (below(m, 7)) {
+    case 0:
+        m->bytes[at] ^= (unsigned char)(1u << below(m, 8));
+        break;
+    case 1:
+        m->bytes[at] = (unsigned char)one;
+        break;
+    case 2:
+        splice(m, at, 0, &one, 1);
+        break;
+    case 3:
+        splice(m, at, 1, NULL, 0);
+        break;
+    case 4:
+        splice(m, at, length, NULL, 0);
+        break;
+    case 5:
+        splice(m, at, 0, piece, length);
+        break;
+    default:
+        m->size = at;
+    }
+}
+
+/* ---- safetensors ---- */
+
+static const struct {
+    const char *name;
+    int bits;
+} types[] = {{"F32", 32}, {"F64", 64},    {"I64", 64},    {"I32", 32},    {"BOOL", 8}, {"F16", 16}, {"BF16", 16},
+             {"U8", 8},   {"I8", 8},      {"U16", 16},    {"I16", 16},    {"U32", 32}, {"U64", 64}, {"C64", 64},
+             {"F4", 4},   {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F6_E2M3", 6}, {"F3", 3},   {"f32", 32}, {"", 8}};
+enum { TYPES = sizeof types / sizeof *types };
+
+static void put_space(struct mutant *m)
+{
+    static const char *const spaces[] = {" ", "\n", "\t", "\r\n"};
+    if (below(m, 12) == 0)
+        put_text(m, spaces[below(m, 4)]);
+}
+
+static void put_name(struct mutant *m, int number)
+{
+    static const char *const names[] = {"w", "a.b", "\\u00e9", "\\ud83d\\ude00", "\xc3\xa9", "\\n", "", "__metadata__"};
+    size_t k = below(m, 80);
+    put_text(m, "\"");
+    put_text(m, names[k < 8 ? k : k % 6]);
+    /* Now and then a name that was there. */
+    if (below(m, 25) != 0)
+        put_number(m, number);
+    put_text(m, "\"");
+}
+
+static void put_tensor(struct mutant *m, int number, size_t *data)
+{
+    static const char *const keys[] = {"\"dtype\"", "\"shape\"", "\"data_offsets\""};
+    size_t type = below(m, 20) == 0 ? below(m, TYPES) : below(m, TYPES - 3), axes = below(m, 12) == 0 ? 9 : below(m, 4);
+    size_t dims[9], numel = 1, first = below(m, 3), begin = *data;
+    for (size_t k = 0; k < axes; k++) {
+        dims[k] = axes > 4 ? 1 : below(m, 30) == 0 ? 0 : 1 + below(m, 3);
+        numel *= dims[k];
+    }
+    *data += numel * (size_t)types[type].bits / 8;
+    put_name(m, number);
+    put_space(m);
+    put_text(m, ":{");
+    for (size_t k = 0; k < 3; k++) {
+        size_t key = (first + k) % 3;
+        put_space(m);
+        put_text(m, k ? "," : "");
+        put_text(m, keys[key]);
+        put_text(m, ":");
+        put_space(m);
+        if (key == 0) {
+            put_text(m, "\"");
+            put_text(m, types[type].name);
+            put_text(m, "\"");
+        } else if (key == 1) {
+            put_text(m, "[");
+            for (size_t d = 0; d < axes; d++) {
+                put_text(m, d ? "," : "");
+                put_number(m, (long long)dims[d]);
+            }
+            put_text(m, "]");
+        } else {
+            put_text(m, "[");
+            put_number(m, (long long)begin + (below(m, 40) == 0 ? (long long)below(m, 3) - 1 : 0));
+            put_text(m, ",");
+            put_number(m, (long long)*data + (below(m, 40) == 0 ? (long long)below(m, 3) - 1 : 0));
+            put_text(m, "]");
+        }
+    }
+    put_space(m);
+    put_text(m, "}");
+}
+
+static void put_metadata(struct mutant *m)
+{
+    put_text(m, "\"__metadata__\":{");
+    size_t n = below(m, 3);
+    for (size_t i = 0; i < n; i++) {
+        put_text(m, i ? "," : "");
+        put_name(m, (int)i);
+        put_text(m, ":\"pt\"");
+    }
+    put_text(m, "}");
+}
+
+/* A number in the header becomes one of those that overflow something. */
+static void change_number(struct mutant *m)
+{
+    static const char *const numbers[] = {"0",
+                                          "1",
+                                          "00",
+                                          "-1",
+                                          "-0",
+                                          "1.0",
+                                          "1e1",
+                                          "4294967296",
+                                          "9223372036854775807",
+                                          "18446744073709551615",
+                                          "18446744073709551616",
+                                          "2147483648",
+                                          "0x1"};
+    size_t places[512], n = 0;
+    for (size_t at = 8; at < m->size && n < 512; at++)
+        if (m->bytes[at] >= '0' && m->bytes[at] <= '9')
+            places[n++] = at;
+    if (n == 0)
+        return;
+    const char *number = numbers[below(m, sizeof numbers / sizeof *numbers)];
+    splice(m, places[below(m, n)], 1, number, strlen(number));
+}
+
+size_t mutant_safetensors(int i, unsigned char bytes[MUTANT_ROOM])
+{
+    struct mutant m = start(i, bytes);
+    size_t data = 0, tensors = below(&m, 5), metadata = below(&m, 8);
+    put(&m, "\0\0\0\0\0\0\0\0", 8);
+    put_text(&m, "{");
+    for (size_t k = 0; k < tensors; k++) {
+        if (metadata == k) {
+            put_metadata(&m);
+            put_text(&m, ",");
+        }
+        put_tensor(&m, (int)k, &data);
+        put_text(&m, k + 1 < tensors ? "," : "");
+    }
+    put_text(&m, "}");
+    while (below(&m, 3) == 0)
+        put_text(&m, " ");
+    for (size_t changes = below(&m, 4); changes > 0; changes--) {
+        if (below(&m, 4) == 0)
+            change_number(&m);
+        else
+            change_bytes(&m, 8);
+    }
+    size_t header = m.size - 8;
+    if (below(&m, 25) == 0)
+        header += below(&m, 9) - 4;
+    for (int k = 0; k < 8; k++)
+        bytes[k] = (unsigned char)(header >> 8 * k);
+    if (below(&m, 50) == 0)
+        change_bytes(&m, 0);
+    if (below(&m, 25) == 0)
+        data += below(&m, 5) - 2;
+    for (size_t k = 0; k < data && data < MUTANT_ROOM && m.size < MUTANT_ROOM; k++)
+        m.bytes[m.size++] = (unsigned char)(next(&m) >> 63);
+    return m.size;
+}
+
+/* ---- idx ---- */
+
+size_t mutant_idx(int i, unsigned char bytes[MUTANT_ROOM])
+{
+    struct mutant m = start(i, bytes);
+    size_t axes = 1 + below(&m, 3), numel = 1;
+    unsigned char magic[4] = {0, 0, 8, (unsigned char)axes};
+    put(&m, magic, sizeof magic);
+    for (size_t k = 0; k < axes; k++) {
+        unsigned char size = (unsigned char)(below(&m, 20) == 0 ? 0 : 1 + below(&m, 5)), word[4] = {0, 0, 0, size};
+        put(&m, word, sizeof word);
+        numel *= size;
+    }
+    size_t header = m.size;
+    for (size_t k = 0; k < numel; k++) {
+        unsigned char pixel = (unsigned char)(next(&m) >> 56);
+        put(&m, &pixel, 1);
+    }
+    for (size_t changes = below(&m, 3); changes > 0; changes--)
+        if (below(&m, 4) == 0)
+            change_bytes(&m, below(&m, m.size + 1));
+        else if (m.size >= header)
+            bytes[below(&m, header)] ^= (unsigned char)(1u << below(&m, 8));
+    return m.size;
+}

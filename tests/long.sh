@@ -1,0 +1,61 @@
+#!/bin/sh
+# The reliability suite at its full length, some two hours on two cores: sh tests/long.sh [NAME...]
+#
+# Names: kills, fuzz, and those of tests/README.md that ctest runs (mutants, system_calls, long). Without one, all of them.
+# It ends with the table that belongs into tests/README.md: what, how many, how long, found.
+set -eu
+CDPATH='' cd -- "$(dirname -- "$0")/.."
+
+minutes=${FUZZ_MINUTES:-10}
+names=${*:-mutants system_calls kills fuzz long}
+log=$(mktemp)
+table=$(mktemp)
+trap 'rm -f "$log" "$table"' EXIT
+failed=0
+
+# run WHAT COMMAND...: a row with the last line of what it says.
+run() {
+    what=$1 start=$(date +%s)
+    shift
+    if "$@" >"$log" 2>&1; then found=$(grep -v '^ *$' "$log" | tail -n 1); else
+        failed=1 found='FAILED'
+        cat "$log"
+    fi
+    printf '| %s | %s | %d s |\n' "$what" "$found" $(($(date +%s) - start)) | tee -a "$table"
+}
+
+# fuzz READER
+fuzz() {
+    build/fuzz/tests/fuzz_"$1" -max_total_time=$((minutes * 60)) -rss_limit_mb=4096 -timeout=20 -print_final_stats=1 \
+        "$work/$1" "tests/fuzz/corpus/$1" >"$log.fuzz" 2>&1 || { cat "$log.fuzz"; return 1; }
+    echo "$(sed -n 's/stat::number_of_executed_units: *//p' "$log.fuzz") inputs, no finding"
+    rm -f "$log.fuzz"
+}
+
+cmake --preset release >/dev/null
+cmake --build --preset release -- --quiet
+programs=build/release/tests
+for name in $names; do
+    case $name in
+    mutants) run 'mutants of safetensors and idx headers' "$programs/reliability_mutants" ;;
+    system_calls) run 'system calls of saving that fail' "$programs/reliability_system_calls" ;;
+    kills)
+        run 'kills of a saving loop' "$programs/reliability_kills" 2000
+        run 'kills of a training' "$programs/reliability_kills" 100 build/release/models/cgan
+        ;;
+    fuzz)
+        cmake --preset fuzz >/dev/null
+        cmake --build --preset fuzz --target fuzz_safetensors fuzz_idx -- --quiet
+        work=$(mktemp -d)
+        mkdir "$work/safetensors" "$work/idx"
+        for target in safetensors idx; do run "fuzzing the reader of $target" fuzz "$target"; done
+        rm -rf "$work"
+        ;;
+    *) run "tests labelled $name" ctest --preset release --no-tests=error -L "^$name\$" ;;
+    esac
+done
+echo
+echo '| what | how many, and found | how long |'
+echo '|---|---|---|'
+cat "$table"
+exit $failed

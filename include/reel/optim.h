@@ -107,8 +107,8 @@ REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_ro
 REEL_API void reel_optim_free(reel_optim *optim);
 
 /* One update of every param that has a gradient. Gradients stay: call reel_zero_grad before the next backward pass.
- * REEL_ERROR_STATE when a backward pass over the set failed since reel_zero_grad. On failure nothing has changed: not
- * the params, not the state, not the step counts. */
+ * REEL_ERROR_STATE when a backward pass over the set failed since reel_zero_grad, or when none came to it and no
+ * gradient was set. On failure nothing has changed: not the params, not the state, not the step counts. */
 REEL_API reel_status reel_optim_step(reel_optim *optim);
 
 /* A new group with options of its own (torch's add_param_group), for the params that `names` matches, moved out of the

@@ -45,8 +45,10 @@ REEL_API reel_var reel_detach(reel_tape *tape, reel_var v);
 
 /* Gradients of `loss` (real, one element) with respect to the params of `params` (NULL: of every trained param that
  * was used), and nothing else, added to what the params hold. Call it as often as you like before the reset: graphs
- * are retained. REEL_ERROR_STATE when a param whose value a rule reads changed since the forward pass. After a
- * failure the gradients are incomplete, and optimizers refuse to step until reel_zero_grad. */
+ * are retained. REEL_ERROR_ARGUMENT when the loss reaches none of these params, with the reason: it depends on params
+ * of another set or on frozen ones, it was computed inside no_grad or detached, or it is a constant. REEL_ERROR_STATE
+ * when a param whose value a rule reads changed since the forward pass. After a failure the gradients are incomplete,
+ * and optimizers refuse to step until reel_zero_grad. */
 REEL_API reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params);
 
 enum {

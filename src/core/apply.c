@@ -110,6 +110,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     tape->statistics.operations++;
     for (int i = 0; i < op->n_outputs; i++) {
         nodes[i].call = tape->no_grad > 0 ? NULL : call;
+        nodes[i].is_cut = tape->no_grad > 0;
         nodes[i].output = i;
         outputs[i] = vars[n_inputs + i];
         tape->nodes[tape->count++] = &nodes[i];

@@ -257,6 +257,44 @@ static void abandon_params(const struct request *r)
     }
 }
 
+/* Says why no param gets a gradient: follows the loss to everything that it was computed from. */
+static reel_status refuse_unreached(const struct request *r, struct reel_pass *pass)
+{
+    reel_tape *tape = r->tape;
+    const reel_param *other = NULL, *frozen = NULL;
+    const reel_op *flat = NULL;
+    bool is_cut = false;
+    pass->sinks[r->root_number].target = true;
+    for (int64_t i = r->root_number; i >= 0; i--) {
+        const struct reel_node *node = tape->nodes[i];
+        if (!pass->sinks[i].target)
+            continue;
+        is_cut = is_cut || node->is_cut;
+        if (node->is_param && node->param->kind == REEL_PARAM_TRAINED)
+            other = node->param;
+        if (node->is_param && node->param->kind == REEL_PARAM_FROZEN)
+            frozen = node->param;
+        for (int k = 0; node->call && k < node->call->n_inputs; k++)
+            if (reel_op_says(node->call->op, node->call->op->differentiable, k))
+                pass->sinks[node->call->inputs[k].number].target = true;
+            else
+                flat = node->call->op;
+    }
+    const char *begin = r->params ? "backward: the loss reaches no trained param of the set"
+                                  : "backward: the loss reaches no trained param";
+    if (other)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: it depends on \"%s\" of another set", begin,
+                         other->name);
+    if (frozen)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: \"%s\" is frozen", begin, frozen->name);
+    if (is_cut)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT,
+                         "%s: what it depends on was computed inside no_grad, or detached", begin);
+    if (flat)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: no gradient flows through %s", begin, flat->name);
+    return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: it is a constant", begin);
+}
+
 static reel_status run(const struct request *r, reel_var *out)
 {
     reel_tape *tape = r->tape;
@@ -281,7 +319,8 @@ static reel_status run(const struct request *r, reel_var *out)
         tape->pass = &pass;
         tape->no_grad++;
     }
-    reel_status status = seed(r, &pass);
+    bool unreached = r->into_params && !pass.sinks[r->root_number].needed;
+    reel_status status = unreached ? refuse_unreached(r, &pass) : seed(r, &pass);
     for (int64_t i = r->root_number; i >= 0 && status == REEL_OK; i--)
         if (pass.sinks[i].needed)
             status = visit(&pass, &pass.sinks[i]);

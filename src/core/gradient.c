@@ -241,6 +241,7 @@ static reel_status make_dense(reel_param *param)
 void reel_param_gradient_expect(reel_param *param)
 {
     param->gradient.vars_left++;
+    param->set->gradients_given = true;
 }
 
 reel_status reel_param_gradient_passed(reel_param *param, bool arrived)
@@ -318,6 +319,7 @@ reel_status reel_param_gradient_add_pass(reel_param *param, reel_tape *tape, str
         g->next = tape->pending;
         tape->pending = param;
     }
+    param->set->gradients_given = true;
     pass->next = NULL;
     *g->pending_end = pass;
     g->pending_end = &pass->next;
@@ -344,6 +346,15 @@ reel_status reel_params_keep_pending(reel_tape *tape)
     return REEL_OK;
 }
 
+reel_status reel_params_expect_gradients(const reel_params *params, const char *who)
+{
+    if (params->gradients_given)
+        return reel_params_expect_complete_gradients(params, who);
+    return reel_fail(params->context, REEL_ERROR_STATE,
+                     "%s: the set has no gradients: since reel_zero_grad no backward pass came to it, and none was set",
+                     who);
+}
+
 void reel_params_drop_pending(reel_tape *tape)
 {
     while (tape->pending) {
@@ -364,6 +375,7 @@ void reel_zero_grad(reel_params *params)
     for (int64_t i = 0; i < params->count; i++)
         forget(params->params[i]);
     params->gradients_incomplete = false;
+    params->gradients_given = false;
 }
 
 void reel_params_set_post_accumulate_grad_hook(reel_params *params, reel_grad_hook hook, void *user)
@@ -414,6 +426,7 @@ reel_status reel_param_set_grad(reel_param *param, const reel_real *grad)
     if (grad) {
         memmove(param->gradient.dense, grad, (size_t)param->numel * sizeof *grad);
         param->gradient.is_dense = true;
+        param->set->gradients_given = true;
     }
     return REEL_OK;
 }
@@ -447,6 +460,7 @@ reel_status reel_param_set_row_grad(reel_param *param, int64_t count, const int6
         for (int64_t k = 0; k < groups.count; k++)
             reel_kern_sum_group(&groups, k, columns, false, g->values + k * columns);
         groups_are_kept(param, &groups);
+        param->set->gradients_given = true;
     }
     reel_row_groups_release(c, &groups);
     return c->status;

@@ -98,6 +98,9 @@ void reel_rows_release(reel_context *context, struct reel_rows *rows);
 /* REEL_ERROR_STATE in the name of `who` when a pass failed since the gradients were forgotten. */
 reel_status reel_params_expect_complete_gradients(const reel_params *params, const char *who);
 
+/* The same, and when there can be none: REEL_ERROR_STATE when nothing gave any since reel_zero_grad. */
+reel_status reel_params_expect_gradients(const reel_params *params, const char *who);
+
 /* Before the tape's memory goes, pending gradients move into their params; dropped when they cannot. */
 reel_status reel_params_keep_pending(struct reel_tape *tape);
 void reel_params_drop_pending(struct reel_tape *tape);

@@ -48,6 +48,7 @@ struct reel_params {
     int64_t owned_count, owned_capacity;
     struct reel_module *modules; /* list of src/nn; not looked into here */
     bool gradients_incomplete;   /* a backward failed half-way */
+    bool gradients_given;        /* since they were forgotten, a backward pass came here, or one was set */
     reel_grad_hook gradient_hook;
     void *gradient_hook_user;
 };

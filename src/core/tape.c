@@ -114,6 +114,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     node->version = 0;
     node->param = NULL;
     node->is_param = false;
+    node->is_cut = false;
     node->hooks = NULL;
     *v = (reel_var){(uint32_t)tape->count, tape->generation};
     tape->nodes[tape->count++] = node;
@@ -250,6 +251,7 @@ reel_var reel_detach(reel_tape *tape, reel_var v)
         return reel_null();
     reel_var detached = reel_tape_wrap(tape, node->array.data, node->array.dtype, &node->array.shape);
     if (!reel_is_null(detached)) {
+        tape->nodes[detached.number]->is_cut = true;
         tape->nodes[detached.number]->param = node->param;
         tape->nodes[detached.number]->version = node->version;
     }

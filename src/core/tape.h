@@ -23,6 +23,7 @@ struct reel_node {
     uint64_t version;  /* of the param when it was recorded */
     reel_param *param; /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
     bool is_param;     /* the param itself: where its gradient is summed */
+    bool is_cut;       /* computed from others, yet a constant: inside no_grad, or detached */
     struct reel_node_hook *hooks;
 };
 

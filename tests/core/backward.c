@@ -18,6 +18,45 @@ Test(backward, sums_every_use)
     }
 }
 
+/* ---- Losses that train nothing ---- */
+
+static void expect_unreached(reel_var loss, reel_params *set, const char *reason)
+{
+    reel_zero_grad(params);
+    cr_assert_eq(reel_backward(t, loss, set), REEL_ERROR_ARGUMENT, "%s", reel_error(c));
+    cr_assert(strstr(reel_error(c), reason), "\"%s\" should say: %s", reel_error(c), reason);
+    reel_clear_error(c);
+}
+
+Test(backward, a_loss_that_reaches_no_param_is_refused_with_the_reason)
+{
+    reel_params *others = reel_params_new(c);
+    reel_param *p = param_of(params, "p", 3), *other = param_of(others, "other", 3);
+    reel_var x = reel_ones(t, REEL_SHAPE(3)), constant = reel_sum_all(t, x);
+    expect_unreached(constant, params, "no trained param of the set: it is a constant");
+    expect_unreached(constant, NULL, "no trained param: it is a constant");
+    expect_unreached(reel_sum_all(t, reel_param_var(t, other)), params, "it depends on \"other\" of another set");
+    reel_var detached = reel_detach(t, reel_square(t, pv(p)));
+    expect_unreached(reel_sum_all(t, reel_mul(t, detached, x)), params, "computed inside no_grad, or detached");
+    reel_no_grad_begin(t);
+    reel_var inside = reel_sum_all(t, reel_square(t, pv(p)));
+    reel_no_grad_end(t);
+    expect_unreached(inside, params, "computed inside no_grad, or detached");
+    expect_unreached(reel_mul_scalar(t, inside, 2), params, "computed inside no_grad, or detached");
+    expect_unreached(reel_sum_all(t, reel_where(t, reel_gt_scalar(t, pv(p), 0), x, x)), params,
+                     "no gradient flows through where");
+    reel_param_set_kind(p, REEL_PARAM_FROZEN);
+    expect_unreached(reel_sum_all(t, pv(p)), params, "\"p\" is frozen");
+    expect_unreached(reel_sum_all(t, pv(p)), NULL, "\"p\" is frozen");
+
+    /* What reaches one is no mistake, be it of no elements. */
+    reel_param *none = param_of(params, "none", 0);
+    reel_var loss = reel_add(t, reel_sum_all(t, pv(none)), reel_sum_all(t, reel_param_var(t, other)));
+    cr_assert_eq(reel_backward(t, loss, params), REEL_OK, "%s", reel_error(c));
+    cr_assert_eq(reel_backward(t, loss, others), REEL_OK, "%s", reel_error(c));
+    reel_params_free(others);
+}
+
 Test(backward, one_var_for_a_param_until_it_changes)
 {
     reel_param *p = param_of(params, "p", 2);
@@ -148,7 +187,8 @@ Test(backward, kinds_count_when_backward_runs)
     reel_param *p = param_of(params, "p", 2);
     reel_var loss = reel_sum_all(t, pv(p));
     reel_param_set_kind(p, REEL_PARAM_FROZEN);
-    cr_expect_eq(reel_backward(t, loss, params), REEL_OK);
+    cr_expect_eq(reel_backward(t, loss, params), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "\"p\" is frozen");
     cr_expect_null(reel_param_grad(p));
     reel_param_set_kind(p, REEL_PARAM_TRAINED);
     cr_expect_eq(reel_backward(t, loss, params), REEL_OK);
@@ -165,10 +205,9 @@ Test(backward, losses_must_be_one_real_number)
     cr_expect_eq(reel_backward(t, reel_null(), params), REEL_ERROR_ARGUMENT);
     expect_error(REEL_ERROR_ARGUMENT, "backward");
     cr_expect_null(reel_param_grad(p));
-    /* One element in any shape, a constant, and a param itself. */
+    /* One element in any shape, and a param itself. */
     cr_expect_eq(reel_backward(t, reel_reshape(t, reel_sum_all(t, pv(p)), REEL_SHAPE(1, 1)), params), REEL_OK);
     expect_near(grad_at(p, 0), 1);
-    cr_expect_eq(reel_backward(t, reel_ones(t, REEL_SCALAR), params), REEL_OK);
     reel_param *scalar = param_of(params, "scalar", 1);
     cr_expect_eq(reel_backward(t, pv(scalar), params), REEL_OK);
     cr_expect_eq(reel_backward(t, pv(scalar), params), REEL_OK);

@@ -1,5 +1,7 @@
 #include "helpers.h"
 
+#include <reel/reel.h>
+
 #include "golden/optimizers.h"
 
 static reel_optim *make(reel_params *params, enum golden_kind kind, const union golden_options *options)
@@ -379,6 +381,43 @@ Test(optim, options_outside_their_range_are_refused)
     reel_context_free(c);
 }
 
+Test(optim, a_step_without_any_gradient_is_refused)
+{
+    const reel_real one = 1;
+    reel_context *c = reel_context_new(NULL);
+    reel_tape *t = reel_tape_new(c);
+    reel_params *params = reel_params_new(c);
+    reel_param *a = param_with(params, "a", REEL_SHAPE(1), &one), *table = param_with(params, "t", REEL_SHAPE(1), &one);
+    reel_param_set_sparse(table, true);
+    reel_optim *optim = reel_sgd_new(params, NULL);
+    for (int way = 0; way < 4; way++) {
+        cr_assert_eq(reel_optim_step(optim), REEL_ERROR_STATE, "way %d", way);
+        cr_assert_str_eq(reel_error(c),
+                         "sgd: the set has no gradients: since reel_zero_grad no backward pass came to it, "
+                         "and none was set");
+        reel_clear_error(c);
+        if (way == 0)
+            reel_param_set_grad(a, &one);
+        else if (way == 1)
+            reel_param_set_row_grad(table, 0, NULL, NULL);
+        else if (way == 2)
+            reel_backward(t, reel_sum_all(t, reel_param_var(t, a)), params);
+        else /* a pass that leaves no rows */
+            reel_backward(t,
+                          reel_sum_all(t, reel_embedding(t, reel_param_var(t, table),
+                                                         reel_full_int64(t, REEL_SHAPE(0), 0), NULL)),
+                          params);
+        cr_assert_eq(reel_optim_step(optim), REEL_OK, "way %d: %s", way, reel_error(c));
+        cr_assert_eq(reel_optim_step(optim), REEL_OK, "gradients stay");
+        reel_zero_grad(params);
+        reel_tape_reset(t);
+    }
+    reel_optim_free(optim);
+    reel_params_free(params);
+    reel_tape_free(t);
+    reel_context_free(c);
+}
+
 Test(optim, incomplete_gradients_are_refused)
 {
     const reel_real one = 1;
@@ -392,6 +431,7 @@ Test(optim, incomplete_gradients_are_refused)
     cr_assert_eq(((const reel_real *)reel_param_data(a))[0], 1);
     reel_clear_error(c);
     reel_zero_grad(params);
+    reel_param_set_grad(a, &one);
     cr_assert_eq(reel_optim_step(optim), REEL_OK);
     reel_optim_free(optim);
     reel_params_free(params);

@@ -426,7 +426,7 @@ Test(sparse_update, another_optimizer_finds_the_rows_current)
         reel_real looked_up[BATCH * COLUMNS];
         step(&dense, &p, looked_up);
         step(&exact, &p, looked_up);
-        if (i % 3 == 0) {
+        if (i % 3 == 0 && !p.skip) {
             cr_assert_eq(reel_optim_step(with_dense), REEL_OK);
             cr_assert_eq(reel_optim_step(with_exact), REEL_OK);
         }

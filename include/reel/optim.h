@@ -1,4 +1,5 @@
 /* Optimizers: SGD, Adam, AdamW, RMSprop, Adagrad and row-wise Adagrad, with parameter groups.
+ * reel/optimizer.h says how to write another.
  *
  * The formulas, their order and their defaults are those of torch.optim, but for one thing: a moment or momentum
  * becomes 0 when its size falls below 2^-100 (the mean of a centred RMSprop: 2^-63; second moments: 2^-126, or less
@@ -8,8 +9,8 @@
  * An optimizer moves the params of one set that have a gradient; the others stay as they are and their step count
  * stands still, as in PyTorch. Its state is allocated in the first step that needs it.
  *
- * Every optimizer takes dense and row-sparse gradients (reel_param_set_sparse), with every option; what the second kind
- * means for rows without a gradient is a choice (reel_sparse_update). */
+ * Every optimizer takes dense and row-sparse gradients (reel_param_set_sparse), with every option; what the
+ * second kind means for rows without a gradient is a choice (reel_sparse_update). */
 #ifndef REEL_OPTIM_H
 #define REEL_OPTIM_H
 
@@ -141,6 +142,41 @@ REEL_API int reel_optim_groups(const reel_optim *optim);
 /* The group's learning rate, NaN when there is no such group; and a new one, >= 0. */
 REEL_API double reel_optim_get_lr(const reel_optim *optim, int group);
 REEL_API reel_status reel_optim_set_lr(reel_optim *optim, int group, double lr);
+
+/* ---- What an optimizer holds, by name: with the params themselves, all that a run needs to go on with the same bits
+ * ----
+ *
+ * The state of a param is a list of named arrays: "step" (int64, a scalar), how often it was updated; what the
+ * algorithm keeps, as torch names it ("exp_avg"; real, of the param's shape, or [rows] or a scalar where the algorithm
+ * says so); of SGD also which rows were updated ("all_seen", bool, a scalar, and "seen", bool, [rows]), which dampening
+ * has to know. Reading a state first brings every row up to date (REEL_EXACT), so that nothing that was put off is
+ * missing; later bits are as if nobody had looked. */
+typedef struct reel_optim_state {
+    const char *name;
+    reel_dtype dtype;
+    reel_shape shape;
+    const void *data; /* the optimizer's, until its next step; NULL: no update has needed it yet, zeros */
+} reel_optim_state;
+
+/* How many states of the param hold something now, and the i-th of these. */
+REEL_API int reel_optim_states(reel_optim *optim, const reel_param *param);
+REEL_API reel_status reel_optim_state_at(reel_optim *optim, const reel_param *param, int i, reel_optim_state *out);
+
+/* The state of a name, also if it holds nothing yet; and setting it: name, dtype and shape must be those of the
+ * algorithm's state, data is copied. REEL_ERROR_ARGUMENT when there is no such param or state, REEL_ERROR_DTYPE,
+ * REEL_ERROR_SHAPE. */
+REEL_API reel_status reel_optim_get_state(reel_optim *optim, const reel_param *param, const char *name,
+                                          reel_optim_state *out);
+REEL_API reel_status reel_optim_set_state(reel_optim *optim, const reel_param *param, const reel_optim_state *state);
+
+/* The group that a param is in, -1 when it is in none. */
+REEL_API int reel_optim_group_of(const reel_optim *optim, const reel_param *param);
+
+/* A group's option by the name of its member, flags as 0 and 1, and "initial_lr", which schedules start from. NaN when
+ * there is no such group or option. Set, it is checked as when the optimizer was made (REEL_ERROR_ARGUMENT); all rows
+ * are brought up to date with the old options first. */
+REEL_API double reel_optim_get_option(const reel_optim *optim, int group, const char *name);
+REEL_API reel_status reel_optim_set_option(reel_optim *optim, int group, const char *name, double value);
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,7 @@
 #include <reel/normalize.h>
 #include <reel/op.h>
 #include <reel/optim.h>
+#include <reel/optimizer.h>
 #include <reel/options.h>
 #include <reel/params.h>
 #include <reel/print.h>

@@ -242,6 +242,19 @@ void reel_param_unwatch(reel_param *param, struct reel_param_watcher *watcher)
         *link = watcher->next;
 }
 
+bool reel_param_is_watched(const reel_param *param)
+{
+    return param->watchers != NULL;
+}
+
+bool reel_param_is_deferred(const reel_param *param)
+{
+    const struct reel_param_watcher *w = param->watchers;
+    while (w && !w->before_read)
+        w = w->next;
+    return w != NULL;
+}
+
 void reel_param_before_read_all(const reel_param *param)
 {
     for (struct reel_param_watcher *w = param->watchers; w; w = w->next)

@@ -71,6 +71,10 @@ int64_t reel_param_columns(const reel_param *param);
 void reel_param_watch(reel_param *param, struct reel_param_watcher *watcher);
 void reel_param_unwatch(reel_param *param, struct reel_param_watcher *watcher);
 
+/* Whether there is a watcher, and whether one of them has work to do before rows are read. */
+bool reel_param_is_watched(const reel_param *param);
+bool reel_param_is_deferred(const reel_param *param);
+
 /* Before elements are read: all of them, or those of the rows that an index (see before_read) names. */
 void reel_param_before_read_all(const reel_param *param);
 reel_status reel_param_before_read_rows(reel_param *param, const void *index, bool wide, int64_t count);

@@ -1,304 +1,37 @@
+/* The walk of an optimizer's update over params and rows; the updates themselves are in src/train. */
 #include "kern/optim.h"
 
 #include "base/clones.h"
 #include "kern/parallel.h"
-#include "kern/real.h"
+#include "kern/update.h"
 
 #include <omp.h>
 #include <stddef.h>
 
-/* Each algorithm is written once; its options are constants in the loops below, so that none is tested per element. */
-#define INLINED static inline __attribute__((always_inline))
+/* ---- Whole params ---- */
 
-INLINED reel_real gradient(const struct reel_update *u, bool decay, reel_real grad, reel_real param)
+/* Where the state of a slice begins, whose first element is in this row. */
+static void find_state(const reel_optim_algorithm *algorithm, int64_t element, int64_t row, reel_real *const *state,
+                       reel_real **there)
 {
-    reel_real g = u->sign * grad;
-    return decay ? g + u->weight_decay * param : g;
-}
-
-/* The half of [0, 1] that the weight is in decides from which end torch.lerp starts: the result is exactly `to` at
- * weight 1. */
-INLINED reel_real lerp(reel_real from, reel_real to, reel_real weight)
-{
-    reel_real distance = to - from;
-    return weight < (reel_real)0.5 ? from + weight * distance : to + (weight - 1) * distance;
-}
-
-/* Moments decay by a factor a step, and those of an element without a gradient would end as subnormal numbers, which
- * cost ten times as much to compute with and never become 0. So a moment is 0 below a bound, here in the formula, where
- * whole params, rows and steps that are made up for share it. NaN stays.
- *
- * SMALLEST_MEAN leaves room for the product with a learning rate. A mean is also squared where the second moment is
- * centred: SMALLEST_CENTER. The bound of second moments depends on eps: reel_update_smallest_square. */
-#ifdef REEL_F64
-#define SMALLEST_MEAN 0x1p-996
-#define SMALLEST_CENTER 0x1p-511
-#else
-#define SMALLEST_MEAN 0x1p-100F
-#define SMALLEST_CENTER 0x1p-63F
-#endif
-
-INLINED reel_real flushed(reel_real moment, reel_real smallest)
-{
-    return REEL_ABS(moment) < smallest ? 0 : moment;
-}
-
-reel_real reel_update_smallest_square(double eps)
-{
-    double root = eps * 0x1p-13, square = root * root;
-    return square < (double)REEL_REAL_MIN ? (reel_real)square : REEL_REAL_MIN;
-}
-
-/* ---- SGD ---- */
-
-INLINED void sgd(const struct reel_update *u, int64_t n, reel_real *restrict p, const reel_real *restrict grad,
-                 reel_real *restrict buffer, bool decay, bool momentum, bool nesterov)
-{
-    const reel_real minus_lr = u->of.sgd.minus_lr, factor = u->of.sgd.momentum, rest = u->of.sgd.one_minus_dampening;
-    for (int64_t i = 0; i < n; i++) {
-        reel_real g = gradient(u, decay, grad[i], p[i]);
-        if (momentum) {
-            reel_real b = flushed(buffer[i] * factor + rest * g, SMALLEST_MEAN);
-            buffer[i] = b;
-            g = nesterov ? g + factor * b : b;
-        }
-        p[i] += minus_lr * g;
+    for (int k = 0; k < algorithm->n_states; k++) {
+        reel_optim_scope scope = algorithm->states[k].scope;
+        there[k] = state[k] ? state[k] + (scope == REEL_PER_ELEMENT ? element : scope == REEL_PER_ROW ? row : 0) : NULL;
     }
 }
 
-#define SGD(name, decay, momentum, nesterov)                                                                           \
-    REEL_CLONES                                                                                                        \
-    static void name(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *buffer)   \
-    {                                                                                                                  \
-        sgd(u, n, p, grad, buffer, decay, momentum, nesterov);                                                         \
-    }
-SGD(sgd_plain, false, false, false)
-SGD(sgd_momentum, false, true, false)
-SGD(sgd_nesterov, false, true, true)
-SGD(sgd_decay, true, false, false)
-SGD(sgd_decay_momentum, true, true, false)
-SGD(sgd_decay_nesterov, true, true, true)
-
-void reel_kern_update_sgd(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad,
-                          reel_real *const *state)
+static void update_slice(const struct reel_update *u, int64_t element, int64_t n, int64_t row, reel_real *param,
+                         const reel_real *grad, reel_real *const *state)
 {
-    if (!u->of.sgd.has_momentum)
-        (u->decay ? sgd_decay : sgd_plain)(u, n, p, grad, NULL);
-    else if (u->of.sgd.nesterov)
-        (u->decay ? sgd_decay_nesterov : sgd_nesterov)(u, n, p, grad, state[0]);
-    else
-        (u->decay ? sgd_decay_momentum : sgd_momentum)(u, n, p, grad, state[0]);
-}
-
-/* ---- Adam and AdamW ---- */
-
-INLINED void adam(const struct reel_update *u, int64_t n, reel_real *restrict p, const reel_real *restrict grad,
-                  reel_real *restrict mean, reel_real *restrict square, reel_real *restrict largest, bool decay,
-                  bool amsgrad)
-{
-    const reel_real minus_step_size = u->of.adam.minus_step_size, weight = u->of.adam.one_minus_beta1;
-    const reel_real beta2 = u->of.adam.beta2, one_minus_beta2 = u->of.adam.one_minus_beta2;
-    const reel_real root_correction = u->of.adam.root_correction2, eps = u->of.adam.eps, shrink = u->of.adam.shrink;
-    const reel_real smallest_square = u->smallest_square;
-    for (int64_t i = 0; i < n; i++) {
-        reel_real g = gradient(u, decay, grad[i], p[i]);
-        reel_real m = flushed(lerp(mean[i], g, weight), SMALLEST_MEAN);
-        reel_real v = flushed(square[i] * beta2 + one_minus_beta2 * g * g, smallest_square);
-        mean[i] = m;
-        square[i] = v;
-        if (amsgrad) {
-            /* The second comparison is for NaN, which has to stay. */
-            v = largest[i] < v || v != v ? v : largest[i];
-            largest[i] = v;
-        }
-        reel_real denominator = REEL_SQRT(v) / root_correction + eps;
-        p[i] = p[i] * shrink + minus_step_size * m / denominator;
-    }
-}
-
-#define ADAM(name, decay, amsgrad)                                                                                     \
-    REEL_CLONES                                                                                                        \
-    static void name(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *mean,     \
-                     reel_real *square, reel_real *largest)                                                            \
-    {                                                                                                                  \
-        adam(u, n, p, grad, mean, square, largest, decay, amsgrad);                                                    \
-    }
-ADAM(adam_plain, false, false)
-ADAM(adam_amsgrad, false, true)
-ADAM(adam_decay, true, false)
-ADAM(adam_decay_amsgrad, true, true)
-
-void reel_kern_update_adam(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad,
-                           reel_real *const *state)
-{
-    if (u->of.adam.amsgrad)
-        (u->decay ? adam_decay_amsgrad : adam_amsgrad)(u, n, p, grad, state[0], state[1], state[2]);
-    else
-        (u->decay ? adam_decay : adam_plain)(u, n, p, grad, state[0], state[1], NULL);
-}
-
-/* ---- RMSprop ---- */
-
-INLINED void rmsprop(const struct reel_update *u, int64_t n, reel_real *restrict p, const reel_real *restrict grad,
-                     reel_real *restrict square, reel_real *restrict mean, reel_real *restrict buffer, bool decay,
-                     bool centered, bool momentum)
-{
-    const reel_real minus_lr = u->of.rmsprop.minus_lr, alpha = u->of.rmsprop.alpha, eps = u->of.rmsprop.eps;
-    const reel_real one_minus_alpha = u->of.rmsprop.one_minus_alpha, factor = u->of.rmsprop.momentum;
-    const reel_real smallest_square = u->smallest_square;
-    for (int64_t i = 0; i < n; i++) {
-        reel_real g = gradient(u, decay, grad[i], p[i]);
-        reel_real v = flushed(square[i] * alpha + one_minus_alpha * g * g, smallest_square);
-        square[i] = v;
-        if (centered) {
-            reel_real m = flushed(lerp(mean[i], g, one_minus_alpha), SMALLEST_CENTER);
-            mean[i] = m;
-            v = v - m * m;
-        }
-        reel_real denominator = REEL_SQRT(v) + eps;
-        if (momentum) {
-            reel_real b = flushed(buffer[i] * factor + g / denominator, SMALLEST_MEAN);
-            buffer[i] = b;
-            p[i] += minus_lr * b;
-        } else {
-            p[i] += minus_lr * g / denominator;
-        }
-    }
-}
-
-#define RMSPROP(name, decay, centered, momentum)                                                                       \
-    REEL_CLONES                                                                                                        \
-    static void name(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *square,   \
-                     reel_real *mean, reel_real *buffer)                                                               \
-    {                                                                                                                  \
-        rmsprop(u, n, p, grad, square, mean, buffer, decay, centered, momentum);                                       \
-    }
-RMSPROP(rmsprop_plain, false, false, false)
-RMSPROP(rmsprop_momentum, false, false, true)
-RMSPROP(rmsprop_centered, false, true, false)
-RMSPROP(rmsprop_centered_momentum, false, true, true)
-RMSPROP(rmsprop_decay, true, false, false)
-RMSPROP(rmsprop_decay_momentum, true, false, true)
-RMSPROP(rmsprop_decay_centered, true, true, false)
-RMSPROP(rmsprop_decay_centered_momentum, true, true, true)
-
-void reel_kern_update_rmsprop(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad,
-                              reel_real *const *state)
-{
-    if (u->of.rmsprop.centered && u->of.rmsprop.has_momentum)
-        (u->decay ? rmsprop_decay_centered_momentum : rmsprop_centered_momentum)(u, n, p, grad, state[0], state[1],
-                                                                                 state[2]);
-    else if (u->of.rmsprop.centered)
-        (u->decay ? rmsprop_decay_centered : rmsprop_centered)(u, n, p, grad, state[0], state[1], NULL);
-    else if (u->of.rmsprop.has_momentum)
-        (u->decay ? rmsprop_decay_momentum : rmsprop_momentum)(u, n, p, grad, state[0], NULL, state[2]);
-    else
-        (u->decay ? rmsprop_decay : rmsprop_plain)(u, n, p, grad, state[0], NULL, NULL);
-}
-
-/* ---- Adagrad ---- */
-
-INLINED void adagrad(const struct reel_update *u, int64_t n, reel_real *restrict p, const reel_real *restrict grad,
-                     reel_real *restrict sum, bool decay)
-{
-    const reel_real minus_lr = u->of.adagrad.minus_lr, initial = u->of.adagrad.initial, eps = u->of.adagrad.eps;
-    for (int64_t i = 0; i < n; i++) {
-        reel_real g = gradient(u, decay, grad[i], p[i]);
-        reel_real s = (sum[i] == 0 ? initial : sum[i]) + g * g;
-        sum[i] = s;
-        p[i] += minus_lr * g / (REEL_SQRT(s) + eps);
-    }
-}
-
-#define ADAGRAD(name, decay)                                                                                           \
-    REEL_CLONES                                                                                                        \
-    static void name(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *sum)      \
-    {                                                                                                                  \
-        adagrad(u, n, p, grad, sum, decay);                                                                            \
-    }
-ADAGRAD(adagrad_plain, false)
-ADAGRAD(adagrad_decay, true)
-
-void reel_kern_update_adagrad(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad,
-                              reel_real *const *state)
-{
-    (u->decay ? adagrad_decay : adagrad_plain)(u, n, p, grad, state[0]);
-}
-
-/* ---- Row-wise Adagrad ---- */
-
-/* Summed in lanes, whose number is part of the result. */
-INLINED reel_real mean_square(const struct reel_update *u, int64_t n, const reel_real *restrict p,
-                              const reel_real *restrict grad, bool decay)
-{
-    enum { LANES = 16 };
-    reel_real lanes[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-#pragma GCC unroll 16
-        for (int j = 0; j < LANES; j++) {
-            reel_real g = gradient(u, decay, grad[i + j], p[i + j]);
-            lanes[j] += g * g;
-        }
-    for (int j = 0; i < n; i++, j++) {
-        reel_real g = gradient(u, decay, grad[i], p[i]);
-        lanes[j] += g * g;
-    }
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int j = 0; j < width; j++)
-            lanes[j] += lanes[j + width];
-    return lanes[0] / (reel_real)n;
-}
-
-INLINED void rowwise_adagrad(const struct reel_update *u, int64_t n, reel_real *restrict p,
-                             const reel_real *restrict grad, reel_real *restrict sum, bool decay)
-{
-    if (n == 0)
-        return;
-    reel_real s = (*sum == 0 ? u->of.adagrad.initial : *sum) + mean_square(u, n, p, grad, decay);
-    reel_real factor = u->of.adagrad.minus_lr / (REEL_SQRT(s) + u->of.adagrad.eps);
-    *sum = s;
-    for (int64_t i = 0; i < n; i++)
-        p[i] += factor * gradient(u, decay, grad[i], p[i]);
-}
-
-#define ROWWISE_ADAGRAD(name, decay)                                                                                   \
-    REEL_CLONES                                                                                                        \
-    static void name(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *sum)      \
-    {                                                                                                                  \
-        rowwise_adagrad(u, n, p, grad, sum, decay);                                                                    \
-    }
-ROWWISE_ADAGRAD(rowwise_adagrad_plain, false)
-ROWWISE_ADAGRAD(rowwise_adagrad_decay, true)
-
-void reel_kern_update_rowwise_adagrad(const struct reel_update *u, int64_t n, reel_real *p, const reel_real *grad,
-                                      reel_real *const *state)
-{
-    (u->decay ? rowwise_adagrad_decay : rowwise_adagrad_plain)(u, n, p, grad, state[0]);
-}
-
-/* ---- Whole params, and rows ---- */
-
-static void update_from(const struct reel_update *u, int64_t first, int64_t n, reel_real *param, const reel_real *grad,
-                        reel_real *const *state)
-{
-    reel_real *there[REEL_UPDATE_STATES];
-    for (int k = 0; k < REEL_UPDATE_STATES; k++)
-        there[k] = state[k] ? state[k] + first : NULL;
-    u->loop(u, n, param + first, grad, there);
+    reel_real *there[REEL_OPTIM_STATES];
+    find_state(u->algorithm, element, row, state, there);
+    u->algorithm->update(&u->constants, n, param + element, grad, there);
 }
 
 void reel_kern_update_row(const struct reel_update *u, int64_t columns, int64_t row, reel_real *param,
                           const reel_real *grad, reel_real *const *state)
 {
-    if (!u->row_state) {
-        update_from(u, row * columns, columns, param, grad, state);
-        return;
-    }
-    reel_real *there[REEL_UPDATE_STATES];
-    for (int k = 0; k < REEL_UPDATE_STATES; k++)
-        there[k] = state[k] ? state[k] + row : NULL;
-    u->loop(u, columns, param + row * columns, grad, there);
+    update_slice(u, row * columns, columns, row, param, grad, state);
 }
 
 static void update_rows_between(const struct reel_update *u, int64_t first, int64_t last, int64_t columns,
@@ -311,15 +44,41 @@ static void update_rows_between(const struct reel_update *u, int64_t first, int6
 void reel_kern_update_dense(const struct reel_update *u, int64_t rows, int64_t columns, reel_real *param,
                             const reel_real *grad, reel_real *const *state, int threads)
 {
-    if (u->row_state) {
+    if (u->algorithm->scope == REEL_PER_ROW) {
         int64_t step = columns < REEL_BLOCK ? REEL_BLOCK / (columns + 1) : 1;
         REEL_PARALLEL_FOR(first, last, rows, step, threads,
                           update_rows_between(u, first, last, columns, param, grad, state));
         return;
     }
     REEL_PARALLEL_FOR(first, last, rows * columns, REEL_BLOCK, threads,
-                      update_from(u, first, last - first, param, grad + first, state));
+                      update_slice(u, first, last - first, 0, param, grad + first, state));
 }
+
+static void measure_slice(const struct reel_update *u, int64_t element, int64_t n, const reel_real *param,
+                          const reel_real *grad, reel_real *const *state, double *sums)
+{
+    reel_real *there[REEL_OPTIM_STATES];
+    find_state(u->algorithm, element, 0, state, there);
+    u->algorithm->measure(&u->constants, n, param + element, grad + element, there, sums);
+}
+
+void reel_kern_update_whole(struct reel_update u, int64_t rows, int64_t columns, reel_real *param,
+                            const reel_real *grad, reel_real *const *state, int threads)
+{
+    enum { SLICES = 64 };
+    double sums[SLICES][REEL_OPTIM_SUMS] = {0}, total[REEL_OPTIM_SUMS] = {0};
+    int64_t n = rows * columns, size = (n + SLICES - 1) / SLICES;
+    size = size > REEL_BLOCK ? size : REEL_BLOCK;
+    REEL_PARALLEL_FOR(first, last, n, size, threads,
+                      measure_slice(&u, first, last - first, param, grad, state, sums[first / size]));
+    for (int i = 0; i < SLICES; i++)
+        for (int k = 0; k < REEL_OPTIM_SUMS; k++)
+            total[k] += sums[i][k];
+    u.algorithm->conclude(&u.constants, total, state);
+    reel_kern_update_dense(&u, rows, columns, param, grad, state, threads);
+}
+
+/* ---- Rows ---- */
 
 /* The rows of a large table are far apart: the next one is on its way while this one is computed. */
 static void prefetch_row(const struct reel_update *update, const struct reel_gradient_rows *rows, int64_t g,
@@ -330,15 +89,16 @@ static void prefetch_row(const struct reel_update *update, const struct reel_gra
     int64_t n = rows->columns < LINES * LINE ? rows->columns : LINES * LINE;
     if (!rows->rows)
         reel_kern_prefetch_group(&rows->groups, g, rows->columns);
-    for (int k = 0; update->row_state && k < REEL_UPDATE_STATES; k++)
-        if (state[k])
+    const reel_real *lines[1 + REEL_OPTIM_STATES] = {param + from};
+    int n_lines = 1;
+    for (int k = 0; k < update->algorithm->n_states; k++)
+        if (state[k] && update->algorithm->states[k].scope == REEL_PER_ELEMENT)
+            lines[n_lines++] = state[k] + from;
+        else if (state[k])
             __builtin_prefetch(state[k] + row, 1);
-    for (int64_t i = 0; i < n; i += LINE) {
-        __builtin_prefetch(param + from + i, 1);
-        for (int k = 0; !update->row_state && k < REEL_UPDATE_STATES; k++)
-            if (state[k])
-                __builtin_prefetch(state[k] + from + i, 1);
-    }
+    for (int64_t i = 0; i < n; i += LINE)
+        for (int k = 0; k < n_lines; k++)
+            __builtin_prefetch(lines[k] + i, 1);
 }
 
 static void update_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g, int thread,
@@ -392,7 +152,7 @@ REEL_CLONES
 static void lerp_block(int64_t n, reel_real weight, const reel_real *restrict from, reel_real *restrict to)
 {
     for (int64_t i = 0; i < n; i++)
-        to[i] = lerp(to[i], from[i], weight);
+        to[i] = reel_lerp(to[i], from[i], weight);
 }
 
 void reel_kern_lerp(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int threads)

@@ -1,63 +1,27 @@
-/* The update loops of the optimizers. Which loop and its constants are prepared once for all params that share them. */
+/* How an optimizer's update gets to the elements of a param: slices of all of it, or rows. */
 #ifndef REEL_KERN_OPTIM_H
 #define REEL_KERN_OPTIM_H
 
 #include "kern/rows.h"
 
-#include <reel/types.h>
+#include <reel/optimizer.h>
 
-enum { REEL_UPDATE_STATES = 3 };
-
-struct reel_update;
-
-/* Moves n elements of a param, which are one row if the state is per row. state[k] is NULL where the algorithm has no
- * such array. */
-typedef void (*reel_update_loop)(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
-                                 reel_real *const *state);
-
+/* What moves the params that share options and are at the same step. */
 struct reel_update {
-    reel_update_loop loop;
-    bool row_state;               /* state has one element for each row of the param */
-    bool decay;                   /* weight_decay is added to the gradient */
-    reel_real sign, weight_decay; /* sign: -1 to maximize */
-    reel_real smallest_square;    /* of Adam and RMSprop, from reel_update_smallest_square */
+    const reel_optim_algorithm *algorithm;
     union {
-        struct {
-            reel_real minus_lr, momentum, one_minus_dampening;
-            bool has_momentum, nesterov;
-        } sgd; /* state: the momentum buffer */
-        struct {
-            reel_real minus_step_size, one_minus_beta1, beta2, one_minus_beta2, root_correction2, eps;
-            reel_real shrink; /* 1 - lr * weight_decay of AdamW, else 1 */
-            bool amsgrad;
-        } adam; /* state: both moments; the largest second moment so far */
-        struct {
-            reel_real minus_lr, alpha, one_minus_alpha, eps, momentum;
-            bool centered, has_momentum;
-        } rmsprop; /* state: mean square, mean, momentum buffer */
-        struct {
-            reel_real minus_lr, initial, eps;
-        } adagrad; /* state: the sum of squares, or of a row's mean square; 0 stands for `initial`, so that nothing has
-                      to be filled */
-    } of;
+        char bytes[REEL_OPTIM_CONSTANTS];
+        double number; /* for the alignment */
+        void *pointer;
+    } constants;
 };
-
-/* A second moment below this is 0: the smallest normal number, or less where its root would count beside eps. */
-reel_real reel_update_smallest_square(double eps);
-
-void reel_kern_update_sgd(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
-                          reel_real *const *state);
-void reel_kern_update_adam(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
-                           reel_real *const *state);
-void reel_kern_update_rmsprop(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
-                              reel_real *const *state);
-void reel_kern_update_adagrad(const struct reel_update *update, int64_t n, reel_real *param, const reel_real *grad,
-                              reel_real *const *state);
-void reel_kern_update_rowwise_adagrad(const struct reel_update *update, int64_t n, reel_real *param,
-                                      const reel_real *grad, reel_real *const *state);
 
 /* A whole param. */
 void reel_kern_update_dense(const struct reel_update *update, int64_t rows, int64_t columns, reel_real *param,
+                            const reel_real *grad, reel_real *const *state, int threads);
+
+/* The same by an algorithm that has to see all of it before it moves an element. */
+void reel_kern_update_whole(struct reel_update update, int64_t rows, int64_t columns, reel_real *param,
                             const reel_real *grad, reel_real *const *state, int threads);
 
 /* One row of it, with its gradient. */

@@ -1,95 +1,143 @@
-/* Adagrad, and the form that keeps one number for each row. */
+/* Adagrad (torch.optim.Adagrad), and the form that keeps one number for each row. */
 #include "train/optim.h"
 
-static reel_status check(reel_context *c, const char *who, const union reel_optim_options *options)
+#include "base/clones.h"
+#include "kern/update.h"
+
+static const reel_optim_option option_rows[] = {
+    REEL_OPTION(NUMBER, reel_adagrad_options, lr, 1e-2),
+    REEL_OPTION(NUMBER, reel_adagrad_options, lr_decay, 0),
+    REEL_OPTION(NUMBER, reel_adagrad_options, weight_decay, 0),
+    REEL_OPTION(NUMBER, reel_adagrad_options, initial_accumulator_value, 0),
+    REEL_OPTION(NUMBER, reel_adagrad_options, eps, 1e-10),
+    REEL_OPTION(FLAG, reel_adagrad_options, maximize, false),
+    REEL_OPTION(SPARSE_UPDATE, reel_adagrad_options, sparse_update, REEL_LAZY),
+};
+
+/* 0 stands for initial_accumulator_value, so that nothing has to be filled. */
+static const reel_optim_state_row state_rows[] = {{"sum", REEL_PER_ELEMENT, NULL}};
+static const reel_optim_state_row row_state_rows[] = {{"sum", REEL_PER_ROW, NULL}};
+
+static bool rests(const void *options)
 {
-    const reel_adagrad_options *o = &options->adagrad;
-    if (reel_optim_expect_positive(c, who, "lr", o->lr) != REEL_OK ||
-        reel_optim_expect_positive(c, who, "lr_decay", o->lr_decay) != REEL_OK ||
-        reel_optim_expect_positive(c, who, "weight_decay", o->weight_decay) != REEL_OK ||
-        reel_optim_expect_positive(c, who, "initial_accumulator_value", o->initial_accumulator_value) != REEL_OK)
-        return c->status;
-    return reel_optim_expect_positive(c, who, "eps", o->eps);
+    return ((const reel_adagrad_options *)options)->weight_decay == 0;
 }
 
-static unsigned states(const union reel_optim_options *options)
-{
-    (void)options;
-    return 1;
-}
+struct constants {
+    struct reel_gradient_constants gradient;
+    reel_real minus_lr, initial, eps;
+};
 
-static bool defers(const union reel_optim_options *options)
+static void prepare(const void *options, double lr, int64_t step, void *constants)
 {
-    return options->adagrad.sparse_update == REEL_EXACT && options->adagrad.weight_decay != 0;
-}
-
-static void prepare_elements(const union reel_optim_options *options, double lr, int64_t step,
-                             struct reel_update *update)
-{
-    const reel_adagrad_options *o = &options->adagrad;
-    *update = (struct reel_update){
-        .loop = reel_kern_update_adagrad,
-        .decay = o->weight_decay != 0,
-        .sign = o->maximize ? -1 : 1,
-        .weight_decay = (reel_real)o->weight_decay,
-        .of.adagrad = {.minus_lr = (reel_real) - (lr / (1 + (double)(step - 1) * o->lr_decay)),
-                       .initial = (reel_real)o->initial_accumulator_value,
-                       .eps = (reel_real)o->eps},
+    const reel_adagrad_options *o = options;
+    *(struct constants *)constants = (struct constants){
+        .gradient = reel_gradient_constants(o->maximize, o->weight_decay),
+        .minus_lr = (reel_real) - (lr / (1 + (double)(step - 1) * o->lr_decay)),
+        .initial = (reel_real)o->initial_accumulator_value,
+        .eps = (reel_real)o->eps,
     };
 }
 
-static void prepare_rows(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update)
+REEL_INLINED void adagrad(const struct constants *u, int64_t n, reel_real *restrict p, const reel_real *restrict grad,
+                          reel_real *restrict sum, bool decay)
 {
-    prepare_elements(options, lr, step, update);
-    update->loop = reel_kern_update_rowwise_adagrad;
-    update->row_state = true;
+    const reel_real minus_lr = u->minus_lr, initial = u->initial, eps = u->eps;
+    for (int64_t i = 0; i < n; i++) {
+        reel_real g = reel_update_gradient(&u->gradient, decay, grad[i], p[i]);
+        reel_real s = (sum[i] == 0 ? initial : sum[i]) + g * g;
+        sum[i] = s;
+        p[i] += minus_lr * g / (REEL_SQRT(s) + eps);
+    }
 }
 
-static const struct reel_optim_algorithm adagrad = {
+#define ADAGRAD(name, decay)                                                                                           \
+    REEL_CLONES                                                                                                        \
+    static void name(const struct constants *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *sum)        \
+    {                                                                                                                  \
+        adagrad(u, n, p, grad, sum, decay);                                                                            \
+    }
+ADAGRAD(adagrad_plain, false)
+ADAGRAD(adagrad_decay, true)
+
+static void update(const void *constants, int64_t n, reel_real *p, const reel_real *grad, reel_real *const *state)
+{
+    const struct constants *u = constants;
+    (u->gradient.decay ? adagrad_decay : adagrad_plain)(u, n, p, grad, state[0]);
+}
+
+/* ---- One number for each row ---- */
+
+/* Summed in lanes, whose number is part of the result. */
+REEL_INLINED reel_real mean_square(const struct constants *u, int64_t n, const reel_real *restrict p,
+                                   const reel_real *restrict grad, bool decay)
+{
+    enum { LANES = 16 };
+    reel_real lanes[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+#pragma GCC unroll 16
+        for (int j = 0; j < LANES; j++) {
+            reel_real g = reel_update_gradient(&u->gradient, decay, grad[i + j], p[i + j]);
+            lanes[j] += g * g;
+        }
+    for (int j = 0; i < n; i++, j++) {
+        reel_real g = reel_update_gradient(&u->gradient, decay, grad[i], p[i]);
+        lanes[j] += g * g;
+    }
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int j = 0; j < width; j++)
+            lanes[j] += lanes[j + width];
+    return lanes[0] / (reel_real)n;
+}
+
+REEL_INLINED void rowwise_adagrad(const struct constants *u, int64_t n, reel_real *restrict p,
+                                  const reel_real *restrict grad, reel_real *restrict sum, bool decay)
+{
+    if (n == 0)
+        return;
+    reel_real s = (*sum == 0 ? u->initial : *sum) + mean_square(u, n, p, grad, decay);
+    reel_real factor = u->minus_lr / (REEL_SQRT(s) + u->eps);
+    *sum = s;
+    for (int64_t i = 0; i < n; i++)
+        p[i] += factor * reel_update_gradient(&u->gradient, decay, grad[i], p[i]);
+}
+
+#define ROWWISE_ADAGRAD(name, decay)                                                                                   \
+    REEL_CLONES                                                                                                        \
+    static void name(const struct constants *u, int64_t n, reel_real *p, const reel_real *grad, reel_real *sum)        \
+    {                                                                                                                  \
+        rowwise_adagrad(u, n, p, grad, sum, decay);                                                                    \
+    }
+ROWWISE_ADAGRAD(rowwise_adagrad_plain, false)
+ROWWISE_ADAGRAD(rowwise_adagrad_decay, true)
+
+static void update_rowwise(const void *constants, int64_t n, reel_real *p, const reel_real *grad,
+                           reel_real *const *state)
+{
+    const struct constants *u = constants;
+    (u->gradient.decay ? rowwise_adagrad_decay : rowwise_adagrad_plain)(u, n, p, grad, state[0]);
+}
+
+const reel_optim_algorithm reel_adagrad_algorithm = {
     .name = "adagrad",
-    .check = check,
-    .states = states,
-    .defers = defers,
-    .prepare = prepare_elements,
+    REEL_OPTIM_TABLES(reel_adagrad_options, option_rows, state_rows),
+    .constants_size = sizeof(struct constants),
+    .prepare = prepare,
+    .update = update,
+    .rests = rests,
+    .monotone = true,
 };
-static const struct reel_optim_algorithm rowwise_adagrad = {
+const reel_optim_algorithm reel_rowwise_adagrad_algorithm = {
     .name = "rowwise_adagrad",
-    .check = check,
-    .states = states,
-    .defers = defers,
-    .prepare = prepare_rows,
-    .row_state = true,
+    REEL_OPTIM_TABLES(reel_adagrad_options, option_rows, row_state_rows),
+    .scope = REEL_PER_ROW,
+    .constants_size = sizeof(struct constants),
+    .prepare = prepare,
+    .update = update_rowwise,
+    .rests = rests,
+    .monotone = true,
 };
 
-reel_adagrad_options reel_adagrad_defaults(void)
-{
-    return (reel_adagrad_options){.mark = REEL_OPTIONS_MARK(reel_adagrad_options), .lr = 1e-2, .eps = 1e-10};
-}
-
-reel_rowwise_adagrad_options reel_rowwise_adagrad_defaults(void)
-{
-    return reel_adagrad_defaults();
-}
-
-reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_options *options)
-{
-    return reel_optim_new(params, &adagrad, options, (union reel_optim_options){.adagrad = reel_adagrad_defaults()});
-}
-
-reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_rowwise_adagrad_options *options)
-{
-    return reel_optim_new(params, &rowwise_adagrad, options,
-                          (union reel_optim_options){.adagrad = reel_rowwise_adagrad_defaults()});
-}
-
-int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options)
-{
-    return reel_optim_add_group(optim, &adagrad, names, options,
-                                (union reel_optim_options){.adagrad = reel_adagrad_defaults()});
-}
-
-int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names, const reel_rowwise_adagrad_options *options)
-{
-    return reel_optim_add_group(optim, &rowwise_adagrad, names, options,
-                                (union reel_optim_options){.adagrad = reel_rowwise_adagrad_defaults()});
-}
+REEL_OPTIM_FUNCTIONS(adagrad)
+REEL_OPTIM_FUNCTIONS(rowwise_adagrad)

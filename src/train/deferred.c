@@ -12,31 +12,37 @@ enum { STEPS_BETWEEN_CHECKS = 32, FEW_STEPS = 4, ROWS_TOGETHER = 32 };
 static reel_real *copies_of(const struct reel_deferred *d, int thread)
 {
     int64_t columns = reel_param_columns(d->param);
-    return d->room + columns * (1 + thread * (1 + REEL_UPDATE_STATES));
+    return d->room + columns * (1 + thread * (1 + REEL_OPTIM_STATES));
+}
+
+/* How many numbers of a state are a row's. */
+static int64_t of_row(const struct reel_deferred *d, int k)
+{
+    return d->algorithm->states[k].scope == REEL_PER_ROW ? 1 : reel_param_columns(d->param);
 }
 
 /* Whether no step from `first` to `last` would change a bit of the row, whatever rate of the history it had: none does
- * if the most extreme ones do not, since every operation of an update is monotonic in its constants. */
+ * if the most extreme ones do not. */
 static bool is_at_rest(const struct reel_deferred *d, int64_t row, int64_t first, int64_t last, int thread)
 {
-    struct reel_update extremes[REEL_EXTREMES];
-    int n = reel_optim_extremes(d->algorithm, &d->options, d->rates.smallest, d->rates.largest, first, last, extremes);
+    struct reel_update extremes[REEL_OPTIM_EXTREMES];
+    int n = reel_optim_extremes(d->algorithm, d->options, d->rates.smallest, d->rates.largest, first, last, extremes);
     int64_t columns = reel_param_columns(d->param);
     const reel_real *param = (const reel_real *)d->param->data + row * columns;
-    reel_real *copy = copies_of(d, thread), *state[REEL_UPDATE_STATES];
+    reel_real *copy = copies_of(d, thread), *state[REEL_OPTIM_STATES];
     for (int e = 0; e < n; e++) {
-        int64_t of_state = extremes[e].row_state ? 1 : columns;
         memcpy(copy, param, (size_t)columns * sizeof *copy);
-        for (int k = 0; k < REEL_UPDATE_STATES; k++) {
+        for (int k = 0; k < d->algorithm->n_states; k++) {
             state[k] = d->state[k] ? copy + (1 + k) * columns : NULL;
             if (state[k])
-                memcpy(state[k], d->state[k] + row * of_state, (size_t)of_state * sizeof *copy);
+                memcpy(state[k], d->state[k] + row * of_row(d, k), (size_t)of_row(d, k) * sizeof *copy);
         }
         reel_kern_update_row(&extremes[e], columns, 0, copy, d->room, state);
         if (memcmp(copy, param, (size_t)columns * sizeof *copy) != 0)
             return false;
-        for (int k = 0; k < REEL_UPDATE_STATES; k++)
-            if (state[k] && memcmp(state[k], d->state[k] + row * of_state, (size_t)of_state * sizeof *copy) != 0)
+        for (int k = 0; k < d->algorithm->n_states; k++)
+            if (state[k] &&
+                memcmp(state[k], d->state[k] + row * of_row(d, k), (size_t)of_row(d, k) * sizeof *copy) != 0)
                 return false;
     }
     return true;
@@ -69,12 +75,11 @@ static void replay(const struct reel_deferred *d, struct due *due, int64_t n, in
     for (; step <= last && moving > 0; step++) {
         while (run + 1 < end && run[1].first <= step)
             run++;
-        struct reel_update update;
-        d->algorithm->prepare(&d->options, run->value, step, &update);
+        const struct reel_update update = reel_optim_prepare(d->algorithm, d->options, run->value, step);
         for (int64_t i = 0; i < n; i++) {
             if (due[i].step > step)
                 continue;
-            if (step == due[i].next_check && last - step >= FEW_STEPS) {
+            if (d->algorithm->monotone && step == due[i].next_check && last - step >= FEW_STEPS) {
                 if (is_at_rest(d, due[i].row, step, last, thread)) {
                     due[i].step = last + 1;
                     moving--;
@@ -168,19 +173,11 @@ static reel_status before_read(struct reel_param_watcher *watcher, const void *i
 
 /* ---- For the optimizer ---- */
 
-static bool is_deferred(const reel_param *param)
-{
-    const struct reel_param_watcher *w = param->watchers;
-    while (w && !w->before_read)
-        w = w->next;
-    return w != NULL;
-}
-
-struct reel_deferred *reel_deferred_new(reel_param *param, const struct reel_optim_algorithm *algorithm,
-                                        const union reel_optim_options *options, reel_real *const *state, int64_t step)
+struct reel_deferred *reel_deferred_new(reel_param *param, const reel_optim_algorithm *algorithm, const void *options,
+                                        reel_real *const *state, int64_t step)
 {
     reel_context *c = param->set->context;
-    if (is_deferred(param)) {
+    if (reel_param_is_deferred(param)) {
         reel_fail(c, REEL_ERROR_STATE, "%s: another optimizer defers updates of \"%s\"; only one of them can be exact",
                   algorithm->name, param->name);
         return NULL;
@@ -198,7 +195,7 @@ struct reel_deferred *reel_deferred_new(reel_param *param, const struct reel_opt
     *d = (struct reel_deferred){.watcher.before_read = before_read,
                                 .param = param,
                                 .algorithm = algorithm,
-                                .options = *options,
+                                .options = options,
                                 .base = step,
                                 .step = step,
                                 .stamps = stamps};
@@ -231,7 +228,7 @@ reel_status reel_deferred_reserve(struct reel_deferred *d)
     int64_t elements;
     size_t bytes = SIZE_MAX;
     reel_real *room = NULL;
-    if (reel_multiply_int64(reel_param_columns(d->param), 1 + (int64_t)c->num_threads * (1 + REEL_UPDATE_STATES),
+    if (reel_multiply_int64(reel_param_columns(d->param), 1 + (int64_t)c->num_threads * (1 + REEL_OPTIM_STATES),
                             &elements) &&
         reel_multiply_size(elements, sizeof *room, &bytes))
         room = reel_allocate_zeroed(&c->memory, bytes);

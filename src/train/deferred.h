@@ -12,10 +12,10 @@
 struct reel_deferred {
     struct reel_param_watcher watcher; /* first: they are converted into each other */
     reel_param *param;
-    const struct reel_optim_algorithm *algorithm;
-    union reel_optim_options options;
-    reel_real *state[REEL_UPDATE_STATES]; /* the optimizer's */
-    int64_t base, step;                   /* row r is at step base + stamps[r], of `step` so far */
+    const reel_optim_algorithm *algorithm;
+    const void *options;                 /* the group's */
+    reel_real *state[REEL_OPTIM_STATES]; /* the optimizer's */
+    int64_t base, step;                  /* row r is at step base + stamps[r], of `step` so far */
     uint32_t *stamps;
     struct reel_history rates;
     reel_real *room; /* zeros as a gradient, then for each thread copies of a row and its state */
@@ -23,8 +23,8 @@ struct reel_deferred {
 };
 
 /* Starts to defer a param's updates after `step` of them; NULL with the error recorded. */
-struct reel_deferred *reel_deferred_new(reel_param *param, const struct reel_optim_algorithm *algorithm,
-                                        const union reel_optim_options *options, reel_real *const *state, int64_t step);
+struct reel_deferred *reel_deferred_new(reel_param *param, const reel_optim_algorithm *algorithm, const void *options,
+                                        reel_real *const *state, int64_t step);
 
 /* Brings every row up to date and ends it. NULL is accepted. */
 void reel_deferred_free(struct reel_deferred *deferred);

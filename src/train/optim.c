@@ -1,29 +1,20 @@
+/* What may live here: making an optimizer, its groups, and a step, from the gradients down to the rows. */
 #include "train/optim.h"
 
 #include "base/checked.h"
 #include "train/deferred.h"
 
-#include <math.h>
-
-reel_status reel_optim_expect_positive(reel_context *context, const char *who, const char *option, double value)
-{
-    if (value >= 0)
-        return REEL_OK;
-    return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: %s is %g, it must be at least 0", who, option, value);
-}
-
-int reel_optim_extremes(const struct reel_optim_algorithm *algorithm, const union reel_optim_options *options,
-                        double smallest_lr, double largest_lr, int64_t first, int64_t last,
-                        struct reel_update updates[REEL_EXTREMES])
-{
-    if (algorithm->extremes)
-        return algorithm->extremes(options, smallest_lr, largest_lr, first, last, updates);
-    algorithm->prepare(options, largest_lr, first, &updates[0]);
-    algorithm->prepare(options, smallest_lr, last, &updates[1]);
-    return 2;
-}
-
 /* ---- Params and groups ---- */
+
+/* An update that has to see the whole param cannot do with some rows. */
+static reel_status expect_takes(const reel_optim *optim, const reel_param *param)
+{
+    if (optim->algorithm->scope != REEL_PER_PARAM || !param->sparse || param->kind != REEL_PARAM_TRAINED)
+        return REEL_OK;
+    return reel_fail(optim->context, REEL_ERROR_ARGUMENT,
+                     "%s: an update needs the whole of \"%s\", whose gradients are row-sparse", optim->algorithm->name,
+                     param->name);
+}
 
 /* Takes in the params that the set got since the last look. */
 static reel_status take_new_params(reel_optim *optim)
@@ -32,6 +23,8 @@ static reel_status take_new_params(reel_optim *optim)
         reel_param *param = optim->params->params[optim->params_seen];
         if (param->kind == REEL_PARAM_BUFFER)
             continue;
+        if (expect_takes(optim, param) != REEL_OK)
+            return optim->context->status;
         if (!reel_grow(&optim->context->memory, (void **)&optim->entries, optim->n_entries, &optim->entries_capacity,
                        optim->n_entries + 1, sizeof *optim->entries))
             return reel_fail_memory(optim->context, optim->algorithm->name, sizeof *optim->entries);
@@ -40,22 +33,58 @@ static reel_status take_new_params(reel_optim *optim)
     return REEL_OK;
 }
 
-static reel_status append_group(reel_optim *optim, const char *who, const void *given, union reel_optim_options options)
+struct reel_optim_entry *reel_optim_entry_of(reel_optim *optim, const char *who, const reel_param *param)
 {
-    if (reel_options_take(optim->context, optim->algorithm->name, given, &options) != REEL_OK ||
-        optim->algorithm->check(optim->context, who, &options) != REEL_OK)
-        return optim->context->status;
-    if (!reel_grow(&optim->context->memory, (void **)&optim->groups, optim->n_groups, &optim->groups_capacity,
-                   optim->n_groups + 1, sizeof *optim->groups))
-        return reel_fail_memory(optim->context, who, sizeof *optim->groups);
-    optim->groups[optim->n_groups++] = (struct reel_optim_group){options, options.common.lr, options.common.lr};
+    if (take_new_params(optim) != REEL_OK)
+        return NULL;
+    for (int64_t i = 0; i < optim->n_entries; i++)
+        if (optim->entries[i].param == param)
+            return &optim->entries[i];
+    reel_fail(optim->context, REEL_ERROR_ARGUMENT, "%s: \"%s\" is no param of the optimizer", who,
+              reel_param_name(param));
+    return NULL;
+}
+
+void reel_optim_derive(const reel_optim_algorithm *algorithm, struct reel_optim_group *group)
+{
+    const reel_optim_option *sparse_update = reel_optim_find_option(algorithm, "sparse_update");
+    group->states = 0;
+    for (int k = 0; k < algorithm->n_states; k++) {
+        const reel_optim_option *option = reel_optim_find_option(algorithm, algorithm->states[k].option);
+        if (!option || reel_optim_read_option(option, group->options) != 0)
+            group->states |= 1u << k;
+    }
+    group->defers = sparse_update && reel_optim_read_option(sparse_update, group->options) == REEL_EXACT &&
+                    !(algorithm->rests && algorithm->rests(group->options));
+    group->first_differs = algorithm->first_differs && algorithm->first_differs(group->options);
+}
+
+static reel_status append_group(reel_optim *optim, const void *given)
+{
+    const reel_optim_algorithm *algorithm = optim->algorithm;
+    reel_context *c = optim->context;
+    struct reel_optim_group group = {.options = reel_allocate(&c->memory, algorithm->options_size)};
+    if (!group.options || !reel_grow(&c->memory, (void **)&optim->groups, optim->n_groups, &optim->groups_capacity,
+                                     optim->n_groups + 1, sizeof *optim->groups)) {
+        reel_fail_memory(c, algorithm->name, algorithm->options_size);
+    } else {
+        reel_optim_fill_options(algorithm, group.options);
+        if (reel_options_take(c, algorithm->name, given, group.options) == REEL_OK)
+            reel_optim_check_options(c, algorithm->name, algorithm, group.options);
+    }
+    if (c->status != REEL_OK) {
+        reel_free(&c->memory, group.options);
+        return c->status;
+    }
+    group.lr = group.initial_lr = reel_optim_read_option(reel_optim_find_option(algorithm, "lr"), group.options);
+    reel_optim_derive(algorithm, &group);
+    optim->groups[optim->n_groups++] = group;
     return REEL_OK;
 }
 
-reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorithm *algorithm, const void *options,
-                           union reel_optim_options defaults)
+reel_optim *reel_optim_new(reel_params *params, const reel_optim_algorithm *algorithm, const void *options)
 {
-    if (!params || params->context->status != REEL_OK)
+    if (!params || params->context->status != REEL_OK || reel_optim_check_row(params->context, algorithm) != REEL_OK)
         return NULL;
     reel_context *c = params->context;
     reel_optim *optim = reel_allocate_zeroed(&c->memory, sizeof *optim);
@@ -66,11 +95,22 @@ reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorith
     optim->context = c;
     optim->params = params;
     optim->algorithm = algorithm;
-    if (append_group(optim, algorithm->name, options, defaults) != REEL_OK || take_new_params(optim) != REEL_OK) {
+    if (append_group(optim, options) != REEL_OK || take_new_params(optim) != REEL_OK) {
         reel_optim_free(optim);
         return NULL;
     }
     return optim;
+}
+
+const reel_optim_algorithm *reel_optim_algorithm_of(const reel_optim *optim)
+{
+    return optim ? optim->algorithm : NULL;
+}
+
+void reel_optim_end_deferring(struct reel_optim_entry *entry)
+{
+    reel_deferred_free(entry->deferred);
+    entry->deferred = NULL;
 }
 
 void reel_optim_free(reel_optim *optim)
@@ -79,11 +119,13 @@ void reel_optim_free(reel_optim *optim)
         return;
     struct reel_memory *memory = &optim->context->memory;
     for (int64_t i = 0; i < optim->n_entries; i++) {
-        reel_deferred_free(optim->entries[i].deferred);
-        for (int k = 0; k < REEL_UPDATE_STATES; k++)
+        reel_optim_end_deferring(&optim->entries[i]);
+        for (int k = 0; k < REEL_OPTIM_STATES; k++)
             reel_free(memory, optim->entries[i].state[k]);
         reel_free(memory, optim->entries[i].seen);
     }
+    for (int64_t i = 0; i < optim->n_groups; i++)
+        reel_free(memory, optim->groups[i].options);
     reel_free(memory, optim->entries);
     reel_free(memory, optim->groups);
     reel_free(memory, optim);
@@ -118,8 +160,7 @@ static reel_status move(reel_optim *optim, const char *who, int64_t group, const
     for (int64_t i = 0; i < optim->n_entries; i++)
         if (name_matches(optim->entries[i].param->name, names)) {
             /* What was put off has the options of the old group. */
-            reel_deferred_free(optim->entries[i].deferred);
-            optim->entries[i].deferred = NULL;
+            reel_optim_end_deferring(&optim->entries[i]);
             optim->entries[i].group = group;
             moved++;
         }
@@ -128,26 +169,26 @@ static reel_status move(reel_optim *optim, const char *who, int64_t group, const
     return REEL_OK;
 }
 
-int reel_optim_add_group(reel_optim *optim, const struct reel_optim_algorithm *algorithm, const char *names,
-                         const void *options, union reel_optim_options defaults)
+int reel_optim_add_group(reel_optim *optim, const reel_optim_algorithm *algorithm, const char *names,
+                         const void *options)
 {
-    if (!optim || optim->context->status != REEL_OK)
+    if (!optim || optim->context->status != REEL_OK || reel_optim_check_row(optim->context, algorithm) != REEL_OK)
         return -1;
     if (optim->algorithm != algorithm) {
         reel_fail(optim->context, REEL_ERROR_ARGUMENT, "%s_add_group: the optimizer is %s", algorithm->name,
                   optim->algorithm->name);
         return -1;
     }
-    if (take_new_params(optim) != REEL_OK || append_group(optim, algorithm->name, options, defaults) != REEL_OK)
+    if (take_new_params(optim) != REEL_OK || append_group(optim, options) != REEL_OK)
         return -1;
     if (names && move(optim, algorithm->name, optim->n_groups - 1, names) != REEL_OK) {
-        optim->n_groups--;
+        reel_free(&optim->context->memory, optim->groups[--optim->n_groups].options);
         return -1;
     }
     return (int)(optim->n_groups - 1);
 }
 
-static reel_status expect_group(const reel_optim *optim, const char *who, int group)
+reel_status reel_optim_expect_group(const reel_optim *optim, const char *who, int group)
 {
     if (group >= 0 && group < optim->n_groups)
         return REEL_OK;
@@ -159,48 +200,23 @@ reel_status reel_optim_move(reel_optim *optim, int group, const char *names)
 {
     if (!optim || optim->context->status != REEL_OK)
         return optim ? optim->context->status : REEL_ERROR_ARGUMENT;
-    if (expect_group(optim, "optim_move", group) != REEL_OK || take_new_params(optim) != REEL_OK)
+    if (reel_optim_expect_group(optim, "optim_move", group) != REEL_OK || take_new_params(optim) != REEL_OK)
         return optim->context->status;
     if (!names)
         return reel_fail(optim->context, REEL_ERROR_ARGUMENT, "optim_move: names is NULL");
     return move(optim, "optim_move", group, names);
 }
 
-int reel_optim_groups(const reel_optim *optim)
-{
-    return optim ? (int)optim->n_groups : 0;
-}
-
-double reel_optim_get_lr(const reel_optim *optim, int group)
-{
-    return optim && group >= 0 && group < optim->n_groups ? optim->groups[group].lr : NAN;
-}
-
-reel_status reel_optim_set_lr(reel_optim *optim, int group, double lr)
-{
-    if (!optim || optim->context->status != REEL_OK)
-        return optim ? optim->context->status : REEL_ERROR_ARGUMENT;
-    if (expect_group(optim, "optim_set_lr", group) != REEL_OK ||
-        reel_optim_expect_positive(optim->context, "optim_set_lr", "lr", lr) != REEL_OK)
-        return optim->context->status;
-    optim->groups[group].lr = lr;
-    return REEL_OK;
-}
-
 /* ---- The step ---- */
 
-static bool first_differs(const reel_optim *optim, const struct reel_optim_entry *entry)
+int64_t reel_optim_state_numel(const reel_optim *optim, const struct reel_optim_entry *entry, int k)
 {
-    return optim->algorithm->first_differs && optim->algorithm->first_differs(&optim->groups[entry->group].options);
+    reel_optim_scope scope = optim->algorithm->states[k].scope;
+    return scope == REEL_PER_ELEMENT ? entry->param->numel : scope == REEL_PER_ROW ? reel_param_rows(entry->param) : 1;
 }
 
-/* Whether the entry tells rows that were updated from others. */
-static bool counts_first(const reel_optim *optim, const struct reel_optim_entry *entry)
-{
-    return entry->seen && !entry->all_seen && !entry->deferred && first_differs(optim, entry);
-}
-
-static void *allocate_state(reel_optim *optim, const struct reel_optim_entry *entry, int64_t count, size_t size)
+void *reel_optim_allocate_state(const reel_optim *optim, const struct reel_optim_entry *entry, int64_t count,
+                                size_t size)
 {
     size_t bytes;
     if (!reel_multiply_size(count, size, &bytes))
@@ -212,18 +228,24 @@ static void *allocate_state(reel_optim *optim, const struct reel_optim_entry *en
     return state;
 }
 
+/* Whether the entry tells rows that were updated from others. */
+static bool counts_first(const reel_optim *optim, const struct reel_optim_entry *entry)
+{
+    return entry->seen && !entry->all_seen && !entry->deferred && optim->groups[entry->group].first_differs;
+}
+
 /* Allocates what updates of rows need besides the state. */
 static reel_status prepare_rows(reel_optim *optim, struct reel_optim_entry *entry)
 {
-    const union reel_optim_options *options = &optim->groups[entry->group].options;
-    if (optim->algorithm->defers(options)) {
-        if (!entry->deferred &&
-            !(entry->deferred = reel_deferred_new(entry->param, optim->algorithm, options, entry->state, entry->step)))
+    const struct reel_optim_group *group = &optim->groups[entry->group];
+    if (group->defers) {
+        if (!entry->deferred && !(entry->deferred = reel_deferred_new(entry->param, optim->algorithm, group->options,
+                                                                      entry->state, entry->step)))
             return optim->context->status;
         return reel_deferred_reserve(entry->deferred);
     }
-    if (!entry->seen && !entry->all_seen && first_differs(optim, entry))
-        entry->seen = allocate_state(optim, entry, reel_param_rows(entry->param), sizeof *entry->seen);
+    if (!entry->seen && !entry->all_seen && group->first_differs)
+        entry->seen = reel_optim_allocate_state(optim, entry, reel_param_rows(entry->param), sizeof *entry->seen);
     return optim->context->status;
 }
 
@@ -231,17 +253,19 @@ static reel_status prepare_rows(reel_optim *optim, struct reel_optim_entry *entr
 static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *entry)
 {
     reel_param *param = entry->param;
-    const union reel_optim_options *options = &optim->groups[entry->group].options;
     entry->gradient = param->kind == REEL_PARAM_TRAINED ? reel_param_gradient_kind(param) : REEL_GRADIENT_NONE;
     if (entry->gradient == REEL_GRADIENT_NONE)
         return REEL_OK;
+    if (expect_takes(optim, param) != REEL_OK) {
+        entry->gradient = REEL_GRADIENT_NONE;
+        return optim->context->status;
+    }
     if (entry->gradient == REEL_GRADIENT_ROWS && reel_param_gradient_read_rows(param, &entry->rows) != REEL_OK)
         return optim->context->status;
-    unsigned states = optim->algorithm->states(options);
-    int64_t count = optim->algorithm->row_state ? reel_param_rows(param) : param->numel;
-    for (int k = 0; k < REEL_UPDATE_STATES; k++)
-        if ((states >> k & 1) && !entry->state[k] &&
-            !(entry->state[k] = allocate_state(optim, entry, count, sizeof(reel_real))))
+    for (int k = 0; k < optim->algorithm->n_states; k++)
+        if ((optim->groups[entry->group].states >> k & 1) && !entry->state[k] &&
+            !(entry->state[k] =
+                  reel_optim_allocate_state(optim, entry, reel_optim_state_numel(optim, entry, k), sizeof(reel_real))))
             return optim->context->status;
     return entry->gradient == REEL_GRADIENT_DENSE ? REEL_OK : prepare_rows(optim, entry);
 }
@@ -275,16 +299,31 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         /* Another optimizer may have put off updates. */
         reel_param_before_read_all(param);
     }
-    if (param->watchers) {
+    if (reel_param_is_watched(param)) {
         rows.before = before_row;
         rows.user = &watched;
     }
     if (counts_first(optim, entry)) {
-        optim->algorithm->prepare(&group->options, group->lr, 1, &first);
+        first = reel_optim_prepare(optim->algorithm, group->options, group->lr, 1);
         rows.first = &first;
         rows.seen = entry->seen;
     }
     reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
+}
+
+static void update_dense(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update)
+{
+    reel_param *param = entry->param;
+    int64_t rows = reel_param_rows(param), columns = reel_param_columns(param);
+    reel_real *data = reel_param_write(param);
+    const reel_real *grad = reel_param_gradient_dense(param);
+    if (optim->algorithm->scope == REEL_PER_PARAM)
+        reel_kern_update_whole(*update, rows, columns, data, grad, entry->state, optim->context->num_threads);
+    else
+        reel_kern_update_dense(update, rows, columns, data, grad, entry->state, optim->context->num_threads);
+    if (entry->deferred)
+        reel_deferred_all_moved(entry->deferred);
+    entry->all_seen = true;
 }
 
 static void update_all(reel_optim *optim)
@@ -303,18 +342,12 @@ static void update_all(reel_optim *optim)
         if (entry->group != group || counted != step) {
             group = entry->group;
             step = counted;
-            optim->algorithm->prepare(&optim->groups[group].options, optim->groups[group].lr, step, &update);
+            update = reel_optim_prepare(optim->algorithm, optim->groups[group].options, optim->groups[group].lr, step);
         }
-        if (dense) {
-            reel_param *param = entry->param;
-            reel_kern_update_dense(&update, reel_param_rows(param), reel_param_columns(param), reel_param_write(param),
-                                   reel_param_gradient_dense(param), entry->state, optim->context->num_threads);
-            if (entry->deferred)
-                reel_deferred_all_moved(entry->deferred);
-            entry->all_seen = true;
-        } else {
+        if (dense)
+            update_dense(optim, entry, &update);
+        else
             update_rows(optim, entry, &update);
-        }
     }
 }
 

@@ -1,63 +1,81 @@
-/* What an optimizer holds, and what an algorithm is: one row of functions. */
+/* What an optimizer holds. */
 #ifndef REEL_TRAIN_OPTIM_H
 #define REEL_TRAIN_OPTIM_H
 
 #include "core/params.h"
 #include "kern/optim.h"
 
-#include <reel/optim.h>
+/* The algorithms, each in the file of its name. */
+#define REEL_OPTIM_ALGORITHMS(F) F(sgd) F(adam) F(adamw) F(rmsprop) F(adagrad) F(rowwise_adagrad)
+#define REEL_OPTIM_DECLARE(name) extern const reel_optim_algorithm reel_##name##_algorithm;
+REEL_OPTIM_ALGORITHMS(REEL_OPTIM_DECLARE)
 
-union reel_optim_options {
-    /* What the options of every algorithm begin with. */
-    struct reel_optim_common_options {
-        reel_options_mark mark;
-        double lr;
-    } common;
-    reel_sgd_options sgd;
-    reel_adam_options adam;
-    reel_rmsprop_options rmsprop;
-    reel_adagrad_options adagrad;
-};
+/* The tables of an algorithm's row. */
+#define REEL_OPTIM_TABLES(type, option_table, state_table)                                                             \
+    .options_size = sizeof(type), .options = option_table,                                                             \
+    .n_options = (int)(sizeof(option_table) / sizeof *(option_table)), .states = state_table,                          \
+    .n_states = (int)(sizeof(state_table) / sizeof *(state_table))
 
-struct reel_optim_algorithm {
-    const char *name;
-    /* Records what is wrong with the options, which are those of a function named `who`. */
-    reel_status (*check)(reel_context *context, const char *who, const union reel_optim_options *options);
-    /* Bit k: the algorithm keeps state[k] with these options. */
-    unsigned (*states)(const union reel_optim_options *options);
-    /* Whether the options ask for exact updates of rows (reel_sparse_update), and a zero gradient would change
-     * something.
-     */
-    bool (*defers)(const union reel_optim_options *options);
-    /* The loop and constants of a param's `step`-th update, counted from 1. */
-    void (*prepare)(const union reel_optim_options *options, double lr, int64_t step, struct reel_update *update);
-    /* Whether an element's first update is not what zeros as its state would give. NULL: never. */
-    bool (*first_differs)(const union reel_optim_options *options);
-    /* reel_optim_extremes where the constants depend on the step in other ways than on the learning rate; or NULL. */
-    int (*extremes)(const union reel_optim_options *options, double smallest_lr, double largest_lr, int64_t first,
-                    int64_t last, struct reel_update *updates);
-    bool row_state; /* the state has one element for each row */
-};
+/* The public functions of an algorithm. */
+#define REEL_OPTIM_FUNCTIONS(name)                                                                                     \
+    reel_##name##_options reel_##name##_defaults(void)                                                                 \
+    {                                                                                                                  \
+        reel_##name##_options o;                                                                                       \
+        reel_optim_fill_options(&reel_##name##_algorithm, &o);                                                         \
+        return o;                                                                                                      \
+    }                                                                                                                  \
+    reel_optim *reel_##name##_new(reel_params *params, const reel_##name##_options *options)                           \
+    {                                                                                                                  \
+        return reel_optim_new(params, &reel_##name##_algorithm, options);                                              \
+    }                                                                                                                  \
+    int reel_##name##_add_group(reel_optim *optim, const char *names, const reel_##name##_options *options)            \
+    {                                                                                                                  \
+        return reel_optim_add_group(optim, &reel_##name##_algorithm, names, options);                                  \
+    }
 
-/* Updates between which those of the steps from `first` (at least 2) to `last` lie, with any learning rates from
- * smallest_lr to largest_lr: an element that none of them changes is changed by no such step. Returns how many. */
-enum { REEL_EXTREMES = 4 };
-int reel_optim_extremes(const struct reel_optim_algorithm *algorithm, const union reel_optim_options *options,
-                        double smallest_lr, double largest_lr, int64_t first, int64_t last,
-                        struct reel_update updates[REEL_EXTREMES]);
+/* The option of a name, or NULL; and its value in an option struct of the algorithm. */
+const reel_optim_option *reel_optim_find_option(const reel_optim_algorithm *algorithm, const char *name);
+double reel_optim_read_option(const reel_optim_option *option, const void *options);
+void reel_optim_write_option(const reel_optim_option *option, void *options, double value);
+
+/* REEL_ERROR_ARGUMENT in the name of `who`: a value is outside its range, or options do not go together; and when the
+ * row is not one that can be used. */
+reel_status reel_optim_expect_value(reel_context *context, const char *who, const reel_optim_option *option,
+                                    double value);
+reel_status reel_optim_check_options(reel_context *context, const char *who, const reel_optim_algorithm *algorithm,
+                                     const void *options);
+reel_status reel_optim_check_row(reel_context *context, const reel_optim_algorithm *algorithm);
+
+/* The constants of a param's `step`-th update. */
+struct reel_update reel_optim_prepare(const reel_optim_algorithm *algorithm, const void *options, double lr,
+                                      int64_t step);
+
+/* Of a monotone algorithm, the updates between which those of the steps from `first` (at least 2) to `last` lie, with
+ * any learning rates from smallest_lr to largest_lr: an element that none of them changes is changed by no such step.
+ * Returns how many. */
+int reel_optim_extremes(const reel_optim_algorithm *algorithm, const void *options, double smallest_lr,
+                        double largest_lr, int64_t first, int64_t last,
+                        struct reel_update updates[REEL_OPTIM_EXTREMES]);
 
 struct reel_optim_group {
-    union reel_optim_options options;
+    void *options;     /* the algorithm's struct */
     double lr;         /* in use */
     double initial_lr; /* what schedules start from */
+    /* What follows from the options: bit k: states[k] is kept; rows that got no gradient are owed an update; a first
+     * update differs. */
+    unsigned states;
+    bool defers, first_differs;
 };
+
+/* After the group's options changed. */
+void reel_optim_derive(const reel_optim_algorithm *algorithm, struct reel_optim_group *group);
 
 /* A param under an optimizer. */
 struct reel_optim_entry {
     reel_param *param;
     int64_t group;
     int64_t step; /* updates so far */
-    reel_real *state[REEL_UPDATE_STATES];
+    reel_real *state[REEL_OPTIM_STATES];
     uint8_t *seen;                  /* which rows were updated; only where first updates differ */
     bool all_seen;                  /* every row was updated, by a dense gradient or exactly */
     struct reel_deferred *deferred; /* with exact updates of rows, once there was a row-sparse gradient */
@@ -70,7 +88,7 @@ struct reel_optim_entry {
 struct reel_optim {
     reel_context *context;
     reel_params *params;
-    const struct reel_optim_algorithm *algorithm;
+    const reel_optim_algorithm *algorithm;
     struct reel_optim_group *groups;
     int64_t n_groups, groups_capacity;
     struct reel_optim_entry *entries; /* in order of creation of the params */
@@ -78,13 +96,18 @@ struct reel_optim {
     int64_t params_seen; /* params of the set that were looked at, buffers included */
 };
 
-/* options: of the algorithm's own type, as the caller gave them, or NULL for the defaults. */
-reel_optim *reel_optim_new(reel_params *params, const struct reel_optim_algorithm *algorithm, const void *options,
-                           union reel_optim_options defaults);
-int reel_optim_add_group(reel_optim *optim, const struct reel_optim_algorithm *algorithm, const char *names,
-                         const void *options, union reel_optim_options defaults);
+/* The entry of a param of the set, and REEL_ERROR_ARGUMENT in the name of `who` when there is none. */
+struct reel_optim_entry *reel_optim_entry_of(reel_optim *optim, const char *who, const reel_param *param);
 
-/* An option that must be >= 0 (NaN is not): REEL_ERROR_ARGUMENT naming it. */
-reel_status reel_optim_expect_positive(reel_context *context, const char *who, const char *option, double value);
+/* REEL_ERROR_ARGUMENT in the name of `who` when there is no such group. */
+reel_status reel_optim_expect_group(const reel_optim *optim, const char *who, int group);
+
+/* Brings the rows of an entry up to date and stops deferring, until there are rows again. */
+void reel_optim_end_deferring(struct reel_optim_entry *entry);
+
+/* How many numbers a state has for the param, and memory for them as zeros; NULL with the error recorded. */
+int64_t reel_optim_state_numel(const reel_optim *optim, const struct reel_optim_entry *entry, int k);
+void *reel_optim_allocate_state(const reel_optim *optim, const struct reel_optim_entry *entry, int64_t count,
+                                size_t size);
 
 #endif

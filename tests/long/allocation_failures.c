@@ -60,7 +60,7 @@ static uint64_t mix_optimizer(uint64_t hash, const reel_optim *optim)
     for (int64_t i = 0; optim && i < optim->n_entries; i++) {
         const struct reel_optim_entry *e = &optim->entries[i];
         hash = mix(hash, &e->step, sizeof e->step);
-        for (int k = 0; k < REEL_UPDATE_STATES && e->step > 0; k++)
+        for (int k = 0; k < REEL_OPTIM_STATES && e->step > 0; k++)
             if (e->state[k])
                 hash = mix(hash, e->state[k], (size_t)e->param->numel * sizeof(reel_real));
     }

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "core/params.h"
 #include "core/tape.h"
+#include "train/optim.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -57,6 +58,51 @@ static inline void add_dense(reel_param *param, const int64_t *indices, const re
     cr_assert_eq(reel_param_set_grad(param, grad), REEL_OK);
     free(all);
     free(grad);
+}
+
+/* The algorithm of "adam lr=0.1 amsgrad=1", and its options: those that are not named have their defaults. */
+struct subject {
+    const reel_optim_algorithm *algorithm;
+    union {
+        char bytes[256];
+        double number; /* for the alignment */
+    } options;
+};
+
+static inline struct subject subject_of(const char *what)
+{
+    struct subject subject;
+    char text[256], *rest = NULL;
+    cr_assert_lt(strlen(what), sizeof text);
+    strcpy(text, what);
+    const char *name = strtok_r(text, " ", &rest);
+    subject.algorithm = reel_optim_algorithm_find(name);
+    cr_assert_not_null(subject.algorithm, "there is no algorithm \"%s\"", name);
+    cr_assert_leq(subject.algorithm->options_size, sizeof subject.options);
+    reel_optim_fill_options(subject.algorithm, &subject.options);
+    for (char *option; (option = strtok_r(NULL, " ", &rest)) != NULL;) {
+        char *value = strchr(option, '=');
+        *value++ = '\0';
+        cr_assert_not_null(reel_optim_find_option(subject.algorithm, option), "%s has no option \"%s\"", name, option);
+        reel_optim_write_option(reel_optim_find_option(subject.algorithm, option), &subject.options,
+                                strtod(value, NULL));
+    }
+    return subject;
+}
+
+static inline reel_optim *optim_of(reel_params *params, const char *what, reel_sparse_update mode)
+{
+    struct subject subject = subject_of(what);
+    const reel_optim_option *option = reel_optim_find_option(subject.algorithm, "sparse_update");
+    if (option)
+        reel_optim_write_option(option, &subject.options, mode);
+    return reel_optim_new(params, subject.algorithm, &subject.options);
+}
+
+/* Whether the algorithm of "lamb lr=0.1" takes row-sparse gradients. */
+static inline bool takes_rows(const char *what)
+{
+    return subject_of(what).algorithm->scope != REEL_PER_PARAM;
 }
 
 /* Numbers in [-2, 2) that depend on nothing but the seed. */

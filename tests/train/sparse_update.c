@@ -10,95 +10,30 @@
 
 enum { ROWS = 37, COLUMNS = 5, BATCH = 6 };
 
-enum kind { SGD, ADAM, ADAMW, RMSPROP, ADAGRAD, ROWWISE_ADAGRAD };
-
-static const struct subject {
-    const char *what;
-    enum kind kind;
-    reel_sgd_options sgd;
-    reel_adam_options adam;
-    reel_rmsprop_options rmsprop;
-    reel_adagrad_options adagrad;
-} subjects[] = {
-    {"sgd", SGD, .sgd = {.lr = 0.05}},
-    {"sgd, decay", SGD, .sgd = {.lr = 0.05, .weight_decay = 0.1}},
-    {"sgd, momentum", SGD, .sgd = {.lr = 0.05, .momentum = 0.9}},
-    {"sgd, dampening", SGD, .sgd = {.lr = 0.05, .momentum = 0.9, .dampening = 0.3}},
-    {"sgd, nesterov, decay", SGD, .sgd = {.lr = 0.02, .momentum = 0.8, .weight_decay = 0.1, .nesterov = true}},
-    {"sgd, all, maximize", SGD,
-     .sgd = {.lr = 0.01, .momentum = 0.5, .dampening = 0.1, .weight_decay = 0.1, .maximize = true}},
-    {"adam", ADAM, .adam = {.lr = 0.02, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8}},
-    {"adam, beta1 0", ADAM, .adam = {.lr = 0.02, .beta2 = 0.9, .eps = 1e-8}},
-    {"adam, betas that forget at once", ADAM, .adam = {.lr = 0.02, .beta1 = 0.1, .beta2 = 0.2, .eps = 1e-8}},
-    {"adam, decay, amsgrad", ADAM,
-     .adam = {.lr = 0.02, .beta1 = 0.5, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1, .amsgrad = true}},
-    {"adam, amsgrad, maximize", ADAM,
-     .adam = {.lr = 0.01, .beta1 = 0.5, .beta2 = 0.999, .eps = 1e-8, .amsgrad = true, .maximize = true}},
-    {"adamw", ADAMW, .adam = {.lr = 0.02, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.05}},
-    {"adamw, amsgrad, maximize", ADAMW,
-     .adam =
-         {.lr = 0.01, .beta1 = 0.2, .beta2 = 0.3, .eps = 1e-8, .weight_decay = 0.3, .amsgrad = true, .maximize = true}},
-    {"rmsprop", RMSPROP, .rmsprop = {.lr = 0.01, .alpha = 0.9, .eps = 1e-8}},
-    {"rmsprop, centered", RMSPROP, .rmsprop = {.lr = 0.01, .alpha = 0.9, .eps = 1e-3, .centered = true}},
-    {"rmsprop, momentum, decay", RMSPROP,
-     .rmsprop = {.lr = 0.01, .alpha = 0.5, .eps = 1e-8, .weight_decay = 0.1, .momentum = 0.9}},
-    {"rmsprop, all", RMSPROP,
-     .rmsprop = {.lr = 0.002,
-                 .alpha = 0.9,
-                 .eps = 1e-2,
-                 .weight_decay = 0.1,
-                 .momentum = 0.5,
-                 .centered = true,
-                 .maximize = true}},
-    {"adagrad", ADAGRAD, .adagrad = {.lr = 0.05, .eps = 1e-10}},
-    {"adagrad, all", ADAGRAD,
-     .adagrad = {.lr = 0.05,
-                 .lr_decay = 0.01,
-                 .weight_decay = 0.1,
-                 .initial_accumulator_value = 0.5,
-                 .eps = 1e-10,
-                 .maximize = true}},
-    {"rowwise_adagrad", ROWWISE_ADAGRAD, .adagrad = {.lr = 0.05, .eps = 1e-10}},
-    {"rowwise_adagrad, all", ROWWISE_ADAGRAD,
-     .adagrad = {.lr = 0.05,
-                 .lr_decay = 0.01,
-                 .weight_decay = 0.1,
-                 .initial_accumulator_value = 0.5,
-                 .eps = 1e-10,
-                 .maximize = true}},
+enum { ADAM = 6 };
+static const char *const subjects[] = {
+    "sgd lr=0.05",
+    "sgd lr=0.05 weight_decay=0.1",
+    "sgd lr=0.05 momentum=0.9",
+    "sgd lr=0.05 momentum=0.9 dampening=0.3",
+    "sgd lr=0.02 momentum=0.8 weight_decay=0.1 nesterov=1",
+    "sgd lr=0.01 momentum=0.5 dampening=0.1 weight_decay=0.1 maximize=1",
+    "adam lr=0.02 beta1=0.9 beta2=0.99",
+    "adam lr=0.02 beta1=0 beta2=0.9",
+    "adam lr=0.02 beta1=0.1 beta2=0.2",
+    "adam lr=0.02 beta1=0.5 beta2=0.9 eps=1e-6 weight_decay=0.1 amsgrad=1",
+    "adam lr=0.01 beta1=0.5 amsgrad=1 maximize=1",
+    "adamw lr=0.02 weight_decay=0.05",
+    "adamw lr=0.01 beta1=0.2 beta2=0.3 weight_decay=0.3 amsgrad=1 maximize=1",
+    "rmsprop alpha=0.9",
+    "rmsprop alpha=0.9 eps=1e-3 centered=1",
+    "rmsprop alpha=0.5 weight_decay=0.1 momentum=0.9",
+    "rmsprop lr=0.002 alpha=0.9 eps=1e-2 weight_decay=0.1 momentum=0.5 centered=1 maximize=1",
+    "adagrad lr=0.05",
+    "adagrad lr=0.05 lr_decay=0.01 weight_decay=0.1 initial_accumulator_value=0.5 maximize=1",
+    "rowwise_adagrad lr=0.05",
+    "rowwise_adagrad lr=0.05 lr_decay=0.01 weight_decay=0.1 initial_accumulator_value=0.5 maximize=1",
 };
-
-static reel_optim *make(reel_params *params, const struct subject *s, reel_sparse_update mode)
-{
-    struct subject o = *s;
-    switch (s->kind) {
-    case SGD:
-        o.sgd.mark = reel_sgd_defaults().mark;
-        o.sgd.sparse_update = mode;
-        return reel_sgd_new(params, &o.sgd);
-    case ADAM:
-        o.adam.mark = reel_adam_defaults().mark;
-        o.adam.sparse_update = mode;
-        return reel_adam_new(params, &o.adam);
-    case ADAMW:
-        o.adam.mark = reel_adam_defaults().mark;
-        o.adam.sparse_update = mode;
-        return reel_adamw_new(params, &o.adam);
-    case RMSPROP:
-        o.rmsprop.mark = reel_rmsprop_defaults().mark;
-        o.rmsprop.sparse_update = mode;
-        return reel_rmsprop_new(params, &o.rmsprop);
-    case ADAGRAD:
-        o.adagrad.mark = reel_adagrad_defaults().mark;
-        o.adagrad.sparse_update = mode;
-        return reel_adagrad_new(params, &o.adagrad);
-    case ROWWISE_ADAGRAD:
-        o.adagrad.mark = reel_adagrad_defaults().mark;
-        o.adagrad.sparse_update = mode;
-        return reel_rowwise_adagrad_new(params, &o.adagrad);
-    }
-    return NULL;
-}
 
 /* A table under training. */
 struct side {
@@ -109,7 +44,7 @@ struct side {
     reel_optim *optim;
 };
 
-static struct side side_new(const struct subject *s, bool sparse, reel_sparse_update mode, int threads)
+static struct side side_new(const char *what, bool sparse, reel_sparse_update mode, int threads)
 {
     struct side side;
     reel_context_options o = reel_context_defaults();
@@ -121,7 +56,7 @@ static struct side side_new(const struct subject *s, bool sparse, reel_sparse_up
     fill(values, ROWS * COLUMNS, 1);
     side.table = param_with(side.params, "table", REEL_SHAPE(ROWS, COLUMNS), values);
     reel_param_set_sparse(side.table, sparse);
-    side.optim = make(side.params, s, mode);
+    side.optim = optim_of(side.params, what, mode);
     OK(side.c);
     return side;
 }
@@ -197,13 +132,24 @@ static void expect_same(const char *what, int at, const reel_real *a, const reel
                   (long long)i, (double)a[i], (double)b[i]);
 }
 
+Test(sparse_update, every_algorithm_that_takes_rows_is_tested)
+{
+    const reel_optim_algorithm *algorithm;
+    for (int i = 0; (algorithm = reel_optim_algorithm_at(i)) != NULL; i++) {
+        bool found = algorithm->scope == REEL_PER_PARAM;
+        for (size_t k = 0; k < COUNT(subjects); k++)
+            found |= subject_of(subjects[k]).algorithm == algorithm;
+        cr_expect(found, "%s", algorithm->name);
+    }
+}
+
 Test(sparse_update, exact_gives_the_bits_of_dense_gradients)
 {
     enum { STEPS = 1000 };
     for (size_t k = 0; k < COUNT(subjects); k++)
         for (int gradients = ROWS_ONLY; gradients <= DENSE; gradients++) {
-            struct side dense = side_new(&subjects[k], false, REEL_LAZY, 1);
-            struct side exact = side_new(&subjects[k], true, REEL_EXACT, 1 + (int)k % 3);
+            struct side dense = side_new(subjects[k], false, REEL_LAZY, 1);
+            struct side exact = side_new(subjects[k], true, REEL_EXACT, 1 + (int)k % 3);
             uint64_t state = 17 * k + (uint64_t)gradients;
             for (int i = 0; i < STEPS; i++) {
                 double lr = reel_optim_get_lr(dense.optim, 0);
@@ -211,16 +157,14 @@ Test(sparse_update, exact_gives_the_bits_of_dense_gradients)
                 reel_real of_dense[BATCH * COLUMNS], of_exact[BATCH * COLUMNS];
                 step(&dense, &p, of_dense);
                 step(&exact, &p, of_exact);
-                expect_same(subjects[k].what, i, of_exact, of_dense, p.count * COLUMNS);
+                expect_same(subjects[k], i, of_exact, of_dense, p.count * COLUMNS);
                 if (i % 250 == 100)
-                    expect_same(subjects[k].what, i, reel_param_data(exact.table), reel_param_data(dense.table),
+                    expect_same(subjects[k], i, reel_param_data(exact.table), reel_param_data(dense.table),
                                 ROWS * COLUMNS);
             }
-            expect_same(subjects[k].what, STEPS, reel_param_data(exact.table), reel_param_data(dense.table),
-                        ROWS * COLUMNS);
+            expect_same(subjects[k], STEPS, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
             for (int i = 0; i < ROWS * COLUMNS; i++)
-                cr_assert(isfinite((double)((const reel_real *)reel_param_data(dense.table))[i]), "%s",
-                          subjects[k].what);
+                cr_assert(isfinite((double)((const reel_real *)reel_param_data(dense.table))[i]), "%s", subjects[k]);
             side_free(&dense);
             side_free(&exact);
         }
@@ -230,7 +174,7 @@ Test(sparse_update, lazy_refuses_nothing_and_leaves_other_rows_alone)
 {
     for (size_t k = 0; k < COUNT(subjects); k++)
         for (int gradients = ROWS_ONLY; gradients <= DENSE; gradients++) {
-            struct side lazy = side_new(&subjects[k], true, REEL_LAZY, 2);
+            struct side lazy = side_new(subjects[k], true, REEL_LAZY, 2);
             uint64_t state = 29 * k;
             for (int i = 0; i < 100; i++) {
                 struct plan p = plan_step(&state, (enum gradients)gradients, 0.02);
@@ -245,7 +189,7 @@ Test(sparse_update, lazy_refuses_nothing_and_leaves_other_rows_alone)
                         touched |= p.index[j] == row;
                     for (int j = 0; j < COLUMNS; j++)
                         moved |= after[row * COLUMNS + j] != before[row * COLUMNS + j];
-                    cr_assert_eq(moved, touched, "%s, step %d, row %lld", subjects[k].what, i, (long long)row);
+                    cr_assert_eq(moved, touched, "%s, step %d, row %lld", subjects[k], i, (long long)row);
                 }
             }
             side_free(&lazy);
@@ -255,8 +199,8 @@ Test(sparse_update, lazy_refuses_nothing_and_leaves_other_rows_alone)
 /* Every step its own rate: 65,536 of them fill the history, and the table catches up by itself. */
 Test(sparse_update, more_rates_than_the_history_holds)
 {
-    struct side dense = side_new(&subjects[6], false, REEL_LAZY, 1);
-    struct side exact = side_new(&subjects[6], true, REEL_EXACT, 1);
+    struct side dense = side_new(subjects[ADAM], false, REEL_LAZY, 1);
+    struct side exact = side_new(subjects[ADAM], true, REEL_EXACT, 1);
     for (int i = 0; i < REEL_HISTORY_RUNS + 1000; i++) {
         struct plan p = {.count = 1, .index = {i % 5 == 0 ? i / 5 % 7 : 0}, .lr = 0.01 + 1e-8 * i};
         reel_real of_dense[BATCH * COLUMNS], of_exact[BATCH * COLUMNS];
@@ -274,7 +218,7 @@ Test(sparse_update, more_rates_than_the_history_holds)
 /* Whoever looks at the table sees it as if nothing had been put off. */
 Test(sparse_update, every_way_to_look_waits_for_the_rows)
 {
-    const struct subject *adam = &subjects[6];
+    const char *adam = subjects[ADAM];
     for (int way = 0; way < 8; way++) {
         struct side dense = side_new(adam, false, REEL_LAZY, 1), exact = side_new(adam, true, REEL_EXACT, 2);
         reel_real looked_up[BATCH * COLUMNS], copy[ROWS * COLUMNS];
@@ -331,8 +275,8 @@ Test(sparse_update, every_way_to_look_waits_for_the_rows)
 
 Test(sparse_update, printing_waits_too)
 {
-    struct side dense = side_new(&subjects[6], false, REEL_LAZY, 1),
-                exact = side_new(&subjects[6], true, REEL_EXACT, 1);
+    struct side dense = side_new(subjects[ADAM], false, REEL_LAZY, 1),
+                exact = side_new(subjects[ADAM], true, REEL_EXACT, 1);
     reel_real looked_up[BATCH * COLUMNS];
     for (int i = 0; i < 20; i++) {
         struct plan p = {.count = 2, .index = {i < 10 ? i : 0, 3}, .lr = 0.02};
@@ -351,8 +295,8 @@ Test(sparse_update, printing_waits_too)
 /* Idle rows that have come to rest, or never had a gradient, are not replayed step by step. */
 Test(sparse_update, rows_at_rest_stay_right)
 {
-    struct subject fast = {"adam", ADAM, .adam = {.lr = 1e-3, .beta1 = 0.1, .beta2 = 0.1, .eps = 1e-8}};
-    struct side dense = side_new(&fast, false, REEL_LAZY, 1), exact = side_new(&fast, true, REEL_EXACT, 1);
+    static const char fast[] = "adam beta1=0.1 beta2=0.1";
+    struct side dense = side_new(fast, false, REEL_LAZY, 1), exact = side_new(fast, true, REEL_EXACT, 1);
     reel_real looked_up[BATCH * COLUMNS];
     for (int i = 0; i < 20000; i++) {
         struct plan p = {.count = 1, .index = {i == 0 ? 5 : 0}, .lr = i < 10000 ? 1e-3 : 2e-3};
@@ -373,8 +317,8 @@ static double seconds(void)
 Test(sparse_update, rows_at_rest_cost_nothing)
 {
     enum { MANY = 100000, LARGE = 2000 };
-    struct subject fast = {"adam", ADAM, .adam = {.lr = 1e-3, .beta1 = 0.1, .beta2 = 0.1, .eps = 1e-8}};
-    struct side s = side_new(&fast, true, REEL_EXACT, 1);
+    static const char fast[] = "adam beta1=0.1 beta2=0.1";
+    struct side s = side_new(fast, true, REEL_EXACT, 1);
     static const reel_real zeros[LARGE * COLUMNS];
     reel_param *large = param_with(s.params, "large", REEL_SHAPE(LARGE, COLUMNS), zeros);
     reel_param_set_sparse(large, true);
@@ -396,8 +340,8 @@ Test(sparse_update, rows_at_rest_cost_nothing)
 
 Test(sparse_update, only_one_optimizer_of_a_param_is_exact)
 {
-    struct side s = side_new(&subjects[6], true, REEL_EXACT, 1);
-    reel_optim *other = make(s.params, &subjects[2], REEL_EXACT);
+    struct side s = side_new(subjects[ADAM], true, REEL_EXACT, 1);
+    reel_optim *other = optim_of(s.params, subjects[2], REEL_EXACT);
     reel_real looked_up[BATCH * COLUMNS], before[ROWS * COLUMNS];
     struct plan p = {.count = 2, .index = {1, 2}, .lr = 0.02};
     step(&s, &p, looked_up);
@@ -416,10 +360,10 @@ Test(sparse_update, only_one_optimizer_of_a_param_is_exact)
 /* A second optimizer that is not exact moves rows as they would be. */
 Test(sparse_update, another_optimizer_finds_the_rows_current)
 {
-    struct side dense = side_new(&subjects[6], false, REEL_LAZY, 1),
-                exact = side_new(&subjects[6], true, REEL_EXACT, 1);
-    reel_optim *with_dense = make(dense.params, &subjects[0], REEL_LAZY);
-    reel_optim *with_exact = make(exact.params, &subjects[0], REEL_LAZY);
+    struct side dense = side_new(subjects[ADAM], false, REEL_LAZY, 1),
+                exact = side_new(subjects[ADAM], true, REEL_EXACT, 1);
+    reel_optim *with_dense = optim_of(dense.params, subjects[0], REEL_LAZY);
+    reel_optim *with_exact = optim_of(exact.params, subjects[0], REEL_LAZY);
     uint64_t state = 5;
     for (int i = 0; i < 100; i++) {
         struct plan p = plan_step(&state, ROWS_ONLY, 0.02);
@@ -500,7 +444,7 @@ static void expect_near(const char *what, int at, const reel_real *by_row, const
 }
 
 /* An average that joined while the table was dense, and one that follows rows. */
-static void average_both(const struct subject *subject, reel_sparse_update mode, int updates, bool many_decays)
+static void average_both(const char *subject, reel_sparse_update mode, int updates, bool many_decays)
 {
     struct side s = side_new(subject, false, mode, 2);
     reel_ema *whole = reel_ema_new(s.params, 0.9);
@@ -524,9 +468,9 @@ static void average_both(const struct subject *subject, reel_sparse_update mode,
             cr_assert_eq(reel_ema_update(whole), REEL_OK);
         }
         if (i % 150 == 149)
-            expect_near(subject->what, i, averages(by_row, b), averages(whole, a), 0.97);
+            expect_near(subject, i, averages(by_row, b), averages(whole, a), 0.97);
     }
-    expect_near(subject->what, -1, averages(by_row, b), averages(whole, a), 0.97);
+    expect_near(subject, -1, averages(by_row, b), averages(whole, a), 0.97);
     reel_ema_free(whole);
     reel_ema_free(by_row);
     reel_params_free(a);
@@ -539,15 +483,15 @@ Test(sparse_update, an_average_that_follows_rows_is_that_of_the_whole)
     for (size_t k = 0; k < COUNT(subjects); k += 3)
         for (int mode = REEL_LAZY; mode <= REEL_EXACT; mode++)
             for (int updates = -1; updates <= 1; updates++)
-                average_both(&subjects[k], (reel_sparse_update)mode, updates, k % 2 == 0);
+                average_both(subjects[k], (reel_sparse_update)mode, updates, k % 2 == 0);
 }
 
 /* The same for exact updates that are followed only by row, so that nothing makes the rows catch up in between. */
 Test(sparse_update, an_average_follows_exact_updates_that_are_put_off)
 {
     for (size_t k = 0; k < COUNT(subjects); k++) {
-        struct side dense = side_new(&subjects[k], false, REEL_LAZY, 1);
-        struct side exact = side_new(&subjects[k], true, REEL_EXACT, 3);
+        struct side dense = side_new(subjects[k], false, REEL_LAZY, 1);
+        struct side exact = side_new(subjects[k], true, REEL_EXACT, 3);
         reel_ema *of_dense = reel_ema_new(dense.params, 0.95), *of_exact = reel_ema_new(exact.params, 0.95);
         uint64_t state = 7 + k;
         for (int i = 0; i < 300; i++) {
@@ -562,10 +506,10 @@ Test(sparse_update, an_average_follows_exact_updates_that_are_put_off)
         }
         cr_assert_eq(reel_ema_swap(of_dense), REEL_OK);
         cr_assert_eq(reel_ema_swap(of_exact), REEL_OK);
-        expect_near(subjects[k].what, -1, reel_param_data(exact.table), reel_param_data(dense.table), 0.95);
+        expect_near(subjects[k], -1, reel_param_data(exact.table), reel_param_data(dense.table), 0.95);
         cr_assert_eq(reel_ema_swap(of_dense), REEL_OK);
         cr_assert_eq(reel_ema_swap(of_exact), REEL_OK);
-        expect_same(subjects[k].what, -2, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
+        expect_same(subjects[k], -2, reel_param_data(exact.table), reel_param_data(dense.table), ROWS * COLUMNS);
         reel_ema_free(of_dense);
         reel_ema_free(of_exact);
         side_free(&dense);
@@ -593,7 +537,7 @@ Test(sparse_update, max_norm_goes_with_exact_updates_and_averages)
             o.from_pretrained = values;
             o.freeze = false;
             table[i] = reel_embedding_new(params[i], "table", ROWS, COLUMNS, &o);
-            optim[i] = make(params[i], &subjects[k], i == 1 ? REEL_EXACT : REEL_LAZY);
+            optim[i] = optim_of(params[i], subjects[k], i == 1 ? REEL_EXACT : REEL_LAZY);
             ema[i] = reel_ema_new(params[i], 0.9);
         }
         OK(c);
@@ -612,10 +556,10 @@ Test(sparse_update, max_norm_goes_with_exact_updates_and_averages)
             cr_assert_eq(reel_tape_reset(t), REEL_OK);
         }
         const reel_param *of_dense = reel_params_at(params[0], 0), *of_exact = reel_params_at(params[1], 0);
-        expect_same(subjects[k].what, -1, reel_param_data(of_exact), reel_param_data(of_dense), ROWS * COLUMNS);
+        expect_same(subjects[k], -1, reel_param_data(of_exact), reel_param_data(of_dense), ROWS * COLUMNS);
         reel_ema_swap(ema[0]);
         reel_ema_swap(ema[1]);
-        expect_near(subjects[k].what, -2, reel_param_data(of_exact), reel_param_data(of_dense), 0.9);
+        expect_near(subjects[k], -2, reel_param_data(of_exact), reel_param_data(of_dense), 0.9);
         for (int i = 0; i < 2; i++) {
             reel_ema_free(ema[i]);
             reel_optim_free(optim[i]);

@@ -1,5 +1,5 @@
-/* Optimizers: SGD, Adam, AdamW, RMSprop, Adagrad and row-wise Adagrad, with parameter groups.
- * reel/optimizer.h says how to write another.
+/* Optimizers: SGD, Adam, AdamW, RMSprop, Adagrad and row-wise Adagrad, NAdam, RAdam, Adamax, Adadelta and LAMB, with
+ * parameter groups. reel/optimizer.h says how to write another.
  *
  * The formulas, their order and their defaults are those of torch.optim, but for one thing: a moment or momentum
  * becomes 0 when its size falls below 2^-100 (the mean of a centred RMSprop: 2^-63; second moments: 2^-126, or less
@@ -9,7 +9,7 @@
  * An optimizer moves the params of one set that have a gradient; the others stay as they are and their step count
  * stands still, as in PyTorch. Its state is allocated in the first step that needs it.
  *
- * Every optimizer takes dense and row-sparse gradients (reel_param_set_sparse), with every option; what the
+ * Every optimizer but LAMB takes dense and row-sparse gradients (reel_param_set_sparse), with every option; what the
  * second kind means for rows without a gradient is a choice (reel_sparse_update). */
 #ifndef REEL_OPTIM_H
 #define REEL_OPTIM_H
@@ -40,7 +40,7 @@ typedef struct reel_optim reel_optim;
  * Whoever looks at the whole param (reel_param_data, reel_data, an operation other than a lookup, saving, copying, an
  * average that is read, reel_optim_move, reel_optim_free) waits until every row has caught up, and so does the step
  * after 65,536 changes of the learning rate. Only one optimizer of a param can be exact (REEL_ERROR_STATE at the second
- * one's step).
+ * one's step). Rows of NAdam and RAdam never come to rest.
  *
  * Where a zero gradient changes nothing (SGD without momentum and weight decay, Adagrad without weight decay) the two
  * are the same. */
@@ -104,6 +104,62 @@ typedef reel_adagrad_options reel_rowwise_adagrad_options;
 REEL_API reel_rowwise_adagrad_options reel_rowwise_adagrad_defaults(void); /* those of Adagrad */
 REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_rowwise_adagrad_options *options);
 
+/* torch.optim.NAdam and RAdam. decoupled_weight_decay: weight_decay shrinks the params, as in AdamW, instead of being
+ * added to the gradient. lr, eps, weight_decay, momentum_decay >= 0; beta1 and beta2 in [0, 1). */
+typedef struct reel_nadam_options {
+    reel_options_mark mark;
+    double lr, beta1, beta2, eps, weight_decay, momentum_decay;
+    bool decoupled_weight_decay, maximize;
+    reel_sparse_update sparse_update;
+} reel_nadam_options;
+/* lr 2e-3, betas 0.9 and 0.999, eps 1e-8, momentum_decay 4e-3, the rest 0 and false */
+REEL_API reel_nadam_options reel_nadam_defaults(void);
+REEL_API reel_optim *reel_nadam_new(reel_params *params, const reel_nadam_options *options);
+
+typedef struct reel_radam_options {
+    reel_options_mark mark;
+    double lr, beta1, beta2, eps, weight_decay;
+    bool decoupled_weight_decay, maximize;
+    reel_sparse_update sparse_update;
+} reel_radam_options;
+/* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, the rest 0 and false */
+REEL_API reel_radam_options reel_radam_defaults(void);
+REEL_API reel_optim *reel_radam_new(reel_params *params, const reel_radam_options *options);
+
+/* torch.optim.Adamax. lr, eps, weight_decay >= 0; beta1 and beta2 in [0, 1). */
+typedef struct reel_adamax_options {
+    reel_options_mark mark;
+    double lr, beta1, beta2, eps, weight_decay;
+    bool maximize;
+    reel_sparse_update sparse_update;
+} reel_adamax_options;
+REEL_API reel_adamax_options reel_adamax_defaults(void); /* lr 2e-3, betas 0.9 and 0.999, eps 1e-8, the rest 0 */
+REEL_API reel_optim *reel_adamax_new(reel_params *params, const reel_adamax_options *options);
+
+/* torch.optim.Adadelta. lr, eps, weight_decay >= 0; rho in [0, 1]. */
+typedef struct reel_adadelta_options {
+    reel_options_mark mark;
+    double lr, rho, eps, weight_decay;
+    bool maximize;
+    reel_sparse_update sparse_update;
+} reel_adadelta_options;
+REEL_API reel_adadelta_options reel_adadelta_defaults(void); /* lr 1, rho 0.9, eps 1e-6, the rest 0 and false */
+REEL_API reel_optim *reel_adadelta_new(reel_params *params, const reel_adadelta_options *options);
+
+/* LAMB (You et al., Large Batch Optimization for Deep Learning: Training BERT in 76 minutes, arXiv:1904.00962,
+ * algorithm 2): with m and v the moments of Adam, r = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) +
+ * weight_decay * p, and p -= lr * |p| / |r| * r, the norms being those of the whole param; their ratio is 1 where one
+ * of them is 0. Whoever wants biases without weight decay or ratio gives them to another optimizer. An update needs the
+ * whole param, so that params with sparse gradients are refused (REEL_ERROR_ARGUMENT, by name). lr, eps, weight_decay
+ * >= 0; beta1 and beta2 in [0, 1). */
+typedef struct reel_lamb_options {
+    reel_options_mark mark;
+    double lr, beta1, beta2, eps, weight_decay;
+    bool maximize;
+} reel_lamb_options;
+REEL_API reel_lamb_options reel_lamb_defaults(void); /* lr 1e-3, betas 0.9 and 0.999, eps 1e-6, weight_decay 0.01 */
+REEL_API reel_optim *reel_lamb_new(reel_params *params, const reel_lamb_options *options);
+
 /* Frees the optimizer and its state, not the params, whose rows catch up first. NULL is accepted. */
 REEL_API void reel_optim_free(reel_optim *optim);
 
@@ -131,6 +187,11 @@ REEL_API int reel_rmsprop_add_group(reel_optim *optim, const char *names, const 
 REEL_API int reel_adagrad_add_group(reel_optim *optim, const char *names, const reel_adagrad_options *options);
 REEL_API int reel_rowwise_adagrad_add_group(reel_optim *optim, const char *names,
                                             const reel_rowwise_adagrad_options *options);
+REEL_API int reel_nadam_add_group(reel_optim *optim, const char *names, const reel_nadam_options *options);
+REEL_API int reel_radam_add_group(reel_optim *optim, const char *names, const reel_radam_options *options);
+REEL_API int reel_adamax_add_group(reel_optim *optim, const char *names, const reel_adamax_options *options);
+REEL_API int reel_adadelta_add_group(reel_optim *optim, const char *names, const reel_adadelta_options *options);
+REEL_API int reel_lamb_add_group(reel_optim *optim, const char *names, const reel_lamb_options *options);
 
 /* Moves the params that `names` matches into a group. REEL_ERROR_ARGUMENT when nothing matches or there is no such
  * group. */

@@ -6,7 +6,8 @@
 #include "kern/optim.h"
 
 /* The algorithms, each in the file of its name. */
-#define REEL_OPTIM_ALGORITHMS(F) F(sgd) F(adam) F(adamw) F(rmsprop) F(adagrad) F(rowwise_adagrad)
+#define REEL_OPTIM_ALGORITHMS(F)                                                                                       \
+    F(sgd) F(adam) F(adamw) F(rmsprop) F(adagrad) F(rowwise_adagrad) F(nadam) F(radam) F(adamax) F(adadelta) F(lamb)
 #define REEL_OPTIM_DECLARE(name) extern const reel_optim_algorithm reel_##name##_algorithm;
 REEL_OPTIM_ALGORITHMS(REEL_OPTIM_DECLARE)
 

@@ -35,6 +35,11 @@ static void identity(reel_tape *tape, reel_module *module, const reel_var *input
     F(reel_rmsprop_new, rmsprop, reel_rmsprop_new(p, &o))                                                              \
     F(reel_adagrad_new, adagrad, reel_adagrad_new(p, &o))                                                              \
     F(reel_rowwise_adagrad_new, rowwise_adagrad, reel_rowwise_adagrad_new(p, &o))                                      \
+    F(reel_nadam_new, nadam, reel_nadam_new(p, &o))                                                                    \
+    F(reel_radam_new, radam, reel_radam_new(p, &o))                                                                    \
+    F(reel_adamax_new, adamax, reel_adamax_new(p, &o))                                                                 \
+    F(reel_adadelta_new, adadelta, reel_adadelta_new(p, &o))                                                           \
+    F(reel_lamb_new, lamb, reel_lamb_new(p, &o))                                                                       \
     F(reel_sgd_add_group, sgd, reel_sgd_add_group(optim = reel_sgd_new(p, NULL), NULL, &o))                            \
     F(reel_adam_add_group, adam, reel_adam_add_group(optim = reel_adam_new(p, NULL), NULL, &o))                        \
     F(reel_adamw_add_group, adamw, reel_adamw_add_group(optim = reel_adamw_new(p, NULL), NULL, &o))                    \
@@ -42,6 +47,11 @@ static void identity(reel_tape *tape, reel_module *module, const reel_var *input
     F(reel_adagrad_add_group, adagrad, reel_adagrad_add_group(optim = reel_adagrad_new(p, NULL), NULL, &o))            \
     F(reel_rowwise_adagrad_add_group, rowwise_adagrad,                                                                 \
       reel_rowwise_adagrad_add_group(optim = reel_rowwise_adagrad_new(p, NULL), NULL, &o))                             \
+    F(reel_nadam_add_group, nadam, reel_nadam_add_group(optim = reel_nadam_new(p, NULL), NULL, &o))                    \
+    F(reel_radam_add_group, radam, reel_radam_add_group(optim = reel_radam_new(p, NULL), NULL, &o))                    \
+    F(reel_adamax_add_group, adamax, reel_adamax_add_group(optim = reel_adamax_new(p, NULL), NULL, &o))                \
+    F(reel_adadelta_add_group, adadelta, reel_adadelta_add_group(optim = reel_adadelta_new(p, NULL), NULL, &o))        \
+    F(reel_lamb_add_group, lamb, reel_lamb_add_group(optim = reel_lamb_new(p, NULL), NULL, &o))                        \
     F(reel_linear_new, linear, reel_linear_new(p, "m", 2, 2, &o))                                                      \
     F(reel_embedding_new, embedding, reel_embedding_new(p, "m", 2, 2, &o))                                             \
     F(reel_embedding_bag_new, embedding_bag, reel_embedding_bag_new(p, "m", 2, 2, &o))                                 \

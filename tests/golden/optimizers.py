@@ -55,6 +55,24 @@ DENSE = [
     ("adagrad", dict(lr=0.1, lr_decay=0.3, eps=1e-3)),
     ("adagrad", dict(lr=0.1, initial_accumulator_value=0.5, maximize=True)),
     ("adagrad", dict(lr=0.1, weight_decay=0.1, initial_accumulator_value=0.5)),
+    ("nadam", dict()),
+    ("nadam", dict(lr=0.05, beta1=0.8, beta2=0.9, momentum_decay=0.1, maximize=True)),
+    ("nadam", dict(lr=0.05, weight_decay=0.1)),
+    ("nadam", dict(lr=0.05, weight_decay=0.1, decoupled_weight_decay=True)),
+    ("radam", dict()),
+    ("radam", dict(lr=0.05, beta1=0.8, beta2=0.9, maximize=True)),
+    ("radam", dict(lr=0.05, weight_decay=0.1)),
+    ("radam", dict(lr=0.05, beta2=0.5)),
+    ("radam", dict(lr=0.05, eps=1e-3, weight_decay=0.1, decoupled_weight_decay=True)),
+    ("adamax", dict()),
+    ("adamax", dict(lr=0.05, beta1=0.5, beta2=0.9, eps=1e-3, maximize=True)),
+    ("adamax", dict(lr=0.05, weight_decay=0.1)),
+    ("adadelta", dict()),
+    ("adadelta", dict(lr=0.5, rho=0.5, eps=1e-3, maximize=True)),
+    ("adadelta", dict(weight_decay=0.1)),
+    ("lamb", dict()),
+    ("lamb", dict(lr=0.05, beta1=0.5, beta2=0.9, eps=1e-3, maximize=True)),
+    ("lamb", dict(lr=0.05, weight_decay=0.0)),
 ]
 # SparseAdam puts eps elsewhere than Adam, so it is all but 0.
 SPARSE = [
@@ -67,13 +85,40 @@ SPARSE = [
 ]
 
 
+class Lamb:
+    """Algorithm 2 of arXiv:1904.00962 with phi(z) = z, which PyTorch does not have."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.01, maximize=False):
+        self.params, self.lr, self.betas, self.eps = params, lr, betas, eps
+        self.weight_decay, self.maximize = weight_decay, maximize
+        self.state = [(0, torch.zeros_like(p), torch.zeros_like(p)) for p in params]
+
+    @torch.no_grad()
+    def step(self):
+        beta1, beta2 = self.betas
+        for i, p in enumerate(self.params):
+            if p.grad is None:
+                continue
+            step, m, v = self.state[i]
+            g = -p.grad if self.maximize else p.grad
+            step, m, v = step + 1, beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+            self.state[i] = (step, m, v)
+            r = m / (1 - beta1**step) / (torch.sqrt(v / (1 - beta2**step)) + self.eps) + self.weight_decay * p
+            norms = p.norm(), r.norm()
+            ratio = float(norms[0] / norms[1]) if norms[0] > 0 and norms[1] > 0 else 1.0
+            p -= self.lr * ratio * r
+
+
 def optimizer(kind, params, options, sparse=False):
     options = dict(options)
-    if kind in ("adam", "adamw"):
+    if kind in ("adam", "adamw", "nadam", "radam", "adamax", "lamb"):
         options["betas"] = (options.pop("beta1", 0.9), options.pop("beta2", 0.999))
         if sparse:
             return torch.optim.SparseAdam(params, **options)
-    made = dict(sgd="SGD", adam="Adam", adamw="AdamW", rmsprop="RMSprop", adagrad="Adagrad")
+    if kind == "lamb":
+        return Lamb(params, **options)
+    made = dict(sgd="SGD", adam="Adam", adamw="AdamW", rmsprop="RMSprop", adagrad="Adagrad", nadam="NAdam")
+    made.update(radam="RAdam", adamax="Adamax", adadelta="Adadelta")
     return getattr(torch.optim, made[kind])(params, foreach=False, **options)
 
 
@@ -115,6 +160,7 @@ row_grads[row_grads == 0] = 0.5
 
 def run_dense(kind, options, dtype):
     a, b = a0.to(dtype, copy=True).requires_grad_(), b0.to(dtype, copy=True).requires_grad_()
+    torch.set_default_dtype(dtype)  # of NAdam's product of momenta
     optim = optimizer(kind, [a, b], options)
     first = None
     for step in range(STEPS):
@@ -122,6 +168,7 @@ def run_dense(kind, options, dtype):
         b.grad = b_grads[step].to(dtype) if step != SKIPPED else None
         optim.step()
         first = first or [a.detach().clone(), b.detach().clone()]
+    torch.set_default_dtype(torch.float32)
     return [*first, a, b]
 
 

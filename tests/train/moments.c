@@ -11,6 +11,11 @@ static const char *const subjects[] = {
     "adam beta1=0.875 beta2=0.875 amsgrad=1",
     "adamw beta1=0.875 beta2=0.875 weight_decay=0",
     "rmsprop alpha=0.875 momentum=0.875 centered=1",
+    "nadam beta1=0.875 beta2=0.875",
+    "radam beta1=0.875 beta2=0.875",
+    "adamax beta1=0.875 beta2=0.875",
+    "adadelta rho=0.875",
+    "lamb beta1=0.875 beta2=0.875 weight_decay=0",
 };
 
 /* A param of ones under an optimizer. */

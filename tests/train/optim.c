@@ -361,6 +361,7 @@ Test(optim, options_outside_their_range_are_refused)
     REFUSED(adam, o.beta1 = 1, "adam: beta1 is 1, it must be in [0, 1)");
     REFUSED(adam, o.eps = -1, "adam: eps is -1, it must be at least 0");
     REFUSED(rmsprop, o.alpha = -0.5, "rmsprop: alpha is -0.5, it must be at least 0");
+    REFUSED(adadelta, o.rho = 1.5, "adadelta: rho is 1.5, it must be in [0, 1]");
     REFUSED(sgd, o.sparse_update = (reel_sparse_update)2, "sgd: sparse_update is 2, it must be 0 or 1");
     REFUSED(adagrad, o.lr_decay = -0.5, "adagrad: lr_decay is -0.5, it must be at least 0");
     cr_assert_null(reel_sgd_new(NULL, NULL));

@@ -15,6 +15,11 @@ static const char *const subjects[] = {
     "rmsprop momentum=0.9 centered=1",
     "adagrad lr=0.1 lr_decay=0.1 weight_decay=0.1",
     "rowwise_adagrad lr=0.1",
+    "nadam lr=0.02",
+    "radam lr=0.02 weight_decay=0.1",
+    "adamax",
+    "adadelta",
+    "lamb lr=0.02",
 };
 
 struct run {

@@ -256,6 +256,66 @@ Test(optimizer, of_ones_own_sees_the_whole_param)
     side_free(&s);
 }
 
+/* More elements than a slice, so that threads share the sums. */
+Test(optimizer, sums_of_a_whole_param_do_not_depend_on_threads)
+{
+    enum { N = 300007 };
+    reel_real *values = malloc(N * sizeof *values), *first = malloc(N * sizeof *first);
+    for (int threads = 1; threads <= 3; threads++) {
+        REEL_OPTIONS(context, o, o.num_threads = threads);
+        reel_context *c = reel_context_new(&o);
+        reel_params *params = reel_params_new(c);
+        fill(values, N, 1);
+        reel_param *a = param_with(params, "a", REEL_SHAPE(N), values);
+        reel_optim *lamb = reel_lamb_new(params, NULL);
+        for (int i = 0; i < 3; i++) {
+            fill(values, N, (uint64_t)i + 2);
+            reel_param_set_grad(a, values);
+            reel_optim_step(lamb);
+        }
+        OK(c);
+        if (threads == 1)
+            memcpy(first, reel_param_data(a), N * sizeof *first);
+        cr_assert_arr_eq(reel_param_data(a), first, N * sizeof *first);
+        reel_optim_free(lamb);
+        reel_params_free(params);
+        reel_context_free(c);
+    }
+    free(values);
+    free(first);
+}
+
+Test(optimizer, that_needs_the_whole_param_refuses_sparse_gradients)
+{
+    const reel_real one = 1;
+    reel_context *c = reel_context_new(NULL);
+    reel_params *params = reel_params_new(c);
+    reel_param *dense = param_with(params, "dense", REEL_SHAPE(1), &one);
+    reel_param *table = param_with(params, "table", REEL_SHAPE(1, 1), &one);
+    const char *says = "lamb: an update needs the whole of \"table\", whose gradients are row-sparse";
+    reel_param_set_sparse(table, true);
+    cr_assert_null(reel_lamb_new(params, NULL));
+    cr_assert_eq(reel_context_status(c), REEL_ERROR_ARGUMENT);
+    cr_assert_str_eq(reel_error(c), says);
+    reel_clear_error(c);
+    /* Sparse later, too; and nothing has moved then. */
+    reel_param_set_sparse(table, false);
+    reel_optim *lamb = reel_lamb_new(params, NULL);
+    reel_param_set_sparse(table, true);
+    reel_param_set_grad(dense, &one);
+    reel_param_set_grad(table, &one);
+    cr_assert_eq(reel_optim_step(lamb), REEL_ERROR_ARGUMENT);
+    cr_assert_str_eq(reel_error(c), says);
+    reel_clear_error(c);
+    cr_assert_eq(*(const reel_real *)reel_param_data(dense), 1);
+    reel_param_set_kind(table, REEL_PARAM_FROZEN);
+    cr_assert_eq(reel_optim_step(lamb), REEL_OK);
+    cr_assert_neq(*(const reel_real *)reel_param_data(dense), 1);
+    reel_optim_free(lamb);
+    reel_params_free(params);
+    reel_context_free(c);
+}
+
 Test(optimizer, options_are_checked_from_the_row)
 {
     reel_context *c = reel_context_new(NULL);

@@ -33,6 +33,14 @@ static const char *const subjects[] = {
     "adagrad lr=0.05 lr_decay=0.01 weight_decay=0.1 initial_accumulator_value=0.5 maximize=1",
     "rowwise_adagrad lr=0.05",
     "rowwise_adagrad lr=0.05 lr_decay=0.01 weight_decay=0.1 initial_accumulator_value=0.5 maximize=1",
+    "nadam lr=0.02",
+    "nadam lr=0.01 beta1=0.5 beta2=0.9 weight_decay=0.1 momentum_decay=0.1 decoupled_weight_decay=1",
+    "radam lr=0.02",
+    "radam lr=0.01 beta1=0.5 beta2=0.9 weight_decay=0.1 maximize=1",
+    "adamax lr=0.02",
+    "adamax lr=0.01 beta1=0.1 beta2=0.2 eps=1e-3 weight_decay=0.1 maximize=1",
+    "adadelta",
+    "adadelta lr=0.5 rho=0.5 weight_decay=0.1 maximize=1",
 };
 
 /* A table under training. */

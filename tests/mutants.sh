@@ -12,7 +12,8 @@
 # must be caught; each that is not is printed.
 #
 # Mutated are operators, comparisons, signs, constants and a few enumerators in the code of src/ops and of the kernels
-# that operations use; not samples, costs, and texts of errors. The sources are copied: the tree is left alone.
+# that operations use; not in samples, costs, texts of errors, and the public functions around an operation, which the
+# registry does not call. The sources are copied: the tree is left alone.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -44,10 +45,14 @@ sources() {
 # One a line: file, line, column, old token, new token, operation ("-" when it is for several), text of the line.
 enumerate() {
     # The longest names first, so that add_scalar is not taken for add.
-    rows=$(cat src/ops/*.c | grep -oE 'ROW\([a-z0-9_]+\)' | sed 's/ROW(\(.*\))/\1/' | awk '{ print length, $0 }' | sort -rn | sed 's/.* //')
-    awk -v rows="$rows" '
+    rows=$(cat src/ops/*.c | grep -oE '[ (]ROW\([a-z0-9_]+\)' | sed 's/.*ROW(\(.*\))/\1/' | awk '{ print length, $0 }' | sort -rn | sed 's/.* //')
+    public=$(grep -ohE 'reel_[a-z0-9_]+\(' include/reel/*.h | tr -d '(' | sort -u)
+    awk -v rows="$rows" -v public="$public" '
         BEGIN {
             n_rows = split(rows, row, "\n")
+            split(public, names, "\n")
+            for (i in names)
+                is_public[names[i]] = 1
             split("+ - - + * / / * % / += -= -= += *= = && || || && & | | & < <= <= < > >= >= > == != != ==", pair, " ")
             for (i = 1; i in pair; i += 2)
                 operator[pair[i]] = pair[i + 1]
@@ -108,7 +113,7 @@ enumerate() {
                     operation = operation_of(defined)
                 else
                     operation = "-"
-                cost = defined ~ /cost/
+                skipped_definition = defined ~ /cost/ || (defined in is_public)
                 enumeration = line ~ /^enum .*\{.*\}/ || line ~ /^(static )?const double/
             }
             # Memory that ran out is the matter of tests/long/allocation_failures.c.
@@ -124,7 +129,7 @@ enumerate() {
                 failing = line !~ /;/
                 return
             }
-            if (cost || enumeration || line ~ /^ *\.(name|cost|n_inputs|n_outputs) = / || line ~ /prefetch/ ||
+            if (skipped_definition || enumeration || line ~ /^ *\.(name|cost|n_inputs|n_outputs) = / || line ~ /prefetch/ ||
                 line ~ /^ *(static )?(const )?char /)
                 return
             for (at = 1; at <= length(line); at += step) {
@@ -159,7 +164,7 @@ enumerate() {
         END {
             for (f = 1; f in files; f++) {
                 file = files[f]
-                comment = skipped = failing = cost = enumeration = 0
+                comment = skipped = failing = skipped_definition = enumeration = 0
                 inside = defined = ""
                 operation = "-"
                 for (lines = 0; (getline < file) > 0;)
@@ -195,7 +200,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -r src "$work"
+cp -r src include "$work"
 
 # A copy of the tree beside a build folder that is kept: what did not change is not compiled again.
 mkdir -p "$folder/tree"

@@ -81,13 +81,15 @@ reel_var reel_dropout(reel_tape *tape, reel_var x, double p, bool training)
 }
 #else
 static const struct dropout_attributes half = {0.5, {1, 2}}, tenth = {0.1, {3, 4}}, everything = {1, {5, 6}},
-                                       nothing = {0, {7, 8}}, too_much = {1.5, {0, 0}}, too_little = {-0.1, {0, 0}};
+                                       nothing = {0, {7, 8}}, just_kept = {2477508051 * 0x1p-32, {9, 10}},
+                                       too_much = {1.5, {0, 0}}, too_little = {-0.1, {0, 0}};
 static const reel_sample dropout_samples[] = {
     GOOD("half", &half, REAL(4, 20)),
     GOOD("a tenth", &tenth, REAL(3, 2, 30)),
     GOOD("one element", &half, SCALAR),
     GOOD("everything", &everything, REAL(5)),
     GOOD("nothing", &nothing, REAL(5)),
+    GOOD("the largest draw that stays", &just_kept, REAL(20)),
     GOOD("no elements", &half, REAL(0, 3)),
     REFUSED("p above 1", REEL_ERROR_ARGUMENT, &too_much, REAL(5)),
     REFUSED("p below 0", REEL_ERROR_ARGUMENT, &too_little, REAL(5)),

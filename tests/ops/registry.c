@@ -359,9 +359,10 @@ static reel_var loss_of(reel_tape *t, const reel_op *op, const reel_sample *samp
     return loss;
 }
 
-/* The gradients of all differentiable inputs, or of one, behind each other in `out`; false with the error recorded. */
+/* The gradients of all differentiable inputs, or of one, behind each other in `out`; false with the error recorded.
+ * `poisoned`: the inputs whose values are spoiled between forward and backward, as bits. */
 static bool gradients(const reel_op *op, const reel_sample *sample, uint64_t seed, enum situation situation,
-                      struct selection selected, int only, bool poison, double *out)
+                      struct selection selected, int only, uint32_t poisoned, double *out)
 {
     reel_tape *t = reel_tape_new(c);
     reel_var inputs[REEL_MAX_SAMPLE_INPUTS], xs[REEL_MAX_SAMPLE_INPUTS], grads[REEL_MAX_SAMPLE_INPUTS];
@@ -377,7 +378,7 @@ static bool gradients(const reel_op *op, const reel_sample *sample, uint64_t see
     for (int k = 0; k < sample->n_inputs; k++) {
         reel_array *array = &t->nodes[inputs[k].number]->array;
         /* All bits set are a NaN. */
-        if (poison && !(op->reads_inputs >> (op->variadic ? 0 : k) & 1))
+        if (poisoned >> (op->variadic ? 0 : k) & 1)
             memset(array->data, array->dtype == REEL_REAL ? 0xff : 0, bytes_of(array));
         if (is_differentiable(op, sample, k) && (only < 0 || only == k))
             xs[n++] = inputs[k];
@@ -484,8 +485,7 @@ static void expect_same_var_gradients(const reel_op *op, const reel_op *plain, c
     const struct selection all = {-1, 0};
     double *want = calloc((size_t)n + 1, sizeof *want), *got = calloc((size_t)n + 1, sizeof *got);
     double *scale = calloc((size_t)n + 1, sizeof *scale);
-    if (!gradients(plain, sample, seed, SAME, all, -1, false, want) ||
-        !gradients(op, sample, seed, SAME, all, -1, false, got))
+    if (!gradients(plain, sample, seed, SAME, all, -1, 0, want) || !gradients(op, sample, seed, SAME, all, -1, 0, got))
         complain(op, sample, reel_error(c));
     double largest = 0;
     for (int64_t j = 0; j < n; j++)
@@ -509,11 +509,11 @@ static void expect_accumulate_as_vjp(const reel_op *op, const reel_sample *sampl
     int64_t per_output[REEL_MAX_OUTPUTS] = {0}, n = count_elements(op, sample, seed, per_output), at = 0;
     size_t bytes = (size_t)(n + 1) * sizeof(double);
     double *want = calloc(1, bytes), *got = calloc(1, bytes), *magnitude = calloc(1, bytes), *extra = calloc(1, bytes);
-    if (!gradients(&plain, sample, seed, CONTIGUOUS, all, -1, false, want))
+    if (!gradients(&plain, sample, seed, CONTIGUOUS, all, -1, 0, want))
         complain(op, sample, reel_error(c));
     for (int i = 0; i < op->n_outputs; i++)
         for (int64_t o = 0; o < per_output[i] && n > 0; o++) {
-            gradients(&plain, sample, seed, CONTIGUOUS, (struct selection){i, o}, -1, false, got);
+            gradients(&plain, sample, seed, CONTIGUOUS, (struct selection){i, o}, -1, 0, got);
             for (int64_t j = 0; j < n; j++)
                 magnitude[j] += fabs(got[j]);
         }
@@ -528,7 +528,7 @@ static void expect_accumulate_as_vjp(const reel_op *op, const reel_sample *sampl
         for (int rule = 0; rule < 2; rule++) {
             char text[64];
             snprintf(text, sizeof text, "%s, %s", situation_names[s], rule == 0 ? "fused" : "in operations");
-            if (!gradients(rule == 0 ? op : &plain, sample, seed, (enum situation)s, all, -1, false, got))
+            if (!gradients(rule == 0 ? op : &plain, sample, seed, (enum situation)s, all, -1, 0, got))
                 complain(op, sample, reel_error(c));
             else
                 expect_close(op, sample, text, n, got, want, s == TWICE ? 2 : 1,
@@ -540,7 +540,7 @@ static void expect_accumulate_as_vjp(const reel_op *op, const reel_sample *sampl
         if (!is_differentiable(op, sample, k))
             continue;
         for (int rule = 0; rule < 2; rule++) {
-            if (!gradients(rule == 0 ? op : &plain, sample, seed, CONTIGUOUS, all, k, false, got))
+            if (!gradients(rule == 0 ? op : &plain, sample, seed, CONTIGUOUS, all, k, 0, got))
                 complain(op, sample, reel_error(c));
             else
                 expect_close(op, sample, "of one input alone", reel_numel(t, inputs[k]), got, want + at, 1, NULL,
@@ -575,8 +575,8 @@ static void expect_honest_reads(const reel_op *op, const reel_sample *sample, ui
     double *want = calloc((size_t)n + 1, sizeof *want), *got = calloc((size_t)n + 1, sizeof *got);
     for (int rule = 0; rule < 2; rule++) {
         const reel_op *row = rule == 0 ? op : &plain;
-        if (!gradients(row, sample, seed, CONTIGUOUS, all, -1, false, want) ||
-            !gradients(row, sample, seed, CONTIGUOUS, all, -1, true, got))
+        if (!gradients(row, sample, seed, CONTIGUOUS, all, -1, 0, want) ||
+            !gradients(row, sample, seed, CONTIGUOUS, all, -1, ~op->reads_inputs, got))
             complain(op, sample, reel_error(c));
         else if (memcmp(want, got, (size_t)n * sizeof *want) != 0)
             complain(op, sample,
@@ -590,6 +590,44 @@ static void expect_honest_reads(const reel_op *op, const reel_sample *sample, ui
 Test(registry, rules_read_what_they_say)
 {
     walk("what rules read", false, expect_honest_reads);
+}
+
+/* Whether a gradient of some sample depends on the value of input k. */
+static bool is_read(const reel_op *op, const reel_op_samples *samples, int k)
+{
+    const struct selection all = {-1, 0};
+    reel_op plain = *op;
+    plain.accumulate = NULL;
+    bool read = false;
+    for (int s = 0; s < samples->count && !read; s++) {
+        const reel_sample *sample = &samples->samples[s];
+        int64_t per_output[REEL_MAX_OUTPUTS], n;
+        if (sample->refused != REEL_OK || !has_gradient(op, sample))
+            continue;
+        n = count_elements(op, sample, seeds[0], per_output);
+        double *want = calloc((size_t)n + 1, sizeof *want), *got = calloc((size_t)n + 1, sizeof *got);
+        for (int rule = 0; rule < 2 && !read; rule++) {
+            const reel_op *row = rule == 0 ? op : &plain;
+            read = gradients(row, sample, seeds[0], CONTIGUOUS, all, -1, 0, want) &&
+                   gradients(row, sample, seeds[0], CONTIGUOUS, all, -1, UINT32_C(1) << k, got) &&
+                   memcmp(want, got, (size_t)n * sizeof *want) != 0;
+            reel_clear_error(c);
+        }
+        free(want);
+        free(got);
+    }
+    return read;
+}
+
+/* A value that is named for nothing keeps its input from changing before backward. */
+Test(registry, rules_read_all_that_they_name)
+{
+    for (int i = 0; i < reel_op_count(); i++) {
+        const reel_op *op = reel_op_at(i);
+        for (int k = 0; k < 32; k++)
+            if (op->reads_inputs >> k & 1 && !is_read(op, reel_op_samples_at(i), k))
+                complain(op, NULL, "names an input in reads_inputs that no rule reads");
+    }
 }
 
 /* ---- Rows whose gradient is deliberately not the derivative ---- */

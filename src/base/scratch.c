@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-enum { FIRST_CHUNK = 64 * 1024 };
+enum { CHUNK = 64 * 1024 };
 
 /* Stands before the bytes of each block; `before` is the neighbour at the lower address, the other neighbour is found
  * by size. A chunk ends in a header of size 0 that is never free. */
@@ -39,7 +39,7 @@ static int size_class(size_t size)
 
 void reel_scratch_init(struct reel_scratch *scratch, struct reel_memory *memory)
 {
-    *scratch = (struct reel_scratch){.memory = memory, .wanted = FIRST_CHUNK};
+    *scratch = (struct reel_scratch){.memory = memory, .wanted = CHUNK};
 }
 
 static void insert_free(struct reel_scratch *scratch, struct reel_scratch_block *block)
@@ -64,26 +64,54 @@ static void remove_free(struct reel_scratch *scratch, struct reel_scratch_block 
         block->next->previous = block->previous;
 }
 
-static void free_chunks(struct reel_scratch *scratch)
+static void free_chunk(struct reel_scratch *scratch, struct reel_scratch_chunk **link)
 {
-    while (scratch->chunk) {
-        struct reel_scratch_chunk *older = scratch->chunk->older;
-        reel_unpoison(scratch->chunk + 1, scratch->chunk->size);
-        reel_free(scratch->memory, scratch->chunk);
-        scratch->chunk = older;
-    }
-    for (int i = 0; i < REEL_SCRATCH_CLASSES; i++)
-        scratch->free_blocks[i] = NULL;
+    struct reel_scratch_chunk *chunk = *link;
+    *link = chunk->older;
+    scratch->total -= chunk->size;
+    reel_unpoison(chunk + 1, chunk->size);
+    reel_free(scratch->memory, chunk);
 }
 
 void reel_scratch_free(struct reel_scratch *scratch)
 {
-    free_chunks(scratch);
+    while (scratch->chunk)
+        free_chunk(scratch, &scratch->chunk);
+    for (int i = 0; i < REEL_SCRATCH_CLASSES; i++)
+        scratch->free_blocks[i] = NULL;
+}
+
+static bool is_idle(struct reel_scratch_chunk *chunk)
+{
+    struct reel_scratch_block *block = (struct reel_scratch_block *)(void *)(chunk + 1);
+    return block->holds == 0 && block_after(block)->size == 0;
+}
+
+/* When most of what is there lies idle, too small for what is needed now, frees those chunks. Whether it did. */
+static bool free_idle_chunks(struct reel_scratch *scratch)
+{
+    size_t idle = 0;
+    for (struct reel_scratch_chunk *chunk = scratch->chunk; chunk; chunk = chunk->older)
+        idle += is_idle(chunk) ? chunk->size : 0;
+    if (idle <= scratch->total / 2)
+        return false;
+    for (struct reel_scratch_chunk **link = &scratch->chunk; *link;) {
+        if (is_idle(*link)) {
+            remove_free(scratch, (struct reel_scratch_block *)(void *)(*link + 1));
+            free_chunk(scratch, link);
+        } else {
+            link = &(*link)->older;
+        }
+    }
+    return true;
 }
 
 static bool add_chunk(struct reel_scratch *scratch, size_t block_size)
 {
     size_t size = block_size + 2 * sizeof(struct reel_scratch_block);
+    /* Who needs a little more each time than the time before gets room for some times. */
+    if (free_idle_chunks(scratch))
+        size += size / 8;
     if (size < scratch->wanted)
         size = scratch->wanted;
     if (size > SIZE_MAX - sizeof(struct reel_scratch_chunk))
@@ -94,7 +122,11 @@ static bool add_chunk(struct reel_scratch *scratch, size_t block_size)
     chunk->older = scratch->chunk;
     chunk->size = size;
     scratch->chunk = chunk;
-    scratch->wanted = FIRST_CHUNK;
+    scratch->wanted = CHUNK;
+    scratch->total += size;
+    scratch->made += size;
+    if (scratch->total > scratch->most)
+        scratch->most = scratch->total;
     struct reel_scratch_block *block = (struct reel_scratch_block *)(void *)(chunk + 1);
     block->before = NULL;
     block->size = size - 2 * sizeof *block;
@@ -176,11 +208,9 @@ void reel_scratch_release(struct reel_scratch *scratch, void *bytes)
 
 void reel_scratch_merge(struct reel_scratch *scratch)
 {
-    if (scratch->live > 0 || !scratch->chunk || !scratch->chunk->older)
+    if (scratch->live > 0 || !scratch->chunk || scratch->made == scratch->chunk->size)
         return;
-    size_t total = 0;
-    for (struct reel_scratch_chunk *c = scratch->chunk; c; c = c->older)
-        total += c->size;
-    free_chunks(scratch);
-    scratch->wanted = total;
+    reel_scratch_free(scratch);
+    scratch->wanted = scratch->made < 2 * scratch->most ? scratch->made : 2 * scratch->most;
+    scratch->most = scratch->made = 0;
 }

@@ -64,10 +64,12 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     reel_array **out = (reel_array **)(void *)(memory + l.out);
     reel_var *vars = (reel_var *)(void *)(memory + l.vars);
     struct reel_node *nodes = (struct reel_node *)(void *)(memory + l.nodes);
+    uint32_t first = (uint32_t)tape->count;
     for (int i = 0; i < n_inputs; i++) {
         const struct reel_node *node = tape->nodes[inputs[i].number];
         if (node->param && !reel_op_says(op, op->reads_rows, i))
             reel_param_before_read_all(node->param);
+        first = node->first < first ? node->first : first;
         in[i] = &node->array;
         vars[i] = inputs[i];
     }
@@ -112,6 +114,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         nodes[i].call = tape->no_grad > 0 ? NULL : call;
         nodes[i].is_cut = tape->no_grad > 0;
         nodes[i].output = i;
+        nodes[i].first = tape->no_grad > 0 ? (uint32_t)tape->count : first;
         outputs[i] = vars[n_inputs + i];
         tape->nodes[tape->count++] = &nodes[i];
     }

@@ -77,7 +77,7 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
     struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
     reel_var grad_outputs[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++) {
-        struct reel_sink *out = &pass->sinks[call->outputs[i].number];
+        struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
         grad_outputs[i] = out->var;
         if (!pass->graph && out->data && reel_sink_make_contiguous(out) == REEL_OK)
             grad_outputs[i] = reel_tape_wrap(tape, out->data, REEL_REAL, &out->node->array.shape);
@@ -121,7 +121,7 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     }
     bool any = false;
     for (int k = 0; k < call->n_inputs; k++) {
-        struct reel_sink *sink = &pass->sinks[call->inputs[k].number];
+        struct reel_sink *sink = reel_pass_sink(pass, call->inputs[k]);
         needed[k] = sink->needed && reel_op_says(call->op, call->op->differentiable, k);
         sinks[k] = needed[k] ? sink : NULL;
         if (needed[k]) {
@@ -139,7 +139,7 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
         return run_vjp(pass, call, sinks, needed, grads);
     reel_gradient gradients[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++)
-        gradients[i] = reel_sink_gradient(&pass->sinks[call->outputs[i].number]);
+        gradients[i] = reel_sink_gradient(reel_pass_sink(pass, call->outputs[i]));
     call->op->accumulate(call, gradients, sinks);
     return tape->context->status;
 }
@@ -162,7 +162,7 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
         return REEL_OK; /* the rule runs when the first output is reached, after the others */
     bool any = false;
     for (int i = 0; i < call->n_outputs; i++) {
-        struct reel_sink *out = &pass->sinks[call->outputs[i].number];
+        struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
         if (out->lists && reel_sink_densify(out) != REEL_OK)
             return *status;
         any = any || out->data;
@@ -171,9 +171,11 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
     if (any)
         run_rule(pass, call);
     reel_tape_release_temporary(pass->tape, outer);
-    for (int i = 0; i < call->n_outputs; i++)
-        if (!pass->sinks[call->outputs[i].number].target)
-            reel_sink_release(&pass->sinks[call->outputs[i].number]);
+    for (int i = 0; i < call->n_outputs; i++) {
+        struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
+        if (!out->target)
+            reel_sink_release(out);
+    }
     return *status;
 }
 
@@ -184,16 +186,22 @@ static bool may_be_needed(const struct reel_node *node)
     return node->array.dtype == REEL_REAL || (node->call && node->call->n_outputs > 1);
 }
 
+/* Whether the root may depend on the var. */
+static bool in_reach(const struct request *r, reel_var x)
+{
+    return x.number >= r->root->first && x.number <= r->root_number;
+}
+
 /* Marks what the pass has to visit: the targets and whatever is computed from them. Vars behind the root, up to `last`,
- * are visited with it but get no gradient. */
+ * are visited with it but get no gradient. Calls that the root does not depend on may have inputs before the first. */
 static void mark_needed(const struct request *r, struct reel_pass *pass, uint32_t last)
 {
     reel_tape *tape = r->tape;
     for (int i = 0; i < r->n; i++)
-        if (r->xs[i].number <= r->root_number)
-            pass->sinks[r->xs[i].number].target = true;
-    for (uint32_t i = 0; i <= last; i++) {
-        struct reel_sink *sink = &pass->sinks[i];
+        if (in_reach(r, r->xs[i]))
+            reel_pass_sink(pass, r->xs[i])->target = true;
+    for (uint32_t i = pass->first; i <= last; i++) {
+        struct reel_sink *sink = &pass->sinks[i - pass->first];
         struct reel_node *node = tape->nodes[i];
         sink->pass = pass;
         sink->node = node;
@@ -206,8 +214,8 @@ static void mark_needed(const struct request *r, struct reel_pass *pass, uint32_
         }
         const reel_call *call = node->call;
         for (int k = 0; call && !sink->needed && k < call->n_inputs; k++)
-            sink->needed =
-                pass->sinks[call->inputs[k].number].needed && reel_op_says(call->op, call->op->differentiable, k);
+            sink->needed = call->inputs[k].number >= pass->first && reel_pass_sink(pass, call->inputs[k])->needed &&
+                           reel_op_says(call->op, call->op->differentiable, k);
         if (!may_be_needed(node))
             sink->needed = false;
     }
@@ -215,7 +223,7 @@ static void mark_needed(const struct request *r, struct reel_pass *pass, uint32_
 
 static reel_status seed(const struct request *r, struct reel_pass *pass)
 {
-    struct reel_sink *sink = &pass->sinks[r->root_number];
+    struct reel_sink *sink = &pass->sinks[r->root_number - pass->first];
     if (!sink->needed)
         return REEL_OK;
     if (!reel_is_null(r->grad_output))
@@ -250,7 +258,7 @@ static reel_status give(struct reel_sink *sink, reel_var *out)
 /* A param that takes part in a failed pass may hold part of a sum. */
 static void abandon_params(const struct request *r)
 {
-    for (uint32_t i = 0; i <= r->root_number; i++) {
+    for (uint32_t i = r->root->first; i <= r->root_number; i++) {
         const struct reel_node *node = r->tape->nodes[i];
         if (is_target(r, node))
             reel_param_gradient_abandon(node->param);
@@ -264,9 +272,9 @@ static reel_status refuse_unreached(const struct request *r, struct reel_pass *p
     const reel_param *other = NULL, *frozen = NULL;
     const reel_op *flat = NULL;
     bool is_cut = false;
-    pass->sinks[r->root_number].target = true;
-    for (int64_t i = r->root_number; i >= 0; i--) {
-        const struct reel_node *node = tape->nodes[i];
+    pass->sinks[r->root_number - pass->first].target = true;
+    for (size_t i = r->root_number - pass->first + 1; i-- > 0;) {
+        const struct reel_node *node = pass->sinks[i].node;
         if (!pass->sinks[i].target)
             continue;
         is_cut = is_cut || node->is_cut;
@@ -276,7 +284,7 @@ static reel_status refuse_unreached(const struct request *r, struct reel_pass *p
             frozen = node->param;
         for (int k = 0; node->call && k < node->call->n_inputs; k++)
             if (reel_op_says(node->call->op, node->call->op->differentiable, k))
-                pass->sinks[node->call->inputs[k].number].target = true;
+                reel_pass_sink(pass, node->call->inputs[k])->target = true;
             else
                 flat = node->call->op;
     }
@@ -300,11 +308,11 @@ static reel_status run(const struct request *r, reel_var *out)
     reel_tape *tape = r->tape;
     reel_context *c = tape->context;
     /* A call's outputs stand next to each other; those behind the root have sinks too. */
-    uint32_t last = r->root_number;
+    uint32_t first = r->root->first, last = r->root_number;
     if (r->root->call)
         last += (uint32_t)(r->root->call->n_outputs - 1 - r->root->output);
-    size_t bytes = ((size_t)last + 1) * sizeof(struct reel_sink);
-    struct reel_pass pass = {.tape = tape, .graph = r->graph, .into_params = r->into_params};
+    size_t count = (size_t)(last - first) + 1, bytes = count * sizeof(struct reel_sink);
+    struct reel_pass pass = {.tape = tape, .first = first, .graph = r->graph, .into_params = r->into_params};
     pass.sinks = reel_scratch_allocate(&c->scratch, bytes);
     if (!pass.sinks) {
         if (r->into_params)
@@ -319,14 +327,14 @@ static reel_status run(const struct request *r, reel_var *out)
         tape->pass = &pass;
         tape->no_grad++;
     }
-    bool unreached = r->into_params && !pass.sinks[r->root_number].needed;
+    bool unreached = r->into_params && !pass.sinks[r->root_number - first].needed;
     reel_status status = unreached ? refuse_unreached(r, &pass) : seed(r, &pass);
-    for (int64_t i = r->root_number; i >= 0 && status == REEL_OK; i--)
+    for (size_t i = r->root_number - first + 1; i-- > 0 && status == REEL_OK;)
         if (pass.sinks[i].needed)
             status = visit(&pass, &pass.sinks[i]);
     for (int i = 0; i < r->n && status == REEL_OK; i++)
-        if (r->xs[i].number <= r->root_number && !reel_sink_is_empty(&pass.sinks[r->xs[i].number]))
-            status = give(&pass.sinks[r->xs[i].number], &out[i]);
+        if (in_reach(r, r->xs[i]) && !reel_sink_is_empty(reel_pass_sink(&pass, r->xs[i])))
+            status = give(reel_pass_sink(&pass, r->xs[i]), &out[i]);
     if (!r->graph) {
         tape->no_grad--;
         tape->pass = outer;
@@ -335,7 +343,7 @@ static reel_status run(const struct request *r, reel_var *out)
     if (status != REEL_OK && r->into_params)
         abandon_params(r);
     if (status != REEL_OK || r->n > 0)
-        for (uint32_t i = 0; i <= last; i++)
+        for (size_t i = 0; i < count; i++)
             reel_sink_release(&pass.sinks[i]);
     reel_scratch_release(&c->scratch, pass.sinks);
     return status;

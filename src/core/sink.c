@@ -83,7 +83,7 @@ void reel_sink_columns(const struct reel_sink *sink, int64_t *first, int64_t *en
         return;
     int64_t least = *end, most = 0;
     for (int k = 0; k < call->n_inputs; k++)
-        if (sink->pass->sinks[call->inputs[k].number].needed) {
+        if (reel_pass_sink(sink->pass, call->inputs[k])->needed) {
             call->op->grad_columns(call, k, first, end);
             least = *first < least ? *first : least;
             most = *end > most ? *end : most;

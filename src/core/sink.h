@@ -8,7 +8,8 @@
 /* One backward pass. */
 struct reel_pass {
     reel_tape *tape;
-    struct reel_sink *sinks; /* one per var up to the root */
+    uint32_t first;          /* the root depends on no var before this one */
+    struct reel_sink *sinks; /* one per var from there up to the root */
     bool graph;              /* gradients are vars, their sums are recorded */
     bool into_params;        /* params' gradients go into the params (reel_backward), not into vars (reel_grad) */
 };
@@ -25,6 +26,12 @@ struct reel_sink {
     bool target;                          /* it was asked for: kept until the end */
     bool owned;                           /* data is this sink's own, and contiguous; else it is shared, read only */
 };
+
+/* The sink of a var from pass->first on. */
+static inline struct reel_sink *reel_pass_sink(const struct reel_pass *pass, reel_var v)
+{
+    return &pass->sinks[v.number - pass->first];
+}
 
 /* Whether anything reached the sink. */
 static inline bool reel_sink_is_empty(const struct reel_sink *sink)

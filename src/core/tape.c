@@ -111,6 +111,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     node->array.shape = *shape;
     node->call = NULL;
     node->output = 0;
+    node->first = (uint32_t)tape->count;
     node->version = 0;
     node->param = NULL;
     node->is_param = false;

@@ -20,6 +20,7 @@ struct reel_node {
     reel_array array;
     reel_call *call;   /* what computed it; NULL for leaves and constants */
     int output;        /* which output of the call it is */
+    uint32_t first;    /* no var before this number was used to compute it, or is an output of the same call */
     uint64_t version;  /* of the param when it was recorded */
     reel_param *param; /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
     bool is_param;     /* the param itself: where its gradient is summed */

@@ -116,17 +116,28 @@ static void update(struct training *tr, reel_params *params, reel_var loss, reel
         reel_optim_step(optim);
 }
 
+/* The generator's update, and the end of its scope: what was made, now a constant, and the loss are all that the
+ * discriminator's step needs the memory of. */
+static reel_var end_generator_step(struct training *tr, reel_var fake, struct step_vars *v)
+{
+    update(tr, tr->gan.generator, v->g_loss, tr->g_optim);
+    reel_var kept[] = {fake, v->g_loss};
+    reel_scope_end(tr->tape, kept, 2);
+    v->g_loss = kept[1];
+    return kept[0];
+}
+
 static struct step_vars default_step(struct training *tr, reel_var x, reel_var y, reel_var z, reel_var wanted)
 {
     reel_tape *t = tr->tape;
     struct step_vars v = {0};
     int64_t batch = reel_size(t, x, 0);
 
+    reel_scope_begin(t);
     reel_var fake = gan_generate(t, &tr->gan, z, wanted);
     v.g_loss = loss_real(t, gan_discriminate(t, &tr->gan, fake, wanted));
-    update(tr, tr->gan.generator, v.g_loss, tr->g_optim);
+    fake = end_generator_step(tr, fake, &v);
 
-    fake = reel_detach(t, fake);
     reel_var real_scores, fake_scores;
     bool penalize = tr->recipe.penalty > 0 && tr->step % tr->recipe.penalty_every == 0;
     if (penalize) {
@@ -158,12 +169,13 @@ static struct step_vars reference_step(struct training *tr, reel_var x, reel_var
     int64_t batch = reel_size(t, x, 0);
     reel_var valid = reel_ones(t, REEL_SHAPE(batch, 1)), invalid = reel_zeros(t, REEL_SHAPE(batch, 1));
 
+    reel_scope_begin(t);
     reel_var fake = gan_generate(t, &tr->gan, z, wanted);
     v.g_loss = reel_mse_loss(t, gan_discriminate(t, &tr->gan, fake, wanted), valid);
-    update(tr, tr->gan.generator, v.g_loss, tr->g_optim);
+    fake = end_generator_step(tr, fake, &v);
 
     reel_var real_scores = gan_discriminate(t, &tr->gan, x, y);
-    reel_var fake_scores = gan_discriminate(t, &tr->gan, reel_detach(t, fake), wanted);
+    reel_var fake_scores = gan_discriminate(t, &tr->gan, fake, wanted);
     reel_var sum = reel_add(t, reel_mse_loss(t, real_scores, valid), reel_mse_loss(t, fake_scores, invalid));
     v.d_loss = reel_mul_scalar(t, sum, 0.5);
     v.d_real = reel_mean_all(t, reel_detach(t, real_scores));

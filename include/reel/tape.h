@@ -25,6 +25,16 @@ REEL_API reel_status reel_tape_reset(reel_tape *tape);
 REEL_API void reel_no_grad_begin(reel_tape *tape);
 REEL_API void reel_no_grad_end(reel_tape *tape);
 
+/* A piece of the tape that is given up before the reset: from begin to end, memory is used as in a step of its own, for
+ * the batches of an evaluation, say, or the generator's step of a GAN. Of the vars made inside, the end keeps the
+ * values of vars[0..n-1], which become constants with new numbers (written to vars; what was before the scope stays as
+ * it is); all others become stale, as at a reset. Memory that older vars have come to need (a hook registered inside on
+ * one of them, a table preserved from max_norm) keeps the scope's until the reset. Scopes nest; a reset ends them all,
+ * and the end of a scope those of no_grad that began inside. REEL_ERROR_STATE when no scope has begun, or in a hook for
+ * a scope from outside. When memory for what is kept runs out, the vars that are left are stale. */
+REEL_API reel_status reel_scope_begin(reel_tape *tape);
+REEL_API reel_status reel_scope_end(reel_tape *tape, reel_var *vars, int n);
+
 /* Reading a var. All return a neutral value (NULL, a shape with ndim -1, NaN, -1) and set the error when the var is
  * null or stale. The data is contiguous, row-major, and lives until the reset. */
 REEL_API const void *reel_data(reel_tape *tape, reel_var v);

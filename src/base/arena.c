@@ -72,9 +72,11 @@ static void *allocate_more(struct reel_arena *arena, size_t size)
         return NULL;
     size_t used = arena->behind + rounded(arena->used);
     size_t expected = arena->wanted > used ? arena->wanted - used : 0;
+    if (arena->piece > expected)
+        expected = arena->piece;
     /* A part of what is there, so that many blocks need few chunks, and none has much room to spare. */
     size_t next = used / 16 > CHUNK ? used / 16 : CHUNK;
-    if (arena->chunk && size > expected && size > next / 4) {
+    if (arena->chunk && size / 2 > expected && size > next / 4) {
         if (!add_chunk(arena, &arena->large, size))
             return NULL;
         arena->large->used = size;
@@ -82,7 +84,9 @@ static void *allocate_more(struct reel_arena *arena, size_t size)
         reel_unpoison(chunk_bytes(arena->large), size);
         return chunk_bytes(arena->large);
     }
-    next = expected > next ? expected : next;
+    /* What stays when a piece is given up makes the next one end a little later: room for that many times. */
+    if (expected > CHUNK)
+        next = !arena->chunk ? expected : expected / 8 > CHUNK ? expected + expected / 8 : expected + CHUNK;
     struct reel_arena_chunk *before = arena->chunk;
     if (!add_chunk(arena, &arena->chunk, size > next ? size : next))
         return NULL;
@@ -101,12 +105,39 @@ void *reel_arena_allocate(struct reel_arena *arena, size_t size)
     return allocate_more(arena, size);
 }
 
+static bool is_within(const struct reel_arena_chunk *chunk, size_t from, const void *memory)
+{
+    uintptr_t start = (uintptr_t)(chunk + 1), address = (uintptr_t)memory;
+    return address >= start + from && address <= start + chunk->size;
+}
+
+bool reel_arena_is_newer(const struct reel_arena *arena, struct reel_arena_mark mark, const void *memory)
+{
+    for (const struct reel_arena_chunk *large = arena->large; large != mark.large; large = large->older)
+        if (is_within(large, 0, memory))
+            return true;
+    for (const struct reel_arena_chunk *chunk = arena->chunk; chunk; chunk = chunk->older) {
+        if (is_within(chunk, chunk == mark.chunk ? mark.used : 0, memory))
+            return true;
+        if (chunk == mark.chunk)
+            return false;
+    }
+    return false;
+}
+
 /* Before memory is given up: the next chunks shall have room for all that was in use at once. */
 static void note_use(struct reel_arena *arena)
 {
     size_t used = arena->behind + rounded(arena->used);
     if (used > arena->wanted)
         arena->wanted = used;
+}
+
+static void note_piece(struct reel_arena *arena, size_t before)
+{
+    size_t piece = before - (arena->behind + rounded(arena->used));
+    if (piece > arena->piece)
+        arena->piece = piece;
 }
 
 /* Gives up the newest chunk's bytes from `used` on. */
@@ -119,12 +150,14 @@ static void cut(struct reel_arena *arena, size_t used)
 void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark)
 {
     note_use(arena);
+    size_t before = arena->behind + rounded(arena->used);
     for (struct reel_arena_chunk *large = arena->large; large != mark.large; large = large->older)
         arena->behind -= rounded(large->used);
     free_chunks(arena, &arena->large, mark.large);
     if (arena->chunk == mark.chunk) {
         if (arena->chunk)
             cut(arena, mark.used);
+        note_piece(arena, before);
         return;
     }
     /* Chunks added since the mark stay: freeing one here would have every step allocate it again. */
@@ -137,6 +170,7 @@ void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark)
         if (chunk == mark.chunk)
             break;
     }
+    note_piece(arena, before);
 }
 
 void reel_arena_reset(struct reel_arena *arena)
@@ -146,7 +180,7 @@ void reel_arena_reset(struct reel_arena *arena)
     note_use(arena);
     free_chunks(arena, &arena->large, NULL);
     cut(arena, 0);
-    arena->behind = 0;
+    arena->behind = arena->piece = 0;
     if (arena->chunk->older || arena->chunk->size < arena->wanted)
         free_chunks(arena, &arena->chunk, NULL);
 }

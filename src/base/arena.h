@@ -13,6 +13,7 @@ struct reel_arena {
     size_t used;                    /* of the newest chunk */
     size_t behind;                  /* in use in the others */
     size_t wanted;                  /* the most that was in use at once */
+    size_t piece;                   /* the most that was given up by a rewind since the last reset */
 };
 
 /* A point to go back to. */
@@ -32,6 +33,9 @@ static inline struct reel_arena_mark reel_arena_mark(const struct reel_arena *ar
 {
     return (struct reel_arena_mark){arena->chunk, arena->large, arena->used};
 }
+
+/* Whether memory of the arena was allocated after the mark; false for memory that is not the arena's. */
+bool reel_arena_is_newer(const struct reel_arena *arena, struct reel_arena_mark mark, const void *memory);
 
 void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark);
 

@@ -114,6 +114,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         nodes[i].call = tape->no_grad > 0 ? NULL : call;
         nodes[i].is_cut = tape->no_grad > 0;
         nodes[i].output = i;
+        nodes[i].generation = tape->generation;
         nodes[i].first = tape->no_grad > 0 ? (uint32_t)tape->count : first;
         outputs[i] = vars[n_inputs + i];
         tape->nodes[tape->count++] = &nodes[i];
@@ -208,8 +209,9 @@ reel_var reel_param_var(reel_tape *tape, reel_param *param)
         return reel_null();
     }
     /* The number may stand for something else by now, if the var was made inside a rule. */
-    if (param->leaf_generation == tape->generation && param->leaf_version == param->version &&
-        param->leaf_number < tape->count && tape->nodes[param->leaf_number]->param == param &&
+    if (param->leaf_version == param->version && param->leaf_number < tape->count &&
+        tape->nodes[param->leaf_number]->generation == param->leaf_generation &&
+        tape->nodes[param->leaf_number]->param == param &&
         tape->nodes[param->leaf_number]->is_param == (param->kind != REEL_PARAM_BUFFER))
         return (reel_var){param->leaf_number, param->leaf_generation};
     reel_var v = reel_tape_wrap(tape, param->data, param->dtype, &param->shape);

@@ -74,6 +74,7 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
     if (!call->op->vjp)
         return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", call->op->name);
     int64_t count = tape->count;
+    struct reel_scope *scope = tape->scope;
     struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
     reel_var grad_outputs[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++) {
@@ -94,6 +95,7 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
             reel_sink_add_var(sinks[k], grads[k]);
     if (!pass->graph) {
         tape->count = count;
+        tape->scope = scope;
         reel_arena_rewind(&tape->arena, mark);
     }
     return tape->context->status;
@@ -323,6 +325,7 @@ static reel_status run(const struct request *r, reel_var *out)
     mark_needed(r, &pass, last);
 
     struct reel_pass *outer = tape->pass;
+    tape->passes++;
     if (!r->graph) {
         tape->pass = &pass;
         tape->no_grad++;
@@ -335,6 +338,7 @@ static reel_status run(const struct request *r, reel_var *out)
     for (int i = 0; i < r->n && status == REEL_OK; i++)
         if (in_reach(r, r->xs[i]) && !reel_sink_is_empty(reel_pass_sink(&pass, r->xs[i])))
             status = give(reel_pass_sink(&pass, r->xs[i]), &out[i]);
+    tape->passes--;
     if (!r->graph) {
         tape->no_grad--;
         tape->pass = outer;

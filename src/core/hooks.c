@@ -20,6 +20,7 @@ static reel_status add_hook(reel_tape *tape, reel_var v, const char *who, bool g
     if (!entry)
         return reel_fail_memory(tape->context, who, sizeof *entry);
     *entry = hook;
+    reel_tape_pin(tape, v.number);
     struct reel_node_hook **last = &node->hooks;
     while (*last)
         last = &(*last)->next;

@@ -42,8 +42,10 @@ reel_status reel_param_preserve(reel_param *param, reel_tape *tape)
     memcpy(copy, param->data, bytes);
     for (int64_t i = 0; i < tape->count; i++) {
         struct reel_node *node = tape->nodes[i];
-        if (node->param == param && node->version == param->version && reel_node_is_in_param(node))
+        if (node->param == param && node->version == param->version && reel_node_is_in_param(node)) {
+            reel_tape_pin(tape, i);
             node->array.data = copy + ((char *)node->array.data - (char *)param->data);
+        }
     }
     return REEL_OK;
 }

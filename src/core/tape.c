@@ -47,6 +47,7 @@ reel_status reel_tape_reset(reel_tape *tape)
         return saved; /* nothing is lost: free some memory and call again */
     tape->count = 0;
     tape->no_grad = 0;
+    tape->scope = NULL;
     tape->generation = reel_next_generation(tape->context);
     reel_arena_reset(&tape->arena);
     reel_scratch_merge(&tape->context->scratch);
@@ -69,14 +70,14 @@ struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who)
 {
     if (!tape || tape->context->status != REEL_OK)
         return NULL;
-    if (v.generation == tape->generation && v.number < tape->count)
+    if (v.number < tape->count && tape->nodes[v.number]->generation == v.generation)
         return tape->nodes[v.number];
     if (reel_is_null(v))
         reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the var is null", who);
     else
         reel_fail(tape->context, REEL_ERROR_STALE,
                   "%s: var %u of generation %u is not on this tape (generation %u, %lld vars): it was kept across a "
-                  "reset, or belongs to another tape",
+                  "reset or the end of its scope, or belongs to another tape",
                   who, v.number, v.generation, tape->generation, (long long)tape->count);
     return NULL;
 }
@@ -111,6 +112,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     node->array.shape = *shape;
     node->call = NULL;
     node->output = 0;
+    node->generation = tape->generation;
     node->first = (uint32_t)tape->count;
     node->version = 0;
     node->param = NULL;

@@ -18,14 +18,24 @@ struct reel_node_hook {
 /* A var. */
 struct reel_node {
     reel_array array;
-    reel_call *call;   /* what computed it; NULL for leaves and constants */
-    int output;        /* which output of the call it is */
-    uint32_t first;    /* no var before this number was used to compute it, or is an output of the same call */
-    uint64_t version;  /* of the param when it was recorded */
-    reel_param *param; /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
-    bool is_param;     /* the param itself: where its gradient is summed */
-    bool is_cut;       /* computed from others, yet a constant: inside no_grad, or detached */
+    reel_call *call;     /* what computed it; NULL for leaves and constants */
+    int output;          /* which output of the call it is */
+    uint32_t generation; /* of its var */
+    uint32_t first;      /* no var before this number was used to compute it, or is an output of the same call */
+    uint64_t version;    /* of the param when it was recorded */
+    reel_param *param;   /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
+    bool is_param;       /* the param itself: where its gradient is summed */
+    bool is_cut;         /* computed from others, yet a constant: inside no_grad, detached, or kept by a scope */
     struct reel_node_hook *hooks;
+};
+
+/* A piece of the tape that is open. Lives in the arena, behind its mark. */
+struct reel_scope {
+    struct reel_scope *outer;
+    struct reel_arena_mark mark;
+    int64_t count;       /* vars before it */
+    int no_grad, passes; /* of the tape when it began */
+    bool pinned;         /* a var before it needs memory that is behind the mark */
 };
 
 struct reel_tape {
@@ -33,11 +43,13 @@ struct reel_tape {
     struct reel_arena arena;
     struct reel_node **nodes; /* by number; each lives in the arena */
     int64_t count, capacity;
-    uint32_t generation;
-    int no_grad;            /* depth of the scopes */
-    struct reel_pass *pass; /* the first-order pass that runs, the innermost if a hook started another */
-    void *temporary;        /* blocks of reel_call_temporary, the newest first */
-    reel_param *pending;    /* params whose row gradients point into this tape */
+    uint32_t generation;      /* of new vars */
+    int no_grad;              /* depth of the scopes */
+    int passes;               /* backward passes that run */
+    struct reel_scope *scope; /* the innermost */
+    struct reel_pass *pass;   /* the first-order pass that runs, the innermost if a hook started another */
+    void *temporary;          /* blocks of reel_call_temporary, the newest first */
+    reel_param *pending;      /* params whose row gradients point into this tape */
     reel_tape_statistics statistics;
 };
 
@@ -70,6 +82,9 @@ void reel_tape_release_temporary(reel_tape *tape, const void *outer);
 
 /* The block of scratch that memory of reel_call_temporary lies in: who holds it keeps it. */
 void *reel_temporary_block(void *temporary);
+
+/* To be called when var `number` is given memory of the arena that must live as long as the var. */
+void reel_tape_pin(reel_tape *tape, int64_t number);
 
 /* A constant whose data is elsewhere and outlives the tape's step. */
 reel_var reel_tape_wrap(reel_tape *tape, const void *data, reel_dtype dtype, const reel_shape *shape);

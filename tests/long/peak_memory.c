@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { BATCH = 64, STEPS = 5 };
-static const double most = 1.1;
+static const double most = 1.05;
 
 /* ---- What it must hold ---- */
 
@@ -130,7 +130,7 @@ static void report(const char *what, reel_context *c, size_t held, size_t larges
           most);
 }
 
-/* ---- The step of bench/workloads/gan.cpp ---- */
+/* ---- The step of bench/workloads/gan.cpp, the generator's in a scope ---- */
 
 struct scene {
     reel_context *c;
@@ -168,7 +168,7 @@ static void start(struct scene *s, int threads)
 }
 
 /* Up to the reset. */
-static void step(struct scene *s)
+static void step(struct scene *s, bool scoped)
 {
     reel_tape *t = s->t;
     struct gan *gan = &s->gan;
@@ -178,12 +178,16 @@ static void step(struct scene *s)
     reel_var ones = reel_borrow(t, s->ones, REEL_SHAPE(BATCH, 1));
     reel_var zeros = reel_borrow(t, s->zeros, REEL_SHAPE(BATCH, 1));
 
+    if (scoped)
+        reel_scope_begin(t);
     reel_var made = gan_generate(t, gan, z, wanted);
     reel_var loss = reel_bce_with_logits_loss(t, gan_discriminate(t, gan, made, wanted), ones);
     reel_zero_grad(gan->generator);
     reel_backward(t, loss, gan->generator);
     s->passes[0] = (struct pass){loss.number, gan->generator};
     reel_optim_step(s->generator_adam);
+    if (scoped)
+        reel_scope_end(t, &made, 1);
 
     reel_var real = reel_bce_with_logits_loss(t, gan_discriminate(t, gan, x, y), ones);
     made = reel_detach(t, made);
@@ -208,12 +212,13 @@ static void stop(struct scene *s)
 static void cgan(int threads)
 {
     static struct scene s;
-    size_t largest = 0;
+    start(&s, threads);
+    step(&s, false);
+    size_t largest = largest_sum(s.t, s.passes, 2);
+    stop(&s);
     start(&s, threads);
     for (int i = 0; i < STEPS; i++) {
-        step(&s);
-        if (i == 0)
-            largest = largest_sum(s.t, s.passes, 2);
+        step(&s, true);
         reel_tape_reset(s.t);
     }
     report(threads == 1 ? "cgan" : "cgan, 2 threads", s.c, held_by(s.gan.generator) + held_by(s.gan.discriminator),

@@ -3,6 +3,8 @@
 
 #include "base/poison.h"
 
+#include <assert.h>
+
 enum { CHUNK = 64 * 1024 };
 
 struct reel_arena_chunk {
@@ -21,6 +23,25 @@ static char *chunk_bytes(struct reel_arena_chunk *chunk)
 static size_t rounded(size_t used)
 {
     return (used + REEL_ALIGNMENT - 1) / REEL_ALIGNMENT * REEL_ALIGNMENT;
+}
+
+/* What holds between any two calls. */
+static void expect_sound(const struct reel_arena *arena)
+{
+    (void)arena;
+#ifndef NDEBUG
+    size_t behind = 0;
+    for (const struct reel_arena_chunk *large = arena->large; large; large = large->older) {
+        assert(large->used == large->size && "a large chunk is one block");
+        behind += rounded(large->used);
+    }
+    assert((arena->chunk ? arena->used <= arena->chunk->size : arena->used == 0) && "more is in use than there is");
+    for (const struct reel_arena_chunk *c = arena->chunk ? arena->chunk->older : NULL; c; c = c->older) {
+        assert(c->used <= c->size && "more of a chunk is in use than it has");
+        behind += rounded(c->used);
+    }
+    assert(arena->behind == behind && "what is in use is counted");
+#endif
 }
 
 void reel_arena_init(struct reel_arena *arena, struct reel_memory *memory)
@@ -68,6 +89,7 @@ static void *take(struct reel_arena *arena, size_t start, size_t size)
 /* The newest chunk has no room. */
 static void *allocate_more(struct reel_arena *arena, size_t size)
 {
+    expect_sound(arena);
     if (size > SIZE_MAX / 2)
         return NULL;
     size_t used = arena->behind + rounded(arena->used);
@@ -149,6 +171,7 @@ static void cut(struct reel_arena *arena, size_t used)
 
 void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark)
 {
+    expect_sound(arena);
     note_use(arena);
     size_t before = arena->behind + rounded(arena->used);
     for (struct reel_arena_chunk *large = arena->large; large != mark.large; large = large->older)
@@ -175,6 +198,7 @@ void reel_arena_rewind(struct reel_arena *arena, struct reel_arena_mark mark)
 
 void reel_arena_reset(struct reel_arena *arena)
 {
+    expect_sound(arena);
     if (!arena->chunk)
         return;
     note_use(arena);

@@ -37,6 +37,36 @@ static int size_class(size_t size)
     return 63 - __builtin_clzll((unsigned long long)size);
 }
 
+/* What holds of a block and its neighbours between any two calls. */
+static void expect_block_sound(struct reel_scratch_block *block)
+{
+    (void)block;
+    assert(block->size > 0 && block->size % REEL_ALIGNMENT == 0 && "a block has a size");
+    assert(block->holds >= 0 && "a block was released too often");
+    assert(block_after(block)->before == block && "something was written behind a block");
+    assert((!block->before || block_after(block->before) == block) && "something was written before a block");
+}
+
+/* What holds of all. */
+static void expect_sound(const struct reel_scratch *scratch)
+{
+    (void)scratch;
+#ifndef NDEBUG
+    int64_t live = 0;
+    size_t total = 0;
+    for (struct reel_scratch_chunk *chunk = scratch->chunk; chunk; chunk = chunk->older) {
+        total += chunk->size;
+        struct reel_scratch_block *block = (struct reel_scratch_block *)(void *)(chunk + 1);
+        for (; block->size > 0; block = block_after(block)) {
+            expect_block_sound(block);
+            live += block->holds > 0;
+        }
+    }
+    assert(scratch->live == live && "blocks in use are counted");
+    assert(scratch->total == total && "chunks are counted");
+#endif
+}
+
 void reel_scratch_init(struct reel_scratch *scratch, struct reel_memory *memory)
 {
     *scratch = (struct reel_scratch){.memory = memory, .wanted = CHUNK};
@@ -111,7 +141,7 @@ static bool add_chunk(struct reel_scratch *scratch, size_t block_size)
     size_t size = block_size + 2 * sizeof(struct reel_scratch_block);
     /* Who needs a little more each time than the time before gets room for some times. */
     if (free_idle_chunks(scratch))
-        size += size / 8;
+        size += size / 8 / REEL_ALIGNMENT * REEL_ALIGNMENT;
     if (size < scratch->wanted)
         size = scratch->wanted;
     if (size > SIZE_MAX - sizeof(struct reel_scratch_chunk))
@@ -159,8 +189,10 @@ void *reel_scratch_allocate(struct reel_scratch *scratch, size_t size)
             return NULL;
         block = find_free(scratch, size);
     }
+    assert(block->holds == 0 && "a block in use is in the list of free ones");
     remove_free(scratch, block);
     reel_unpoison(block_bytes(block), block->size);
+    expect_block_sound(block);
     if (block->size >= size + 2 * sizeof *block) {
         struct reel_scratch_block *rest = (struct reel_scratch_block *)(void *)(block_bytes(block) + size);
         rest->size = block->size - size - sizeof *rest;
@@ -185,7 +217,8 @@ void reel_scratch_release(struct reel_scratch *scratch, void *bytes)
     if (!bytes)
         return;
     struct reel_scratch_block *block = (struct reel_scratch_block *)bytes - 1;
-    assert(block->holds > 0);
+    assert(block->holds > 0 && "a block was released too often");
+    expect_block_sound(block);
     if (--block->holds > 0)
         return;
     scratch->live--;
@@ -208,6 +241,7 @@ void reel_scratch_release(struct reel_scratch *scratch, void *bytes)
 
 void reel_scratch_merge(struct reel_scratch *scratch)
 {
+    expect_sound(scratch);
     if (scratch->live > 0 || !scratch->chunk || scratch->made == scratch->chunk->size)
         return;
     reel_scratch_free(scratch);

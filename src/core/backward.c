@@ -309,6 +309,7 @@ static reel_status run(const struct request *r, reel_var *out)
 {
     reel_tape *tape = r->tape;
     reel_context *c = tape->context;
+    reel_tape_expect_sound(tape);
     /* A call's outputs stand next to each other; those behind the root have sinks too. */
     uint32_t first = r->root->first, last = r->root_number;
     if (r->root->call)

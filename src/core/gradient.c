@@ -372,6 +372,7 @@ void reel_zero_grad(reel_params *params)
 {
     if (!params)
         return;
+    reel_params_expect_sound(params);
     for (int64_t i = 0; i < params->count; i++)
         forget(params->params[i]);
     params->gradients_incomplete = false;

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "core/tape.h"
 
+#include <assert.h>
 #include <string.h>
 
 reel_params *reel_params_new(reel_context *context)
@@ -19,6 +20,19 @@ reel_params *reel_params_new(reel_context *context)
     return params;
 }
 
+void reel_params_expect_sound(const reel_params *params)
+{
+    assert(params->count <= params->capacity && params->owned_count <= params->owned_capacity);
+    for (int64_t i = 0; i < params->count; i++) {
+        const reel_param *param = params->params[i];
+        (void)param;
+        assert(param->set == params && "a param belongs to the set that holds it");
+        assert(param->name && param->data && "a param has a name and elements");
+        assert(param->numel == reel_shape_numel(&param->shape) && "the elements are those of the shape");
+        assert(param->leaf_version <= param->version && "changes are counted upwards");
+    }
+}
+
 static void free_param(reel_param *param)
 {
     struct reel_memory *memory = &param->set->context->memory;
@@ -32,6 +46,7 @@ void reel_params_free(reel_params *params)
 {
     if (!params)
         return;
+    reel_params_expect_sound(params);
     reel_zero_grad(params);
     reel_params_rewind(params, (struct reel_params_mark){0, 0});
     struct reel_memory *memory = &params->context->memory;

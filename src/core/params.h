@@ -56,6 +56,9 @@ struct reel_params {
 /* Zeroed memory that lives as long as the set; NULL with the error recorded. */
 void *reel_params_allocate(reel_params *params, size_t size);
 
+/* What holds between any two calls, asserted in debug builds. */
+void reel_params_expect_sound(const reel_params *params);
+
 /* How much the set holds, and giving up what was added since then, for constructors that fail half-way. What is given
  * up must not have been on a tape yet. */
 struct reel_params_mark {

@@ -89,6 +89,7 @@ reel_status reel_scope_end(reel_tape *tape, reel_var *vars, int n)
 {
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    reel_tape_expect_sound(tape);
     reel_context *c = tape->context;
     const struct reel_scope *scope = tape->scope;
     if (n < 0 || (n > 0 && !vars))

@@ -3,7 +3,25 @@
 #include "base/checked.h"
 #include "core/params.h"
 
+#include <assert.h>
 #include <math.h>
+
+void reel_tape_expect_sound(const reel_tape *tape)
+{
+    (void)tape;
+    assert(tape->count <= tape->capacity && tape->no_grad >= 0 && tape->passes >= 0);
+#ifndef NDEBUG
+    for (int64_t i = 0; i < tape->count; i++) {
+        const struct reel_node *node = tape->nodes[i];
+        const reel_call *call = node->call;
+        assert(node->first <= i && node->array.data && "a var has elements, and depends on none after it");
+        assert(node->array.numel == reel_shape_numel(&node->array.shape) && "the elements are those of the shape");
+        assert((!call || call->outputs[node->output].number == i) && "a var is an output of what computed it");
+        for (int k = 0; call && k < call->n_inputs; k++)
+            assert(call->inputs[k].number < i && "inputs stand before outputs");
+    }
+#endif
+}
 
 reel_tape *reel_tape_new(reel_context *context)
 {
@@ -39,6 +57,7 @@ reel_status reel_tape_reset(reel_tape *tape)
 {
     if (!tape)
         return REEL_ERROR_ARGUMENT;
+    reel_tape_expect_sound(tape);
     /* A failure of the step must not keep pending row gradients from being saved, so it is set aside meanwhile. */
     reel_status status = tape->context->status;
     tape->context->status = REEL_OK; /* the text stays */

@@ -80,7 +80,7 @@ REEL_API reel_var reel_bce_with_logits_loss_with(reel_tape *tape, reel_var x, re
 
 /* ---- Classes ---- */
 
-/* x is [N, C], and target int64 [N] with classes 0..C-1; or [C] with a scalar target, or [N, C, d1, ...] with
+/* x is [N, C], and target int64 or int32 [N] with classes 0..C-1; or [C] with a scalar target, or [N, C, d1, ...] with
  * [N, d1, ...]. A target that is neither a class nor ignore_index is REEL_ERROR_INDEX: the text names value, position
  * and range. */
 

@@ -353,10 +353,23 @@ static const reel_op weighted_nll_op = {
     .cost = class_cost,
 };
 
+/* int32 targets as int64. */
+static reel_var widen(reel_tape *tape, const reel_op *op, reel_var target)
+{
+    const struct reel_node *narrow = reel_tape_node(tape, target, op->name);
+    if (!narrow || narrow->array.dtype != REEL_INT32)
+        return target;
+    reel_var wide;
+    const struct reel_node *node = reel_tape_add_array(tape, REEL_INT64, &narrow->array.shape, op->name, &wide);
+    for (int64_t i = 0; node && i < node->array.numel; i++)
+        ((int64_t *)node->array.data)[i] = ((const int32_t *)narrow->array.data)[i];
+    return wide;
+}
+
 static reel_var apply_classes(reel_tape *tape, const reel_op *plain, const reel_op *weighted, reel_var x,
                               reel_var target, reel_var weight, const struct class_attributes *a)
 {
-    const reel_var inputs[] = {x, target, weight};
+    const reel_var inputs[] = {x, widen(tape, plain, target), weight};
     return reel_is_null(weight) ? reel_apply1(tape, plain, inputs, 2, a) : reel_apply1(tape, weighted, inputs, 3, a);
 }
 

@@ -293,3 +293,22 @@ Test(loss, threads_do_not_change_bits)
         cr_assert_eq(reel_tape_reset(t), REEL_OK);
     }
 }
+
+Test(loss, int32_targets_are_classes_too)
+{
+    const int64_t wide[] = {2, -100, 0}, outside[] = {2, 3, 0};
+    const int32_t narrow[] = {2, -100, 0}, narrow_outside[] = {2, 3, 0};
+    reel_var x = reel_randn(t, REEL_SHAPE(3, 3)), y = reel_tensor_of(t, REEL_INT64, wide, REEL_SHAPE(3)),
+             z = reel_tensor_of(t, REEL_INT32, narrow, REEL_SHAPE(3));
+    cr_assert_eq(reel_item(t, reel_cross_entropy_loss(t, x, z)), reel_item(t, reel_cross_entropy_loss(t, x, y)));
+    cr_assert_eq(reel_item(t, reel_nll_loss(t, x, z)), reel_item(t, reel_nll_loss(t, x, y)));
+    reel_var by_wide, by_narrow;
+    reel_grad(t, reel_cross_entropy_loss(t, x, y), &x, 1, 0, &by_wide);
+    reel_grad(t, reel_cross_entropy_loss(t, x, z), &x, 1, 0, &by_narrow);
+    cr_assert_eq(memcmp(reel_data(t, by_wide), reel_data(t, by_narrow), 9 * sizeof(reel_real)), 0);
+    expect_refused(reel_nll_loss(t, x, reel_tensor_of(t, REEL_INT32, narrow_outside, REEL_SHAPE(3))), REEL_ERROR_INDEX,
+                   "nll_loss: target 3 at position [1] is outside 0..2");
+    expect_refused(reel_nll_loss(t, x, reel_tensor_of(t, REEL_INT64, outside, REEL_SHAPE(3))), REEL_ERROR_INDEX,
+                   "nll_loss: target 3 at position [1] is outside 0..2");
+    expect_refused(reel_nll_loss(t, x, x), REEL_ERROR_DTYPE, NULL);
+}

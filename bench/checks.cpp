@@ -41,7 +41,7 @@ static std::vector<Gap> gaps_of(const Network &network, const reel_params *set)
     const float *b = network.grads;
     for (int i = 0; i < reel_params_count(set); i++) {
         reel_param *p = reel_params_at(set, i);
-        if (reel_param_get_kind(p) == REEL_PARAM_BUFFER)
+        if (reel_param_kind_of(p) == REEL_PARAM_BUFFER)
             continue;
         Gap gap = {reel_param_name(p), 0, 0};
         const float *grad = reel_param_grad(p);
@@ -89,7 +89,7 @@ static std::vector<std::vector<float>> params_of(const Workload &reel, const std
     for (size_t n = 0; n < networks.size(); n++)
         for (int i = 0; i < reel_params_count(sets[n]); i++) {
             const reel_param *p = reel_params_at(sets[n], i);
-            if (reel_param_get_kind(p) == REEL_PARAM_BUFFER)
+            if (reel_param_kind_of(p) == REEL_PARAM_BUFFER)
                 continue;
             auto elements = elements_by_hand(networks[n], sets[n], i, reel_param_data(p));
             all[n].insert(all[n].end(), elements.begin(), elements.end());

@@ -75,7 +75,7 @@ void copy_params(const Workload &reel, const Workload &by_hand)
         float *to = networks[n].params;
         for (int i = 0; i < reel_params_count(sets[n]); i++) {
             const reel_param *p = reel_params_at(sets[n], i);
-            if (reel_param_get_kind(p) == REEL_PARAM_BUFFER)
+            if (reel_param_kind_of(p) == REEL_PARAM_BUFFER)
                 continue;
             auto elements = elements_by_hand(networks[n], sets[n], i, reel_param_data(p));
             to = std::copy(elements.begin(), elements.end(), to);

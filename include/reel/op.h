@@ -37,11 +37,11 @@ typedef struct reel_call {
     const bool *needed; /* in vjp: which input gradients are asked for */
 } reel_call;
 
-/* The gradient of an output in a first-order pass: a matrix [rows, cols] whose rows are `stride` elements apart, with
- * rows * cols == numel of the output. data NULL: no gradient reached this output, it counts as zeros. */
+/* The gradient of an output in a first-order pass: a matrix [rows, columns] whose rows are `stride` elements apart,
+ * with rows * columns == numel of the output. data NULL: no gradient reached this output, it counts as zeros. */
 typedef struct reel_gradient {
     const reel_real *data;
-    int64_t rows, cols, stride;
+    int64_t rows, columns, stride;
     void *block; /* internal: what keeps data alive */
 } reel_gradient;
 
@@ -124,9 +124,9 @@ REEL_API void reel_sink_columns(const reel_sink *sink, int64_t *first, int64_t *
  * must match. `block` must be that of the gradient that data belongs to. */
 REEL_API reel_status reel_sink_share(reel_sink *sink, const reel_gradient *gradient);
 
-/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, cols]) gets row source[i] of the gradient,
- * or row i when source is NULL. Indices of -1 are skipped. Both arrays must live as long as the tape's step (an input
- * of the call, or reel_call_allocate). */
+/* Adds rows: for i in 0..count-1, row indices[i] of the sink (seen as [rows, columns]) gets row source[i] of the
+ * gradient, or row i when source is NULL. Indices of -1 are skipped. Both arrays must live as long as the tape's step
+ * (an input of the call, or reel_call_allocate). */
 REEL_API reel_status reel_sink_rows(reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
                                     const reel_gradient *gradient);
 

@@ -201,7 +201,7 @@ REEL_API reel_status reel_optim_move(reel_optim *optim, int group, const char *n
 REEL_API int reel_optim_groups(const reel_optim *optim);
 
 /* The group's learning rate, NaN when there is no such group; and a new one, >= 0. */
-REEL_API double reel_optim_get_lr(const reel_optim *optim, int group);
+REEL_API double reel_optim_lr(const reel_optim *optim, int group);
 REEL_API reel_status reel_optim_set_lr(reel_optim *optim, int group, double lr);
 
 /* ---- What an optimizer holds, by name: with the params themselves, all that a run needs to go on with the same bits

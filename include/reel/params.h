@@ -41,7 +41,7 @@ REEL_API reel_param *reel_params_at(const reel_params *params, int i);
 REEL_API reel_param *reel_params_find(const reel_params *params, const char *name);
 
 REEL_API const char *reel_param_name(const reel_param *param);
-REEL_API reel_param_kind reel_param_get_kind(const reel_param *param);
+REEL_API reel_param_kind reel_param_kind_of(const reel_param *param);
 REEL_API reel_dtype reel_param_dtype(const reel_param *param);
 REEL_API const reel_shape *reel_param_shape(const reel_param *param);
 

@@ -64,7 +64,7 @@ REEL_API reel_status reel_schedule_warm_up(reel_schedule *schedule, int64_t step
 REEL_API reel_status reel_schedule_step(reel_schedule *schedule);
 
 /* How many steps were made; and to go on from there, as when training is resumed. */
-REEL_API int64_t reel_schedule_get_last_step(const reel_schedule *schedule);
+REEL_API int64_t reel_schedule_last_step(const reel_schedule *schedule);
 REEL_API reel_status reel_schedule_set_last_step(reel_schedule *schedule, int64_t step);
 
 #ifdef __cplusplus

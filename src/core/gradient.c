@@ -294,9 +294,9 @@ reel_status reel_param_gradient_add(reel_param *param, const struct reel_sink *s
         return param->set->context->status;
     /* claim: another var of this tape stands for the same param, from before it changed. */
     if (g->is_dense || g->claim) {
-        reel_kern_add_rows_to(sum->rows, sum->cols, sum->data, sum->stride, g->dense, sum->cols);
+        reel_kern_add_rows_to(sum->rows, sum->columns, sum->data, sum->stride, g->dense, sum->columns);
     } else {
-        reel_kern_copy_rows(sum->rows, sum->cols, sum->data, sum->stride, g->dense, sum->cols);
+        reel_kern_copy_rows(sum->rows, sum->columns, sum->data, sum->stride, g->dense, sum->columns);
         g->is_dense = true;
     }
     return REEL_OK;

@@ -73,7 +73,7 @@ void *reel_params_allocate(reel_params *params, size_t size)
     return memory;
 }
 
-struct reel_params_mark reel_params_get_mark(const reel_params *params)
+struct reel_params_mark reel_params_mark(const reel_params *params)
 {
     return (struct reel_params_mark){params->count, params->owned_count};
 }
@@ -227,7 +227,7 @@ const char *reel_param_name(const reel_param *param)
     return param ? param->name : "";
 }
 
-reel_param_kind reel_param_get_kind(const reel_param *param)
+reel_param_kind reel_param_kind_of(const reel_param *param)
 {
     return param ? param->kind : REEL_PARAM_BUFFER;
 }

@@ -64,7 +64,7 @@ void reel_params_expect_sound(const reel_params *params);
 struct reel_params_mark {
     int64_t count, owned_count;
 };
-struct reel_params_mark reel_params_get_mark(const reel_params *params);
+struct reel_params_mark reel_params_mark(const reel_params *params);
 void reel_params_rewind(reel_params *params, struct reel_params_mark mark);
 
 /* Rows and columns of a param seen as a table: axis 0, and the rest. */

@@ -9,7 +9,7 @@
 
 reel_gradient reel_sink_gradient(const struct reel_sink *sink)
 {
-    return (reel_gradient){sink->data, sink->rows, sink->cols, sink->stride, sink->block};
+    return (reel_gradient){sink->data, sink->rows, sink->columns, sink->stride, sink->block};
 }
 
 static struct reel_scratch *scratch_of(const struct reel_sink *sink)
@@ -27,7 +27,7 @@ static void set_contiguous(struct reel_sink *sink, reel_real *data, void *block,
     sink->data = data;
     sink->block = block;
     sink->rows = 1;
-    sink->cols = sink->stride = sink->node->array.numel;
+    sink->columns = sink->stride = sink->node->array.numel;
     sink->owned = owned;
 }
 
@@ -45,7 +45,7 @@ static reel_status copy_shared(struct reel_sink *sink)
     reel_real *copy = allocate_block(sink);
     if (!copy)
         return sink->pass->tape->context->status;
-    reel_kern_copy_rows(sink->rows, sink->cols, sink->data, sink->stride, copy, sink->cols);
+    reel_kern_copy_rows(sink->rows, sink->columns, sink->data, sink->stride, copy, sink->columns);
     reel_scratch_release(scratch_of(sink), sink->block);
     set_contiguous(sink, copy, copy, true);
     return REEL_OK;
@@ -143,7 +143,7 @@ reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradien
     if (!sink->data && !param) {
         sink->data = (reel_real *)(uintptr_t)gradient->data; /* read only while owned is false */
         sink->rows = gradient->rows;
-        sink->cols = gradient->cols;
+        sink->columns = gradient->columns;
         sink->stride = gradient->stride;
         sink->block = gradient->block;
         sink->owned = false;
@@ -155,9 +155,11 @@ reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradien
     if (!target)
         return sink->pass->tape->context->status;
     if (add)
-        reel_kern_add_rows_to(gradient->rows, gradient->cols, gradient->data, gradient->stride, target, gradient->cols);
+        reel_kern_add_rows_to(gradient->rows, gradient->columns, gradient->data, gradient->stride, target,
+                              gradient->columns);
     else
-        reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, target, gradient->cols);
+        reel_kern_copy_rows(gradient->rows, gradient->columns, gradient->data, gradient->stride, target,
+                            gradient->columns);
     return REEL_OK;
 }
 
@@ -205,7 +207,7 @@ reel_status reel_sink_densify(struct reel_sink *sink)
 
 reel_status reel_sink_make_contiguous(struct reel_sink *sink)
 {
-    if (sink->data && sink->stride != sink->cols && sink->rows > 1)
+    if (sink->data && sink->stride != sink->columns && sink->rows > 1)
         return copy_shared(sink);
     return REEL_OK;
 }
@@ -247,11 +249,12 @@ reel_status reel_sink_commit(struct reel_sink *sink)
 
 const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient)
 {
-    if (gradient->stride == gradient->cols || gradient->rows <= 1 || !gradient->data)
+    if (gradient->stride == gradient->columns || gradient->rows <= 1 || !gradient->data)
         return gradient->data;
-    size_t size = (size_t)(gradient->rows * gradient->cols) * sizeof(reel_real);
+    size_t size = (size_t)(gradient->rows * gradient->columns) * sizeof(reel_real);
     reel_real *copy = reel_call_temporary(call, size);
     if (copy)
-        reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, copy, gradient->cols);
+        reel_kern_copy_rows(gradient->rows, gradient->columns, gradient->data, gradient->stride, copy,
+                            gradient->columns);
     return copy;
 }

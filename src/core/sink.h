@@ -17,8 +17,8 @@ struct reel_pass {
 struct reel_sink {
     struct reel_pass *pass;
     struct reel_node *node;
-    reel_real *data; /* the sum so far: [rows, cols], rows `stride` apart; NULL: nothing yet */
-    int64_t rows, cols, stride;
+    reel_real *data; /* the sum so far: [rows, columns], rows `stride` apart; NULL: nothing yet */
+    int64_t rows, columns, stride;
     void *block;                          /* the scratch block that data lies in, or NULL */
     struct reel_rows *lists, **lists_end; /* row contributions, not yet summed */
     reel_var var;                         /* with a graph: whose elements data is */

@@ -33,7 +33,7 @@ void reel_broadcast_plan(struct reel_broadcast *plan, const reel_shape *result, 
 
     plan->n = n;
     plan->rows = 1;
-    plan->cols = count > 0 ? size[0] : 1;
+    plan->columns = count > 0 ? size[0] : 1;
     plan->ndim = count > 1 ? count - 1 : 0;
     for (int i = 0; i < plan->ndim; i++) {
         plan->size[i] = size[count - 1 - i];
@@ -48,7 +48,7 @@ void reel_broadcast_plan(struct reel_broadcast *plan, const reel_shape *result, 
 static void walk_rows(const struct reel_broadcast *plan, reel_tile_kernel *kernel, const void *arguments, int64_t row,
                       int64_t count)
 {
-    struct reel_tile tile = {.cols = plan->cols, .first = row * plan->cols};
+    struct reel_tile tile = {.columns = plan->columns, .first = row * plan->columns};
     int last = plan->ndim - 1;
     int64_t index[REEL_MAX_NDIM], rest = row;
     for (int i = last; i >= 0; i--) {
@@ -66,7 +66,7 @@ static void walk_rows(const struct reel_broadcast *plan, reel_tile_kernel *kerne
         count -= tile.rows;
         if (count == 0)
             break;
-        tile.first += tile.rows * tile.cols;
+        tile.first += tile.rows * tile.columns;
         for (int k = 0; k < plan->n; k++)
             tile.offset[k] -= index[last] * plan->stride[k][last];
         index[last] = 0;
@@ -85,8 +85,9 @@ static void walk_rows(const struct reel_broadcast *plan, reel_tile_kernel *kerne
 static void walk_row_part(const struct reel_broadcast *plan, reel_tile_kernel *kernel, const void *arguments,
                           int64_t row, int64_t col)
 {
-    int64_t left = plan->cols - col, rest = row;
-    struct reel_tile tile = {.rows = 1, .cols = left < REEL_BLOCK ? left : REEL_BLOCK, .first = row * plan->cols + col};
+    int64_t left = plan->columns - col, rest = row;
+    struct reel_tile tile = {
+        .rows = 1, .columns = left < REEL_BLOCK ? left : REEL_BLOCK, .first = row * plan->columns + col};
     for (int i = plan->ndim - 1; i >= 0; i--) {
         for (int k = 0; k < plan->n; k++)
             tile.offset[k] += rest % plan->size[i] * plan->stride[k][i];
@@ -101,11 +102,11 @@ static void walk_row_part(const struct reel_broadcast *plan, reel_tile_kernel *k
 static void walk_block(const struct reel_broadcast *plan, reel_tile_kernel *kernel, const void *arguments,
                        int64_t block)
 {
-    if (plan->cols > REEL_BLOCK) {
-        int64_t parts = reel_blocks(plan->cols);
+    if (plan->columns > REEL_BLOCK) {
+        int64_t parts = reel_blocks(plan->columns);
         walk_row_part(plan, kernel, arguments, block / parts, block % parts * REEL_BLOCK);
     } else {
-        int64_t rows = REEL_BLOCK / plan->cols, row = block * rows, left = plan->rows - row;
+        int64_t rows = REEL_BLOCK / plan->columns, row = block * rows, left = plan->rows - row;
         walk_rows(plan, kernel, arguments, row, left < rows ? left : rows);
     }
 }
@@ -113,9 +114,9 @@ static void walk_block(const struct reel_broadcast *plan, reel_tile_kernel *kern
 void reel_broadcast_walk(const struct reel_broadcast *plan, reel_tile_kernel *kernel, const void *arguments,
                          int threads)
 {
-    if (plan->rows == 0 || plan->cols == 0)
+    if (plan->rows == 0 || plan->columns == 0)
         return;
-    int64_t blocks = plan->cols > REEL_BLOCK ? plan->rows * reel_blocks(plan->cols)
-                                             : (plan->rows - 1) / (REEL_BLOCK / plan->cols) + 1;
+    int64_t blocks = plan->columns > REEL_BLOCK ? plan->rows * reel_blocks(plan->columns)
+                                                : (plan->rows - 1) / (REEL_BLOCK / plan->columns) + 1;
     REEL_PARALLEL_FOR(block, next, blocks, 1, threads, walk_block(plan, kernel, arguments, block));
 }

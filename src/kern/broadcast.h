@@ -6,10 +6,10 @@
 
 enum { REEL_MAX_OPERANDS = 3 };
 
-/* How operands are broadcast to a result, with axes merged wherever all of them allow it: `rows` rows of `cols`
+/* How operands are broadcast to a result, with axes merged wherever all of them allow it: `rows` rows of `columns`
  * elements. Along a row an operand either moves by one element or stands still. */
 struct reel_broadcast {
-    int64_t rows, cols;
+    int64_t rows, columns;
     int n;                         /* operands */
     bool moves[REEL_MAX_OPERANDS]; /* along a row */
     int ndim;                      /* axes that the rows are counted by, outermost first */
@@ -21,10 +21,10 @@ struct reel_broadcast {
 void reel_broadcast_plan(struct reel_broadcast *plan, const reel_shape *result, int n,
                          const reel_shape *const *operands);
 
-/* A part of the result that one call of a kernel computes: `rows` rows of `cols` elements, one behind the other, from
- * element `first` on. Operand k starts at offset[k], and its rows are step[k] apart. */
+/* A part of the result that one call of a kernel computes: `rows` rows of `columns` elements, one behind the other,
+ * from element `first` on. Operand k starts at offset[k], and its rows are step[k] apart. */
 struct reel_tile {
-    int64_t rows, cols, first;
+    int64_t rows, columns, first;
     int64_t offset[REEL_MAX_OPERANDS], step[REEL_MAX_OPERANDS];
 };
 

@@ -8,8 +8,8 @@ struct comparison {
 };
 
 #define ROWS(A, B, operator)                                                                                           \
-    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], out += tile->cols)                \
-        for (int64_t i = 0; i < tile->cols; i++)                                                                       \
+    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], out += tile->columns)             \
+        for (int64_t i = 0; i < tile->columns; i++)                                                                    \
             out[i] = a[A] operator b[B];
 
 #define COMPARE(name, type, operator)                                                                                  \

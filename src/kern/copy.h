@@ -7,10 +7,10 @@
 /* to[i] += from[i], i < n. */
 void reel_kern_add_to(int64_t n, const reel_real *from, reel_real *to, int threads);
 
-/* to = from and to += from for [rows, cols] with rows `from_stride` and `to_stride` elements apart. */
-void reel_kern_copy_rows(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,
+/* to = from and to += from for [rows, columns] with rows `from_stride` and `to_stride` elements apart. */
+void reel_kern_copy_rows(int64_t rows, int64_t columns, const reel_real *from, int64_t from_stride, reel_real *to,
                          int64_t to_stride);
-void reel_kern_add_rows_to(int64_t rows, int64_t cols, const reel_real *from, int64_t from_stride, reel_real *to,
+void reel_kern_add_rows_to(int64_t rows, int64_t columns, const reel_real *from, int64_t from_stride, reel_real *to,
                            int64_t to_stride);
 
 #endif

@@ -6,8 +6,8 @@
 /* The forms of a loop are copies of one function, because it is vectorised only when the compiler knows which operand
  * moves. `restrict` counts for the parameters of a function, not for the variables of a block. */
 #define ROWS(a_moves, b_moves, row, ...)                                                                               \
-    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], to += tile->cols)                 \
-    row(a_moves, b_moves, tile->cols, __VA_ARGS__)
+    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], to += tile->columns)              \
+    row(a_moves, b_moves, tile->columns, __VA_ARGS__)
 #define FORMS(...)                                                                                                     \
     if (plan->moves[0] && plan->moves[1])                                                                              \
         ROWS(true, true, __VA_ARGS__);                                                                                 \
@@ -85,7 +85,7 @@ struct rule {
         const struct rule *p = arguments;                                                                              \
         const reel_real *a = p->a + tile->offset[0], *b = p->b + tile->offset[1], *g = p->g + tile->first;             \
         reel_real *to = p->to + tile->first;                                                                           \
-        FORMS(name##_row, a, b, to, g + r * tile->cols, p->add);                                                       \
+        FORMS(name##_row, a, b, to, g + r * tile->columns, p->add);                                                    \
     }                                                                                                                  \
     void reel_kern_##name(const struct reel_broadcast *plan, const reel_real *g, const reel_real *a,                   \
                           const reel_real *b, reel_real *to, bool add, int threads)                                    \
@@ -151,9 +151,9 @@ static void where_tile(const struct reel_broadcast *plan, const struct reel_tile
         const unsigned char *c = p->condition + tile->offset[0] + r * tile->step[0];
         const reel_real *a = p->a + tile->offset[1] + r * tile->step[1];
         const reel_real *b = p->b + tile->offset[2] + r * tile->step[2];
-        reel_real *out = p->out + tile->first + r * tile->cols;
-        for (int64_t i = 0; i < tile->cols; i += PIECE) {
-            int64_t n = tile->cols - i < PIECE ? tile->cols - i : PIECE;
+        reel_real *out = p->out + tile->first + r * tile->columns;
+        for (int64_t i = 0; i < tile->columns; i += PIECE) {
+            int64_t n = tile->columns - i < PIECE ? tile->columns - i : PIECE;
             const reel_real *left = moves[0] || *c ? spread(moves[1] ? a + i : a, moves[1], n, copies[0]) : NULL;
             const reel_real *right = moves[0] || !*c ? spread(moves[2] ? b + i : b, moves[2], n, copies[1]) : NULL;
             if (moves[0])
@@ -197,13 +197,13 @@ static void where_rule_tile(const struct reel_broadcast *plan, const struct reel
     unsigned char copies[PIECE];
     for (int64_t r = 0; r < tile->rows; r++) {
         const unsigned char *c = p->condition + tile->offset[0] + r * tile->step[0];
-        const reel_real *g = p->g + tile->first + r * tile->cols;
-        reel_real *to = p->to + tile->first + r * tile->cols;
+        const reel_real *g = p->g + tile->first + r * tile->columns;
+        reel_real *to = p->to + tile->first + r * tile->columns;
         if (!plan->moves[0])
             memset(copies, *c, sizeof copies);
-        for (int64_t i = 0; i < tile->cols; i += PIECE)
-            where_rule_row(tile->cols - i < PIECE ? tile->cols - i : PIECE, plan->moves[0] ? c + i : copies, p->chosen,
-                           g + i, to + i, p->add);
+        for (int64_t i = 0; i < tile->columns; i += PIECE)
+            where_rule_row(tile->columns - i < PIECE ? tile->columns - i : PIECE, plan->moves[0] ? c + i : copies,
+                           p->chosen, g + i, to + i, p->add);
     }
 }
 

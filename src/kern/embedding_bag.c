@@ -15,14 +15,14 @@ static inline int64_t row_at(const struct reel_kern_bags *bags, int64_t entry)
 
 static inline const reel_real *row_of(const struct reel_kern_bags *bags, int64_t row)
 {
-    return bags->table + row * bags->cols;
+    return bags->table + row * bags->columns;
 }
 
 /* Bags that one thread takes at a time. */
 static int64_t bags_a_block(const struct reel_kern_bags *bags)
 {
     int64_t entries = bags->starts[bags->count];
-    int64_t work = (entries / bags->count + 1) * bags->cols;
+    int64_t work = (entries / bags->count + 1) * bags->columns;
     return work < REEL_BLOCK ? REEL_BLOCK / (work + 1) + 1 : 1;
 }
 
@@ -90,25 +90,25 @@ static void sum_columns(const struct reel_kern_bags *bags, int64_t b, bool mean,
 static void sum_bags(int64_t first, int64_t last, const struct reel_kern_bags *bags, bool mean, reel_real *out)
 {
     for (int64_t b = first; b < last; b++)
-        for (int64_t offset = 0; offset < bags->cols; offset += TILE) {
-            int64_t width = bags->cols - offset < TILE ? bags->cols - offset : TILE;
-            sum_columns(bags, b, mean, offset, width, out + b * bags->cols + offset);
+        for (int64_t offset = 0; offset < bags->columns; offset += TILE) {
+            int64_t width = bags->columns - offset < TILE ? bags->columns - offset : TILE;
+            sum_columns(bags, b, mean, offset, width, out + b * bags->columns + offset);
         }
 }
 
 void reel_kern_bag_sum(const struct reel_kern_bags *bags, bool mean, reel_real *out, int threads)
 {
-    if (bags->count > 0 && bags->cols > 0)
+    if (bags->count > 0 && bags->columns > 0)
         REEL_PARALLEL_FOR(first, last, bags->count, bags_a_block(bags), threads,
                           sum_bags(first, last, bags, mean, out));
 }
 
 /* ---- Maxima ---- */
 
-REEL_CLONES static void take_larger(int64_t cols, const reel_real *row, reel_real weight, int64_t entry, reel_real *out,
-                                    int64_t *winners)
+REEL_CLONES static void take_larger(int64_t columns, const reel_real *row, reel_real weight, int64_t entry,
+                                    reel_real *out, int64_t *winners)
 {
-    for (int64_t j = 0; j < cols; j++) {
+    for (int64_t j = 0; j < columns; j++) {
         reel_real x = weight * row[j];
         bool wins = x > out[j] || (x != x && out[j] == out[j]);
         out[j] = wins ? x : out[j];
@@ -122,18 +122,18 @@ static void max_bag(const struct reel_kern_bags *bags, int64_t b, reel_real *out
     for (int64_t i = bags->starts[b]; i < bags->starts[b + 1]; i++) {
         int64_t row = row_at(bags, i);
         reel_real weight = bags->weights ? bags->weights[i] : 1;
-        prefetch(bags, i, 0, bags->cols);
+        prefetch(bags, i, 0, bags->columns);
         if (row == bags->padding)
             continue;
         if (any)
-            take_larger(bags->cols, row_of(bags, row), weight, i, out, winners);
-        for (int64_t j = 0; !any && j < bags->cols; j++) {
+            take_larger(bags->columns, row_of(bags, row), weight, i, out, winners);
+        for (int64_t j = 0; !any && j < bags->columns; j++) {
             out[j] = weight * row_of(bags, row)[j];
             winners[j] = i;
         }
         any = true;
     }
-    for (int64_t j = 0; !any && j < bags->cols; j++) {
+    for (int64_t j = 0; !any && j < bags->columns; j++) {
         out[j] = 0;
         winners[j] = -1;
     }
@@ -142,12 +142,12 @@ static void max_bag(const struct reel_kern_bags *bags, int64_t b, reel_real *out
 static void max_bags(int64_t first, int64_t last, const struct reel_kern_bags *bags, reel_real *out, int64_t *winners)
 {
     for (int64_t b = first; b < last; b++)
-        max_bag(bags, b, out + b * bags->cols, winners + b * bags->cols);
+        max_bag(bags, b, out + b * bags->columns, winners + b * bags->columns);
 }
 
 void reel_kern_bag_max(const struct reel_kern_bags *bags, reel_real *out, int64_t *winners, int threads)
 {
-    if (bags->count > 0 && bags->cols > 0)
+    if (bags->count > 0 && bags->columns > 0)
         REEL_PARALLEL_FOR(first, last, bags->count, bags_a_block(bags), threads,
                           max_bags(first, last, bags, out, winners));
 }
@@ -157,26 +157,26 @@ void reel_kern_bag_max(const struct reel_kern_bags *bags, reel_real *out, int64_
 static void spread_bags(int64_t first, int64_t last, const struct reel_kern_bags *bags, const int64_t *winners,
                         const reel_real *factors, const reel_real *grad, int64_t stride, reel_real *rows)
 {
-    int64_t cols = bags->cols;
+    int64_t columns = bags->columns;
     for (int64_t b = first; b < last; b++) {
         int64_t start = bags->starts[b], end = bags->starts[b + 1];
         if (winners)
-            memset(rows + start * cols, 0, (size_t)((end - start) * cols) * sizeof *rows);
-        for (int64_t j = 0; winners && j < cols; j++) {
-            int64_t i = winners[b * cols + j];
+            memset(rows + start * columns, 0, (size_t)((end - start) * columns) * sizeof *rows);
+        for (int64_t j = 0; winners && j < columns; j++) {
+            int64_t i = winners[b * columns + j];
             if (i >= 0)
-                rows[i * cols + j] = (factors ? factors[i] : 1) * grad[b * stride + j];
+                rows[i * columns + j] = (factors ? factors[i] : 1) * grad[b * stride + j];
         }
         for (int64_t i = start; !winners && i < end; i++)
             if (row_at(bags, i) != bags->padding)
-                add_row(cols, grad + b * stride, factors ? factors[i] : 1, false, rows + i * cols);
+                add_row(columns, grad + b * stride, factors ? factors[i] : 1, false, rows + i * columns);
     }
 }
 
 void reel_kern_bag_rows(const struct reel_kern_bags *bags, const int64_t *winners, const reel_real *factors,
                         const reel_real *grad, int64_t stride, reel_real *rows, int threads)
 {
-    if (bags->count > 0 && bags->cols > 0)
+    if (bags->count > 0 && bags->columns > 0)
         REEL_PARALLEL_FOR(first, last, bags->count, bags_a_block(bags), threads,
                           spread_bags(first, last, bags, winners, factors, grad, stride, rows));
 }
@@ -199,19 +199,19 @@ REEL_CLONES static reel_real product(int64_t n, const reel_real *a, const reel_r
 static void multiply_bags(int64_t first, int64_t last, const struct reel_kern_bags *bags, const int64_t *winners,
                           const reel_real *shares, const reel_real *grad, int64_t stride, bool add, reel_real *out)
 {
-    int64_t cols = bags->cols;
+    int64_t columns = bags->columns;
     for (int64_t b = first; b < last; b++) {
         const reel_real *g = grad + b * stride;
         reel_real share = shares ? shares[b] : 1;
         for (int64_t i = bags->starts[b]; i < bags->starts[b + 1]; i++) {
             int64_t row = row_at(bags, i);
             if (!winners)
-                prefetch(bags, i, 0, bags->cols);
-            reel_real x = winners || row == bags->padding ? 0 : share * product(cols, g, row_of(bags, row));
+                prefetch(bags, i, 0, bags->columns);
+            reel_real x = winners || row == bags->padding ? 0 : share * product(columns, g, row_of(bags, row));
             out[i] = add ? out[i] + x : x;
         }
-        for (int64_t j = 0; winners && j < cols; j++) {
-            int64_t i = winners[b * cols + j];
+        for (int64_t j = 0; winners && j < columns; j++) {
+            int64_t i = winners[b * columns + j];
             if (i >= 0)
                 out[i] += g[j] * row_of(bags, row_at(bags, i))[j];
         }

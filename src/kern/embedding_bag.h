@@ -4,7 +4,7 @@
 
 #include <reel/types.h>
 
-/* Bag b has the entries starts[b]..starts[b + 1]-1, and entry i is row index[i] of the table [.., cols] times
+/* Bag b has the entries starts[b]..starts[b + 1]-1, and entry i is row index[i] of the table [.., columns] times
  * weights[i]. Everything is inside its range. */
 struct reel_kern_bags {
     int64_t count;         /* of bags */
@@ -12,7 +12,7 @@ struct reel_kern_bags {
     const void *index;     /* int64_t (wide) or int32_t */
     bool wide;
     int64_t padding; /* entries of this row do not count; -1: none */
-    int64_t cols;
+    int64_t columns;
     const reel_real *table;   /* NULL where only gradients are moved */
     const reel_real *weights; /* NULL: all 1 */
 };

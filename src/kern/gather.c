@@ -52,9 +52,9 @@ static void gather_block(int64_t first, int64_t end, int64_t count, size_t bytes
 }
 
 /* Rows that one thread takes at a time. */
-static int64_t rows_a_block(int64_t cols)
+static int64_t rows_a_block(int64_t columns)
 {
-    return cols < REEL_BLOCK ? REEL_BLOCK / cols : 1;
+    return columns < REEL_BLOCK ? REEL_BLOCK / columns : 1;
 }
 
 void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t bytes, const void *index, bool wide,
@@ -70,49 +70,49 @@ void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t by
                                    (char *)out + (size_t)(b / blocks * count) * bytes));
 }
 
-REEL_CLONES static void take_row(int64_t cols, const reel_real *from, bool add, reel_real *to)
+REEL_CLONES static void take_row(int64_t columns, const reel_real *from, bool add, reel_real *to)
 {
     if (!add)
-        memcpy(to, from, (size_t)cols * sizeof *to);
+        memcpy(to, from, (size_t)columns * sizeof *to);
     else
-        for (int64_t j = 0; j < cols; j++)
+        for (int64_t j = 0; j < columns; j++)
             to[j] += from[j];
 }
 
-static void take_rows(int64_t first, int64_t last, int64_t cols, const void *index, bool wide, const reel_real *table,
-                      int64_t stride, bool add, reel_real *out)
+static void take_rows(int64_t first, int64_t last, int64_t columns, const void *index, bool wide,
+                      const reel_real *table, int64_t stride, bool add, reel_real *out)
 {
     for (int64_t i = first; i < last; i++)
-        take_row(cols, table + reel_kern_index(index, wide, i) * stride, add, out + i * cols);
+        take_row(columns, table + reel_kern_index(index, wide, i) * stride, add, out + i * columns);
 }
 
-void reel_kern_gather_reals(int64_t count, int64_t cols, const void *index, bool wide, const reel_real *table,
+void reel_kern_gather_reals(int64_t count, int64_t columns, const void *index, bool wide, const reel_real *table,
                             int64_t stride, bool add, reel_real *out, int threads)
 {
-    if (count == 0 || cols == 0)
+    if (count == 0 || columns == 0)
         return;
-    REEL_PARALLEL_FOR(first, last, count, rows_a_block(cols), threads,
-                      take_rows(first, last, cols, index, wide, table, stride, add, out));
+    REEL_PARALLEL_FOR(first, last, count, rows_a_block(columns), threads,
+                      take_rows(first, last, columns, index, wide, table, stride, add, out));
 }
 
-REEL_CLONES static void scale_row(int64_t cols, reel_real weight, const reel_real *from, reel_real *to)
+REEL_CLONES static void scale_row(int64_t columns, reel_real weight, const reel_real *from, reel_real *to)
 {
-    for (int64_t j = 0; j < cols; j++)
+    for (int64_t j = 0; j < columns; j++)
         to[j] = from[j] * weight;
 }
 
-static void scale_rows(int64_t first, int64_t last, int64_t cols, const reel_real *weight, const reel_real *from,
+static void scale_rows(int64_t first, int64_t last, int64_t columns, const reel_real *weight, const reel_real *from,
                        int64_t stride, reel_real *out)
 {
     for (int64_t i = first; i < last; i++)
-        scale_row(cols, weight[i], from + i * stride, out + i * cols);
+        scale_row(columns, weight[i], from + i * stride, out + i * columns);
 }
 
-void reel_kern_scale_rows(int64_t count, int64_t cols, const reel_real *weight, const reel_real *from, int64_t stride,
-                          reel_real *out, int threads)
+void reel_kern_scale_rows(int64_t count, int64_t columns, const reel_real *weight, const reel_real *from,
+                          int64_t stride, reel_real *out, int threads)
 {
-    if (count == 0 || cols == 0)
+    if (count == 0 || columns == 0)
         return;
-    REEL_PARALLEL_FOR(first, last, count, rows_a_block(cols), threads,
-                      scale_rows(first, last, cols, weight, from, stride, out));
+    REEL_PARALLEL_FOR(first, last, count, rows_a_block(columns), threads,
+                      scale_rows(first, last, columns, weight, from, stride, out));
 }

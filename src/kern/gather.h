@@ -25,12 +25,12 @@ static inline void reel_kern_prefetch_row(const char *row, size_t bytes)
 void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t bytes, const void *index, bool wide,
                            const void *table, void *out, int threads);
 
-/* out[i, :] (+)= table[index[i], :] for rows of `cols` elements, `stride` apart in the table. */
-void reel_kern_gather_reals(int64_t count, int64_t cols, const void *index, bool wide, const reel_real *table,
+/* out[i, :] (+)= table[index[i], :] for rows of `columns` elements, `stride` apart in the table. */
+void reel_kern_gather_reals(int64_t count, int64_t columns, const void *index, bool wide, const reel_real *table,
                             int64_t stride, bool add, reel_real *out, int threads);
 
-/* out[i, :] = weight[i] * from[i, :] for rows of `cols` elements, `stride` apart in from. */
-void reel_kern_scale_rows(int64_t count, int64_t cols, const reel_real *weight, const reel_real *from, int64_t stride,
-                          reel_real *out, int threads);
+/* out[i, :] = weight[i] * from[i, :] for rows of `columns` elements, `stride` apart in from. */
+void reel_kern_scale_rows(int64_t count, int64_t columns, const reel_real *weight, const reel_real *from,
+                          int64_t stride, reel_real *out, int threads);
 
 #endif

@@ -10,27 +10,27 @@
  * and y agree, so y tells on which side of a kink x was. */
 #define FORWARD(name, value)                                                                                           \
     REEL_CLONES                                                                                                        \
-    static void name##_forward(int64_t rows, int64_t cols, const reel_real *restrict bias, reel_real slope,            \
+    static void name##_forward(int64_t rows, int64_t columns, const reel_real *restrict bias, reel_real slope,         \
                                reel_real *restrict ys)                                                                 \
     {                                                                                                                  \
         (void)slope;                                                                                                   \
         for (int64_t i = 0; i < rows; i++)                                                                             \
-            for (int64_t j = 0; j < cols; j++) {                                                                       \
-                const reel_real x = ys[i * cols + j] + bias[j];                                                        \
-                ys[i * cols + j] = value;                                                                              \
+            for (int64_t j = 0; j < columns; j++) {                                                                    \
+                const reel_real x = ys[i * columns + j] + bias[j];                                                     \
+                ys[i * columns + j] = value;                                                                           \
             }                                                                                                          \
     }
 #define BACKWARD(name, gradient)                                                                                       \
     REEL_CLONES                                                                                                        \
-    static void name##_backward(int64_t rows, int64_t cols, reel_real slope, const reel_real *restrict ys,             \
+    static void name##_backward(int64_t rows, int64_t columns, reel_real slope, const reel_real *restrict ys,          \
                                 const reel_real *restrict gs, int64_t g_stride, reel_real *restrict to)                \
     {                                                                                                                  \
         (void)slope;                                                                                                   \
         for (int64_t i = 0; i < rows; i++)                                                                             \
-            for (int64_t j = 0; j < cols; j++) {                                                                       \
-                const reel_real y = ys[i * cols + j], g = gs[i * g_stride + j];                                        \
+            for (int64_t j = 0; j < columns; j++) {                                                                    \
+                const reel_real y = ys[i * columns + j], g = gs[i * g_stride + j];                                     \
                 (void)y;                                                                                               \
-                to[i * cols + j] = gradient;                                                                           \
+                to[i * columns + j] = gradient;                                                                        \
             }                                                                                                          \
     }
 
@@ -44,8 +44,8 @@ BACKWARD(leaky_relu, y > 0 ? g : slope * g)
 BACKWARD(tanh, g * (1 - y * y))
 /* clang-format on */
 
-typedef void forward_rows(int64_t rows, int64_t cols, const reel_real *bias, reel_real slope, reel_real *ys);
-typedef void backward_rows(int64_t rows, int64_t cols, reel_real slope, const reel_real *ys, const reel_real *gs,
+typedef void forward_rows(int64_t rows, int64_t columns, const reel_real *bias, reel_real slope, reel_real *ys);
+typedef void backward_rows(int64_t rows, int64_t columns, reel_real slope, const reel_real *ys, const reel_real *gs,
                            int64_t g_stride, reel_real *to);
 
 static const struct {
@@ -57,34 +57,36 @@ static const struct {
                    [REEL_ACTIVATION_TANH] = {tanh_forward, tanh_backward}};
 
 /* Rows that make a block of REEL_BLOCK elements or so. */
-static int64_t rows_at_a_time(int64_t cols)
+static int64_t rows_at_a_time(int64_t columns)
 {
-    return cols < REEL_BLOCK ? REEL_BLOCK / (cols > 0 ? cols : 1) : 1;
+    return columns < REEL_BLOCK ? REEL_BLOCK / (columns > 0 ? columns : 1) : 1;
 }
 
-static void forward(forward_rows *f, int64_t rows, int64_t cols, const reel_real *bias, reel_real slope, reel_real *y)
+static void forward(forward_rows *f, int64_t rows, int64_t columns, const reel_real *bias, reel_real slope,
+                    reel_real *y)
 {
     enum { PIECE = 256 };
     static const reel_real zeros[PIECE];
     if (bias)
-        f(rows, cols, bias, slope, y);
-    for (int64_t i = 0; !bias && i < rows * cols; i += PIECE)
-        f(1, rows * cols - i < PIECE ? rows * cols - i : PIECE, zeros, slope, y + i);
+        f(rows, columns, bias, slope, y);
+    for (int64_t i = 0; !bias && i < rows * columns; i += PIECE)
+        f(1, rows * columns - i < PIECE ? rows * columns - i : PIECE, zeros, slope, y + i);
 }
 
-void reel_kern_bias_activation(int64_t rows, int64_t cols, const reel_real *bias, reel_activation activation,
+void reel_kern_bias_activation(int64_t rows, int64_t columns, const reel_real *bias, reel_activation activation,
                                reel_real negative_slope, reel_real *y, int threads)
 {
     if (!bias && activation == REEL_ACTIVATION_NONE)
         return;
-    REEL_PARALLEL_FOR(i, end, rows, rows_at_a_time(cols), threads,
-                      forward(activations[activation].forward, end - i, cols, bias, negative_slope, y + i * cols));
+    REEL_PARALLEL_FOR(
+        i, end, rows, rows_at_a_time(columns), threads,
+        forward(activations[activation].forward, end - i, columns, bias, negative_slope, y + i * columns));
 }
 
-void reel_kern_activation_grad(int64_t rows, int64_t cols, reel_activation activation, reel_real negative_slope,
+void reel_kern_activation_grad(int64_t rows, int64_t columns, reel_activation activation, reel_real negative_slope,
                                const reel_real *y, const reel_real *g, int64_t g_stride, reel_real *to, int threads)
 {
-    REEL_PARALLEL_FOR(i, end, rows, rows_at_a_time(cols), threads,
-                      activations[activation].backward(end - i, cols, negative_slope, y + i * cols, g + i * g_stride,
-                                                       g_stride, to + i * cols));
+    REEL_PARALLEL_FOR(i, end, rows, rows_at_a_time(columns), threads,
+                      activations[activation].backward(end - i, columns, negative_slope, y + i * columns,
+                                                       g + i * g_stride, g_stride, to + i * columns));
 }

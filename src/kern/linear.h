@@ -4,12 +4,13 @@
 
 #include <reel/matmul.h>
 
-/* y [rows, cols] = activation(y + bias). bias [cols], or NULL for none. */
-void reel_kern_bias_activation(int64_t rows, int64_t cols, const reel_real *bias, reel_activation activation,
+/* y [rows, columns] = activation(y + bias). bias [columns], or NULL for none. */
+void reel_kern_bias_activation(int64_t rows, int64_t columns, const reel_real *bias, reel_activation activation,
                                reel_real negative_slope, reel_real *y, int threads);
 
-/* to [rows, cols] = g times the derivative of the activation that gave y [rows, cols]. Rows of g are g_stride apart. */
-void reel_kern_activation_grad(int64_t rows, int64_t cols, reel_activation activation, reel_real negative_slope,
+/* to [rows, columns] = g times the derivative of the activation that gave y [rows, columns]. Rows of g are g_stride
+ * apart. */
+void reel_kern_activation_grad(int64_t rows, int64_t columns, reel_activation activation, reel_real negative_slope,
                                const reel_real *y, const reel_real *g, int64_t g_stride, reel_real *to, int threads);
 
 #endif

@@ -125,19 +125,19 @@ static struct walk outer_axes(const struct layout *l, int without)
             for (int j = 0; j < BLOCK; j++)                                                                            \
                 to[i * to_stride + j] = block[j][i];                                                                   \
     }                                                                                                                  \
-    REEL_CLONES static void transpose_tile_##word(int rows, int cols, const word *from, int64_t stride, word *to,      \
+    REEL_CLONES static void transpose_tile_##word(int rows, int columns, const word *from, int64_t stride, word *to,   \
                                                   int64_t to_stride)                                                   \
     {                                                                                                                  \
-        for (int col = 0; col < cols; col += BLOCK)                                                                    \
+        for (int col = 0; col < columns; col += BLOCK)                                                                 \
             for (int row = 0; row < rows; row += BLOCK) {                                                              \
                 const word *from_block = from + col * stride + row;                                                    \
                 word *to_block = to + row * to_stride + col;                                                           \
-                if (rows - row >= BLOCK && cols - col >= BLOCK) {                                                      \
+                if (rows - row >= BLOCK && columns - col >= BLOCK) {                                                   \
                     transpose_block_##word(from_block, stride, to_block, to_stride);                                   \
                     continue;                                                                                          \
                 }                                                                                                      \
                 for (int i = 0; i < rows - row && i < BLOCK; i++)                                                      \
-                    for (int j = 0; j < cols - col && j < BLOCK; j++)                                                  \
+                    for (int j = 0; j < columns - col && j < BLOCK; j++)                                               \
                         to_block[i * to_stride + j] = from_block[j * stride + i];                                      \
             }                                                                                                          \
     }
@@ -157,26 +157,26 @@ static void copy_row(int64_t n, size_t element, const char *from, int64_t stride
         copy_row_word8(n, (const word8 *)(const void *)from, stride, (word8 *)(void *)to);
 }
 
-static void transpose_tile(int rows, int cols, size_t element, const char *from, int64_t stride, char *to,
+static void transpose_tile(int rows, int columns, size_t element, const char *from, int64_t stride, char *to,
                            int64_t to_stride)
 {
     if (element == 1)
-        transpose_tile_word1(rows, cols, (const word1 *)(const void *)from, stride, (word1 *)(void *)to, to_stride);
+        transpose_tile_word1(rows, columns, (const word1 *)(const void *)from, stride, (word1 *)(void *)to, to_stride);
     else if (element == 4)
-        transpose_tile_word4(rows, cols, (const word4 *)(const void *)from, stride, (word4 *)(void *)to, to_stride);
+        transpose_tile_word4(rows, columns, (const word4 *)(const void *)from, stride, (word4 *)(void *)to, to_stride);
     else
-        transpose_tile_word8(rows, cols, (const word8 *)(const void *)from, stride, (word8 *)(void *)to, to_stride);
+        transpose_tile_word8(rows, columns, (const word8 *)(const void *)from, stride, (word8 *)(void *)to, to_stride);
 }
 
 /* The tiles from (row, col) on, along a span of columns, of the matrix at a position of the outer axes. */
 static void transpose_span(const struct layout *l, int rows_axis, struct walk outer, int64_t position, int64_t row,
                            int64_t col, size_t element, const char *from, char *to)
 {
-    int64_t rows = l->dim[rows_axis], cols = l->dim[l->ndim - 1], stride = l->stride[l->ndim - 1], to_stride = 1;
+    int64_t rows = l->dim[rows_axis], columns = l->dim[l->ndim - 1], stride = l->stride[l->ndim - 1], to_stride = 1;
     for (int i = rows_axis + 1; i < l->ndim; i++)
         to_stride *= l->dim[i];
     walk_to(&outer, position);
-    for (int64_t end = col + SPAN < cols ? col + SPAN : cols; col < end; col += TILE)
+    for (int64_t end = col + SPAN < columns ? col + SPAN : columns; col < end; col += TILE)
         transpose_tile(rows - row < TILE ? (int)(rows - row) : TILE, end - col < TILE ? (int)(end - col) : TILE,
                        element, from + (size_t)(outer.from + row + col * stride) * element, stride,
                        to + (size_t)(outer.to + row * to_stride + col) * element, to_stride);
@@ -187,18 +187,18 @@ static void copy_transposed(const struct layout *l, int rows_axis, size_t elemen
                             int threads)
 {
     const struct walk outer = outer_axes(l, rows_axis);
-    int64_t rows = l->dim[rows_axis], cols = l->dim[l->ndim - 1], n = count(l);
-    int64_t row_tiles = (rows + TILE - 1) / TILE, spans = (cols + SPAN - 1) / SPAN;
-    REEL_PARALLEL_FOR(task, next, n / (rows * cols) * row_tiles * spans, 1, n > REEL_BLOCK ? threads : 1,
+    int64_t rows = l->dim[rows_axis], columns = l->dim[l->ndim - 1], n = count(l);
+    int64_t row_tiles = (rows + TILE - 1) / TILE, spans = (columns + SPAN - 1) / SPAN;
+    REEL_PARALLEL_FOR(task, next, n / (rows * columns) * row_tiles * spans, 1, n > REEL_BLOCK ? threads : 1,
                       transpose_span(l, rows_axis, outer, task / row_tiles / spans, task % row_tiles * TILE,
                                      task / row_tiles % spans * SPAN, element, from, to));
 }
 
-static void copy_rows(struct walk outer, int64_t row, int64_t end, int64_t cols, size_t element, const char *from,
+static void copy_rows(struct walk outer, int64_t row, int64_t end, int64_t columns, size_t element, const char *from,
                       int64_t stride, char *to)
 {
     for (walk_to(&outer, row); row < end; row++, walk_next(&outer))
-        copy_row(cols, element, from + (size_t)outer.from * element, stride, to + (size_t)(row * cols) * element);
+        copy_row(columns, element, from + (size_t)outer.from * element, stride, to + (size_t)(row * columns) * element);
 }
 
 void reel_kern_copy_strided(int ndim, const int64_t *dim, const int64_t *stride, size_t element, const void *from,
@@ -208,7 +208,7 @@ void reel_kern_copy_strided(int ndim, const int64_t *dim, const int64_t *stride,
     int64_t n = count(&l);
     if (n == 0)
         return;
-    int64_t cols = l.dim[l.ndim - 1], col_stride = l.stride[l.ndim - 1];
+    int64_t columns = l.dim[l.ndim - 1], col_stride = l.stride[l.ndim - 1];
     for (int i = 0; i < l.ndim - 1 && col_stride > 1; i++)
         if (l.stride[i] == 1) {
             copy_transposed(&l, i, element, from, to, threads);
@@ -216,8 +216,8 @@ void reel_kern_copy_strided(int ndim, const int64_t *dim, const int64_t *stride,
         }
 
     const struct walk outer = outer_axes(&l, -1);
-    REEL_PARALLEL_FOR(row, end, n / cols, cols < REEL_BLOCK ? REEL_BLOCK / cols : 1, threads,
-                      copy_rows(outer, row, end, cols, element, from, col_stride, to));
+    REEL_PARALLEL_FOR(row, end, n / columns, columns < REEL_BLOCK ? REEL_BLOCK / columns : 1, threads,
+                      copy_rows(outer, row, end, columns, element, from, col_stride, to));
 }
 
 void reel_kern_copy_bytes(int64_t rows, size_t bytes, const void *from, size_t from_stride, void *to, size_t to_stride)

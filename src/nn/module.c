@@ -29,7 +29,7 @@ void *reel_module_begin(reel_params *params, const char *name, const struct reel
         reel_fail(params->context, REEL_ERROR_ARGUMENT, "module: the name is NULL (\"\" is possible)");
         return NULL;
     }
-    struct reel_params_mark before = reel_params_get_mark(params);
+    struct reel_params_mark before = reel_params_mark(params);
     struct reel_module *module = reel_params_allocate(params, kind->size);
     if (!module)
         return NULL;

@@ -59,18 +59,18 @@ static reel_status bag_shape(reel_call *call)
     if (a->padding < -1 || a->padding >= weight->shape.dim[0])
         return reel_fail(call->context, REEL_ERROR_ARGUMENT, "%s: padding_idx %lld is outside the %lld rows", op,
                          (long long)a->padding, (long long)weight->shape.dim[0]);
-    int64_t bags = bag_count(call), cols = weight->shape.dim[1], winners = 0;
+    int64_t bags = bag_count(call), columns = weight->shape.dim[1], winners = 0;
     if (bags < 0)
         return reel_fail(call->context, REEL_ERROR_ARGUMENT,
                          "%s: no offsets, with include_last_offset there must be one at least", op);
     if (offsets->numel == 0 && index->numel > 0)
         return reel_fail(call->context, REEL_ERROR_ARGUMENT, "%s: no offsets, yet the index has %lld elements", op,
                          (long long)index->numel);
-    call->out[0]->shape = reel_shape_make(2, (int64_t[]){bags, cols});
+    call->out[0]->shape = reel_shape_make(2, (int64_t[]){bags, columns});
     call->out[0]->dtype = REEL_REAL;
-    if ((a->mode == REEL_BAG_MAX && !reel_multiply_int64(bags, cols, &winners)) || winners > INT64_MAX / 16 - bags)
+    if ((a->mode == REEL_BAG_MAX && !reel_multiply_int64(bags, columns, &winners)) || winners > INT64_MAX / 16 - bags)
         return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %lld bags of %lld columns are too many elements", op,
-                         (long long)bags, (long long)cols);
+                         (long long)bags, (long long)columns);
     call->saved_size = (size_t)(bags + 1 + winners) * sizeof(int64_t);
     return REEL_OK;
 }
@@ -128,7 +128,7 @@ static struct reel_kern_bags bags_of(const reel_call *call)
                                    .index = index->data,
                                    .wide = is_wide(index),
                                    .padding = a->padding,
-                                   .cols = weight->shape.dim[1],
+                                   .columns = weight->shape.dim[1],
                                    .table = weight->data,
                                    .weights =
                                        call->n_inputs > IN_SAMPLE_WEIGHTS ? call->in[IN_SAMPLE_WEIGHTS]->data : NULL};
@@ -184,7 +184,7 @@ static reel_status make_picks(const reel_call *call, struct picks *p)
     if (winners) {
         for (int64_t e = 0; e < capacity; e++)
             if (winners[e] >= 0)
-                add_pick(p, e, reel_kern_index(bags.index, bags.wide, winners[e]) * bags.cols + e % bags.cols,
+                add_pick(p, e, reel_kern_index(bags.index, bags.wide, winners[e]) * bags.columns + e % bags.columns,
                          winners[e], 1);
         return REEL_OK;
     }
@@ -223,7 +223,7 @@ static void bag_vjp(const reel_call *call, const reel_var *grad_outputs, reel_va
     if (make_picks(call, &p) != REEL_OK)
         return;
     bool single = a->mode == REEL_BAG_MAX, weighted = call->n_inputs > IN_SAMPLE_WEIGHTS;
-    int64_t cols = weight->shape.dim[1], width = single ? 1 : cols, each = single ? cols : 1;
+    int64_t columns = weight->shape.dim[1], width = single ? 1 : columns, each = single ? columns : 1;
     reel_shape table = reel_shape_make(2, (int64_t[]){weight->shape.dim[0] * each, width});
     reel_shape out = reel_shape_make(2, (int64_t[]){bag_count(call) * each, width});
     reel_var from = constant(call, REEL_INT64, p.from, p.count), to = constant(call, REEL_INT64, p.to, p.count);
@@ -281,14 +281,14 @@ static reel_status give_rows(const reel_call *call, const struct reel_kern_bags 
     reel_real *factors;
     if (entry_factors(call, bags, indices, shares, &factors) != REEL_OK)
         return call->context->status;
-    if (!reel_multiply_int64(n, bags->cols, &elements) || !reel_multiply_size(elements, sizeof(reel_real), &bytes))
+    if (!reel_multiply_int64(n, bags->columns, &elements) || !reel_multiply_size(elements, sizeof(reel_real), &bytes))
         return reel_fail_memory(call->context, call->op->name, SIZE_MAX);
     reel_real *data = reel_call_temporary(call, bytes);
     if (!data)
         return call->context->status;
     reel_kern_bag_rows(bags, saved_winners(call), factors, grad->data, grad->stride, data,
                        reel_get_num_threads(call->context));
-    const reel_gradient rows = {data, n, bags->cols, bags->cols, reel_temporary_block(data)};
+    const reel_gradient rows = {data, n, bags->columns, bags->columns, reel_temporary_block(data)};
     return reel_sink_rows(sink, n, indices, NULL, &rows);
 }
 
@@ -308,9 +308,9 @@ static reel_status share_rows(const reel_call *call, const struct reel_kern_bags
         reel_real *scaled = reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof *scaled);
         if (!scaled)
             return call->context->status;
-        reel_kern_scale_rows(bags->count, bags->cols, shares, grad->data, grad->stride, scaled,
+        reel_kern_scale_rows(bags->count, bags->columns, shares, grad->data, grad->stride, scaled,
                              reel_get_num_threads(call->context));
-        given = (reel_gradient){scaled, bags->count, bags->cols, bags->cols, reel_temporary_block(scaled)};
+        given = (reel_gradient){scaled, bags->count, bags->columns, bags->columns, reel_temporary_block(scaled)};
     }
     return reel_sink_rows(sink, n, indices, source, &given);
 }
@@ -322,7 +322,7 @@ static reel_status bag_accumulate(const reel_call *call, const reel_gradient *gr
     const struct reel_kern_bags bags = bags_of(call);
     reel_gradient grad;
     reel_real *shares = NULL;
-    if (reel_gradient_as_rows(call, &grad_outputs[0], bags.count, bags.cols, &grad) != REEL_OK)
+    if (reel_gradient_as_rows(call, &grad_outputs[0], bags.count, bags.columns, &grad) != REEL_OK)
         return call->context->status;
     if (a->mode == REEL_BAG_MEAN) {
         shares = reel_call_temporary(call, (size_t)bags.count * sizeof *shares);

@@ -38,8 +38,8 @@ reel_status reel_check_index(const reel_call *call, const reel_array *index, int
                      reel_position_text(&index->shape, i, position), range);
 }
 
-/* Sums values [outer, count, cols] into out [outer, rows, cols] of zeros, row index[i] of each. */
-static reel_status scatter(const reel_call *call, int64_t outer, const reel_array *index, int64_t cols, int64_t rows,
+/* Sums values [outer, count, columns] into out [outer, rows, columns] of zeros, row index[i] of each. */
+static reel_status scatter(const reel_call *call, int64_t outer, const reel_array *index, int64_t columns, int64_t rows,
                            const reel_real *values, reel_real *out)
 {
     reel_context *c = call->context;
@@ -55,10 +55,10 @@ static reel_status scatter(const reel_call *call, int64_t outer, const reel_arra
                 made[o * count + i] = o * rows + reel_kern_index(index->data, is_wide(index), i);
         indices = made;
     }
-    struct reel_rows list = {.indices = indices, .count = outer * count, .stride = cols, .data = values};
+    struct reel_rows list = {.indices = indices, .count = outer * count, .stride = columns, .data = values};
     struct reel_row_groups groups;
     if (reel_row_groups_make(c, &list, &groups) == REEL_OK)
-        reel_row_groups_scatter(c, &groups, outer * rows, cols, false, out);
+        reel_row_groups_scatter(c, &groups, outer * rows, columns, false, out);
     reel_row_groups_release(c, &groups);
     return c->status;
 }
@@ -403,18 +403,19 @@ static void embedding_vjp(const reel_call *call, const reel_var *grad_outputs, r
     grad_inputs[0] = reel_scatter_add_rows(t, grad, index, call->in[0]->shape.dim[0]);
 }
 
-reel_status reel_gradient_as_rows(const reel_call *call, const reel_gradient *gradient, int64_t rows, int64_t cols,
+reel_status reel_gradient_as_rows(const reel_call *call, const reel_gradient *gradient, int64_t rows, int64_t columns,
                                   reel_gradient *out)
 {
-    *out = (reel_gradient){gradient->data, rows, cols, cols, gradient->block};
-    bool contiguous = gradient->rows <= 1 || gradient->stride == gradient->cols;
-    if (!contiguous && gradient->cols == cols)
+    *out = (reel_gradient){gradient->data, rows, columns, columns, gradient->block};
+    bool contiguous = gradient->rows <= 1 || gradient->stride == gradient->columns;
+    if (!contiguous && gradient->columns == columns)
         out->stride = gradient->stride;
     else if (!contiguous) {
-        reel_real *copy = reel_call_temporary(call, (size_t)(rows * cols) * sizeof *copy);
+        reel_real *copy = reel_call_temporary(call, (size_t)(rows * columns) * sizeof *copy);
         if (!copy)
             return call->context->status;
-        reel_kern_copy_rows(gradient->rows, gradient->cols, gradient->data, gradient->stride, copy, gradient->cols);
+        reel_kern_copy_rows(gradient->rows, gradient->columns, gradient->data, gradient->stride, copy,
+                            gradient->columns);
         out->data = copy;
         out->block = reel_temporary_block(copy);
     }
@@ -426,9 +427,9 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
 {
     const struct embedding_attributes *a = call->attributes;
     const reel_array *weight = call->in[0], *index = call->in[1];
-    int64_t rows = weight->shape.dim[0], cols = rows > 0 ? weight->numel / rows : 0;
+    int64_t rows = weight->shape.dim[0], columns = rows > 0 ? weight->numel / rows : 0;
     reel_gradient given;
-    if (reel_gradient_as_rows(call, &grad_outputs[0], index->numel, cols, &given) != REEL_OK)
+    if (reel_gradient_as_rows(call, &grad_outputs[0], index->numel, columns, &given) != REEL_OK)
         return call->context->status;
     const int64_t *indices = index->data;
     if ((!is_wide(index) || a->padding >= 0) && !(indices = reel_copy_indices(call, index, a->padding)))
@@ -438,10 +439,10 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
         reel_real *scaled = reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof *scaled);
         if (!weights || !scaled || reel_weigh_by_frequency(call, indices, index->numel, weights) != REEL_OK)
             return call->context->status;
-        reel_kern_scale_rows(index->numel, cols, weights, given.data, given.stride, scaled,
+        reel_kern_scale_rows(index->numel, columns, weights, given.data, given.stride, scaled,
                              reel_get_num_threads(call->context));
         given.data = scaled;
-        given.stride = cols;
+        given.stride = columns;
         given.block = reel_temporary_block(scaled);
     }
     return reel_sink_rows(sinks[0], index->numel, indices, NULL, &given);
@@ -613,15 +614,15 @@ static reel_status scatter_accumulate(const reel_call *call, const reel_gradient
     const reel_gradient *g = &grad_outputs[0];
     const reel_array *index = call->in[1];
     int64_t rows = ((const struct scatter_attributes *)call->attributes)->rows;
-    int64_t cols = rows > 0 ? call->out[0]->numel / rows : 0;
-    bool keep = g->cols == cols;
+    int64_t columns = rows > 0 ? call->out[0]->numel / rows : 0;
+    bool keep = g->columns == columns;
     const reel_real *table = keep ? g->data : reel_gradient_contiguous(call, g);
     bool add;
     reel_real *target = table ? reel_sink_target(sinks[0], &add) : NULL;
     if (!target)
         return call->context->status;
-    reel_kern_gather_reals(index->numel, cols, index->data, is_wide(index), table, keep ? g->stride : cols, add, target,
-                           reel_get_num_threads(call->context));
+    reel_kern_gather_reals(index->numel, columns, index->data, is_wide(index), table, keep ? g->stride : columns, add,
+                           target, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 

@@ -22,8 +22,8 @@ reel_status reel_padding_row(reel_tape *tape, const char *what, reel_var weight,
  * recorded. */
 int64_t *reel_copy_indices(const reel_call *call, const reel_array *index, int64_t padding);
 
-/* The gradient as `rows` rows of `cols` elements: itself, or a copy in a temporary, its block. */
-reel_status reel_gradient_as_rows(const reel_call *call, const reel_gradient *gradient, int64_t rows, int64_t cols,
+/* The gradient as `rows` rows of `columns` elements: itself, or a copy in a temporary, its block. */
+reel_status reel_gradient_as_rows(const reel_call *call, const reel_gradient *gradient, int64_t rows, int64_t columns,
                                   reel_gradient *out);
 
 /* weights[i] = 1 / how many indices equal index i (of -1: anything); and the same as an operation. */

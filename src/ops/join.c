@@ -34,11 +34,11 @@ static int from_front(int axis, const reel_shape *shape)
     return axis < 0 ? axis + shape->ndim : axis;
 }
 
-/* Whether a gradient's rows may be walked as rows of `cols` elements, and then how far apart they are. */
-static bool seen_with_cols(const reel_gradient *g, int64_t cols, int64_t *stride)
+/* Whether a gradient's rows may be walked as rows of `columns` elements, and then how far apart they are. */
+static bool seen_with_columns(const reel_gradient *g, int64_t columns, int64_t *stride)
 {
-    *stride = g->cols == cols ? g->stride : cols;
-    return g->cols == cols || g->rows <= 1 || g->stride == g->cols;
+    *stride = g->columns == columns ? g->stride : columns;
+    return g->columns == columns || g->rows <= 1 || g->stride == g->columns;
 }
 #endif
 
@@ -117,12 +117,12 @@ static reel_status cat_accumulate(const reel_call *call, const reel_gradient *gr
     const reel_gradient *g = &grad_outputs[0];
     int axis = from_front(((const struct axis_attributes *)call->attributes)->axis, &call->out[0]->shape);
     struct axis_view all = view_along(&call->out[0]->shape, axis);
-    int64_t cols = all.size * all.inner, offset = 0, stride;
-    bool share = seen_with_cols(g, cols, &stride);
+    int64_t columns = all.size * all.inner, offset = 0, stride;
+    bool share = seen_with_columns(g, columns, &stride);
     const reel_real *data = g->data;
     if (!share) {
         data = reel_gradient_contiguous(call, g);
-        stride = cols;
+        stride = columns;
         if (!data)
             return call->context->status;
     }
@@ -319,11 +319,11 @@ static reel_status narrow_accumulate(const reel_call *call, const reel_gradient 
     struct axis_view v = view_along(&call->in[0]->shape, a.axis);
     if (a.length == v.size)
         return reel_sink_share(sinks[0], g);
-    int64_t cols = a.length * v.inner, stride;
+    int64_t columns = a.length * v.inner, stride;
     const reel_real *data = g->data;
-    if (!seen_with_cols(g, cols, &stride)) {
+    if (!seen_with_columns(g, columns, &stride)) {
         data = reel_gradient_contiguous(call, g);
-        stride = cols;
+        stride = columns;
     }
     bool add;
     reel_real *target = data ? reel_sink_target(sinks[0], &add) : NULL;
@@ -331,11 +331,11 @@ static reel_status narrow_accumulate(const reel_call *call, const reel_gradient 
         return call->context->status;
     reel_real *slice = target + a.start * v.inner;
     if (add) {
-        reel_kern_add_rows_to(v.outer, cols, data, stride, slice, v.size * v.inner);
+        reel_kern_add_rows_to(v.outer, columns, data, stride, slice, v.size * v.inner);
     } else {
         if (call->in[0]->numel > 0)
             memset(target, 0, (size_t)call->in[0]->numel * sizeof *target);
-        reel_kern_copy_rows(v.outer, cols, data, stride, slice, v.size * v.inner);
+        reel_kern_copy_rows(v.outer, columns, data, stride, slice, v.size * v.inner);
     }
     return REEL_OK;
 }
@@ -414,24 +414,24 @@ int reel_chunk(reel_tape *tape, reel_var x, int chunks, int axis, reel_var *out)
     return 0;
 }
 #else
-static const struct narrow_attributes rows_1_2 = {0, 1, 2}, cols_1_2 = {1, 1, 2}, cols_0_1 = {-1, 0, 1},
+static const struct narrow_attributes rows_1_2 = {0, 1, 2}, columns_1_2 = {1, 1, 2}, columns_0_1 = {-1, 0, 1},
                                       from_the_end = {0, -2, 2}, nothing = {1, 3, 0}, whole = {1, 0, 3},
                                       second_1_1 = {1, 1, 1}, beyond = {0, 2, 3}, start_beyond = {0, 5, 0},
                                       before_front = {0, -5, 1}, negative_length = {0, 1, -1}, axis_outside = {2, 0, 1},
                                       empty_axis = {0, 0, 0}, last_of_eight = {7, 1, 1};
 static const reel_sample narrow_samples[] = {
     GOOD("rows, shared", &rows_1_2, REAL(4, 3)),
-    GOOD("columns, copied", &cols_1_2, REAL(3, 4)),
-    GOOD("the first column", &cols_0_1, REAL(3, 4)),
+    GOOD("columns, copied", &columns_1_2, REAL(3, 4)),
+    GOOD("the first column", &columns_0_1, REAL(3, 4)),
     GOOD("from the end", &from_the_end, REAL(4, 2)),
-    GOOD("behind axes of size 1, shared", &cols_1_2, REAL(1, 4, 2)),
+    GOOD("behind axes of size 1, shared", &columns_1_2, REAL(1, 4, 2)),
     GOOD("in the middle", &second_1_1, REAL(2, 3, 2)),
     GOOD("nothing", &nothing, REAL(2, 3)),
     GOOD("the whole axis", &whole, REAL(2, 3)),
     GOOD("of an empty axis", &empty_axis, REAL(0, 3)),
     GOOD("eight axes", &last_of_eight, REAL(2, 1, 2, 1, 1, 2, 1, 3)),
-    GOOD("integers", &cols_1_2, INDEX32(7, 2, 3)),
-    GOOD("bools", &cols_1_2, BOOL(2, 3)),
+    GOOD("integers", &columns_1_2, INDEX32(7, 2, 3)),
+    GOOD("bools", &columns_1_2, BOOL(2, 3)),
     REFUSED("too long", REEL_ERROR_INDEX, &beyond, REAL(4, 2)),
     REFUSED("starts behind the end", REEL_ERROR_INDEX, &start_beyond, REAL(4, 2)),
     REFUSED("starts before the front", REEL_ERROR_INDEX, &before_front, REAL(4, 2)),

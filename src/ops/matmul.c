@@ -128,7 +128,7 @@ static void matmul_vjp(const reel_call *call, const reel_var *grad_outputs, reel
 
 struct reel_matrix reel_gradient_matrix(const reel_call *call, const reel_gradient *gradient, int64_t columns)
 {
-    if (gradient->cols == columns)
+    if (gradient->columns == columns)
         return (struct reel_matrix){gradient->data, gradient->stride, false};
     return (struct reel_matrix){reel_gradient_contiguous(call, gradient), columns, false};
 }

@@ -21,7 +21,7 @@ int reel_optim_group_of(const reel_optim *optim, const reel_param *param)
     return -1;
 }
 
-double reel_optim_get_lr(const reel_optim *optim, int group)
+double reel_optim_lr(const reel_optim *optim, int group)
 {
     return reel_optim_get_option(optim, group, "lr");
 }

@@ -230,7 +230,7 @@ reel_status reel_schedule_step(reel_schedule *schedule)
     return REEL_OK;
 }
 
-int64_t reel_schedule_get_last_step(const reel_schedule *schedule)
+int64_t reel_schedule_last_step(const reel_schedule *schedule)
 {
     return schedule ? schedule->step : 0;
 }

@@ -234,6 +234,6 @@ Test(options, in_one_line_keep_the_other_defaults)
     cr_assert_eq(o.eps, defaults.eps);
     reel_optim *adam = reel_adam_new(p, &o);
     cr_assert(adam);
-    cr_assert_eq(reel_optim_get_lr(adam, 0), 2e-4);
+    cr_assert_eq(reel_optim_lr(adam, 0), 2e-4);
     reel_optim_free(adam);
 }

@@ -55,7 +55,7 @@ Test(params, are_found_by_name_and_number)
     cr_expect_null(reel_params_find(params, NULL));
     cr_expect_eq(reel_context_status(c), REEL_OK);
     cr_expect_str_eq(reel_param_name(p), "fc.weight");
-    cr_expect_eq(reel_param_get_kind(q), REEL_PARAM_FROZEN);
+    cr_expect_eq(reel_param_kind_of(q), REEL_PARAM_FROZEN);
     cr_expect_eq(reel_param_dtype(p), REEL_REAL);
     cr_expect_eq(reel_param_shape(p)->dim[1], 3);
     cr_expect_eq(reel_params_context(params), c);
@@ -133,7 +133,7 @@ Test(params, kinds_change_between_trained_and_frozen)
 {
     reel_param *p = real("p", REEL_PARAM_TRAINED), *b = real("b", REEL_PARAM_BUFFER);
     cr_expect_eq(reel_param_set_kind(p, REEL_PARAM_FROZEN), REEL_OK);
-    cr_expect_eq(reel_param_get_kind(p), REEL_PARAM_FROZEN);
+    cr_expect_eq(reel_param_kind_of(p), REEL_PARAM_FROZEN);
     cr_expect_eq(reel_param_set_kind(p, REEL_PARAM_BUFFER), REEL_ERROR_ARGUMENT);
     expect_error(REEL_ERROR_ARGUMENT, "\"p\"");
     cr_expect_eq(reel_param_set_kind(b, REEL_PARAM_TRAINED), REEL_ERROR_ARGUMENT);

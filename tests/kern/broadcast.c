@@ -138,11 +138,11 @@ Test(broadcast, axes_are_merged)
     const reel_shape full = {4, {2, 3, 4, 5}}, row = {2, {4, 5}}, column = {4, {2, 3, 1, 1}};
     struct reel_broadcast plan;
     reel_broadcast_plan(&plan, &full, 2, (const reel_shape *const[]){&full, &full});
-    cr_expect(plan.rows == 1 && plan.cols == 120);
+    cr_expect(plan.rows == 1 && plan.columns == 120);
     reel_broadcast_plan(&plan, &full, 2, (const reel_shape *const[]){&full, &row});
-    cr_expect(plan.rows == 6 && plan.cols == 20);
+    cr_expect(plan.rows == 6 && plan.columns == 20);
     reel_broadcast_plan(&plan, &full, 2, (const reel_shape *const[]){&column, &full});
-    cr_expect(plan.rows == 6 && plan.cols == 20 && !plan.moves[0] && plan.moves[1]);
+    cr_expect(plan.rows == 6 && plan.columns == 20 && !plan.moves[0] && plan.moves[1]);
 }
 
 Test(compare, nan_and_infinity)

@@ -67,7 +67,7 @@ static void step(struct loop *l)
     /* Each of the generator's params once: a weight gradient of the discriminator would be one more. */
     uint64_t trained = 0;
     for (int i = 0; i < reel_params_count(gan->generator); i++)
-        trained += reel_param_get_kind(reel_params_at(gan->generator, i)) == REEL_PARAM_TRAINED;
+        trained += reel_param_kind_of(reel_params_at(gan->generator, i)) == REEL_PARAM_TRAINED;
     CHECK(reel_context_status(l->c) != REEL_OK || asked == trained,
           "%s: the generator's step computes %llu gradients of params, the generator has %llu", l->name,
           (unsigned long long)asked, (unsigned long long)trained);

@@ -41,9 +41,9 @@ Test(embedding, from_pretrained_and_freeze)
     o.freeze = true;
     cr_assert_eq(memcmp(&before, &c->generator, sizeof before), 0, "nothing is drawn for a given table");
     reel_embedding_new(p, "drawn", 6, 4, &o);
-    cr_assert_eq(reel_param_get_kind(reel_params_find(p, "frozen.weight")), REEL_PARAM_FROZEN);
-    cr_assert_eq(reel_param_get_kind(reel_params_find(p, "free.weight")), REEL_PARAM_TRAINED);
-    cr_assert_eq(reel_param_get_kind(reel_params_find(p, "drawn.weight")), REEL_PARAM_TRAINED);
+    cr_assert_eq(reel_param_kind_of(reel_params_find(p, "frozen.weight")), REEL_PARAM_FROZEN);
+    cr_assert_eq(reel_param_kind_of(reel_params_find(p, "free.weight")), REEL_PARAM_TRAINED);
+    cr_assert_eq(reel_param_kind_of(reel_params_find(p, "drawn.weight")), REEL_PARAM_TRAINED);
     cr_assert_eq(memcmp(param_data(p, "frozen.weight"), table, 24 * sizeof *table), 0);
     const reel_real *drawn = param_data(p, "drawn.weight");
     cr_assert(drawn[4] == 0 && drawn[7] == 0 && drawn[8] != 0, "the padding row starts as zeros");

@@ -33,15 +33,15 @@ Test(gather, embedding_values)
 {
     const int64_t widths[] = {1, 3, 64, 1000};
     for (int s = 0; s < 4; s++) {
-        int64_t cols = widths[s];
-        reel_var weight = reel_randn(t, REEL_SHAPE(50, cols)), wide = reel_randint(t, 0, 50, REEL_SHAPE(7, 300));
+        int64_t columns = widths[s];
+        reel_var weight = reel_randn(t, REEL_SHAPE(50, columns)), wide = reel_randint(t, 0, 50, REEL_SHAPE(7, 300));
         reel_var a = reel_embedding(t, weight, wide, NULL), b = reel_embedding(t, weight, int32s_of(wide), NULL);
-        reel_shape want = REEL_SHAPE(7, 300, cols), got = reel_shape_of(t, a);
+        reel_shape want = REEL_SHAPE(7, 300, columns), got = reel_shape_of(t, a);
         cr_assert(reel_shape_equal(&want, &got));
         for (int64_t i = 0; i < 2100; i++) {
-            const reel_real *row = reel_data_real(t, weight) + reel_data_int64(t, wide)[i] * cols;
-            cr_assert_eq(memcmp(reel_data_real(t, a) + i * cols, row, (size_t)cols * sizeof *row), 0);
-            cr_assert_eq(memcmp(reel_data_real(t, b) + i * cols, row, (size_t)cols * sizeof *row), 0);
+            const reel_real *row = reel_data_real(t, weight) + reel_data_int64(t, wide)[i] * columns;
+            cr_assert_eq(memcmp(reel_data_real(t, a) + i * columns, row, (size_t)columns * sizeof *row), 0);
+            cr_assert_eq(memcmp(reel_data_real(t, b) + i * columns, row, (size_t)columns * sizeof *row), 0);
         }
         cr_assert_eq(reel_tape_reset(t), REEL_OK);
     }
@@ -134,31 +134,31 @@ Test(gather, padding_outside)
 }
 
 /* The gradient of sum(w * embedding) as torch.nn.functional.embedding defines it. */
-static void expect_gradient(const reel_real *got, reel_var index, reel_var w, int64_t rows, int64_t cols,
+static void expect_gradient(const reel_real *got, reel_var index, reel_var w, int64_t rows, int64_t columns,
                             int64_t padding, bool scale)
 {
     int64_t n = reel_numel(t, index);
     const int64_t *at = reel_data_int64(t, index);
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < cols; j++) {
+        for (int64_t j = 0; j < columns; j++) {
             double sum = 0, count = 0;
             for (int64_t i = 0; i < n; i++)
                 if (at[i] == r) {
-                    sum += (double)reel_data_real(t, w)[i * cols + j];
+                    sum += (double)reel_data_real(t, w)[i * columns + j];
                     count++;
                 }
             if (scale && count > 0)
                 sum /= count;
             if (r == padding)
                 sum = 0;
-            cr_assert_float_eq(got[r * cols + j], sum, 1e-4, "row %lld: %g, not %g", (long long)r,
-                               (double)got[r * cols + j], sum);
+            cr_assert_float_eq(got[r * columns + j], sum, 1e-4, "row %lld: %g, not %g", (long long)r,
+                               (double)got[r * columns + j], sum);
         }
 }
 
 Test(gather, padding_and_scaling)
 {
-    enum { ROWS = 6, COLS = 3 };
+    enum { ROWS = 6, COLUMNS = 3 };
     for (int options = 0; options < 8; options++) {
         reel_embedding_lookup_options lookup = reel_embedding_lookup_defaults();
         int64_t padding = -1;
@@ -167,16 +167,16 @@ Test(gather, padding_and_scaling)
             lookup.padding_idx = options & 4 ? -2 : 4;
         }
         lookup.scale_grad_by_freq = options & 2;
-        reel_var weight = reel_randn(t, REEL_SHAPE(ROWS, COLS)), wide = reel_randint(t, 0, ROWS, REEL_SHAPE(4, 300));
+        reel_var weight = reel_randn(t, REEL_SHAPE(ROWS, COLUMNS)), wide = reel_randint(t, 0, ROWS, REEL_SHAPE(4, 300));
         reel_var index = options & 4 ? int32s_of(wide) : wide;
-        reel_var y = reel_embedding(t, weight, index, &lookup), w = reel_randn(t, REEL_SHAPE(4, 300, COLS));
+        reel_var y = reel_embedding(t, weight, index, &lookup), w = reel_randn(t, REEL_SHAPE(4, 300, COLUMNS));
         reel_var fast, ruled;
         cr_assert_eq(reel_vjp(t, y, w, &weight, 1, REEL_GRAD_DEFAULT, &fast), REEL_OK, "%s", reel_error(c));
         cr_assert_eq(reel_vjp(t, y, w, &weight, 1, REEL_GRAD_CREATE_GRAPH, &ruled), REEL_OK, "%s", reel_error(c));
-        expect_gradient(reel_data_real(t, fast), wide, w, ROWS, COLS, padding, lookup.scale_grad_by_freq);
-        expect_gradient(reel_data_real(t, ruled), wide, w, ROWS, COLS, padding, lookup.scale_grad_by_freq);
+        expect_gradient(reel_data_real(t, fast), wide, w, ROWS, COLUMNS, padding, lookup.scale_grad_by_freq);
+        expect_gradient(reel_data_real(t, ruled), wide, w, ROWS, COLUMNS, padding, lookup.scale_grad_by_freq);
         /* One after the other, so that the same rows meet the same sums. */
-        cr_assert_eq(memcmp(reel_data(t, fast), reel_data(t, ruled), ROWS * COLS * sizeof(reel_real)), 0);
+        cr_assert_eq(memcmp(reel_data(t, fast), reel_data(t, ruled), ROWS * COLUMNS * sizeof(reel_real)), 0);
         cr_assert_eq(reel_tape_reset(t), REEL_OK);
     }
 }
@@ -198,12 +198,12 @@ Test(gather, padding_keeps_out_what_is_not_finite)
 /* The lookup's gradient is a slice of columns of the one of cat, for a dense and a sparse param and a var. */
 Test(gather, strided_gradients_of_every_kind_of_table)
 {
-    enum { ROWS = 5, COLS = 3, N = 700 };
-    reel_param *dense = reel_param_new(p, "dense", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLS));
-    reel_param *sparse = reel_param_new(p, "sparse", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLS));
+    enum { ROWS = 5, COLUMNS = 3, N = 700 };
+    reel_param *dense = reel_param_new(p, "dense", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+    reel_param *sparse = reel_param_new(p, "sparse", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
     reel_param_set_sparse(sparse, true);
     reel_var index = reel_randint(t, 0, ROWS, REEL_SHAPE(N)), noise = reel_randn(t, REEL_SHAPE(N, 2));
-    reel_var table = reel_randn(t, REEL_SHAPE(ROWS, COLS)), w = reel_randn(t, REEL_SHAPE(N, 2 + COLS)), g;
+    reel_var table = reel_randn(t, REEL_SHAPE(ROWS, COLUMNS)), w = reel_randn(t, REEL_SHAPE(N, 2 + COLUMNS)), g;
     reel_var tables[] = {reel_param_var(t, dense), reel_param_var(t, sparse), table};
     for (int narrow = 0; narrow < 2; narrow++) {
         reel_zero_grad(p);
@@ -218,9 +218,10 @@ Test(gather, strided_gradients_of_every_kind_of_table)
         cr_assert_eq(reel_param_row_grad(sparse, &rows), REEL_OK, "%s", reel_error(c));
         cr_assert_eq(rows.count, ROWS);
         const reel_real *want = reel_data_real(t, g);
-        expect_gradient(want, index, reel_narrow(t, w, 1, 2, COLS), ROWS, COLS, -1, false);
-        cr_assert_eq(memcmp(reel_param_grad(dense), want, ROWS * COLS * sizeof *want), 0);
-        cr_assert_eq(memcmp(rows.values, want, ROWS * COLS * sizeof *want), 0, "sparse and dense have the same bits");
+        expect_gradient(want, index, reel_narrow(t, w, 1, 2, COLUMNS), ROWS, COLUMNS, -1, false);
+        cr_assert_eq(memcmp(reel_param_grad(dense), want, ROWS * COLUMNS * sizeof *want), 0);
+        cr_assert_eq(memcmp(rows.values, want, ROWS * COLUMNS * sizeof *want), 0,
+                     "sparse and dense have the same bits");
     }
     cr_assert_eq(reel_tape_reset(t), REEL_OK);
 }

@@ -314,8 +314,8 @@ Test(optim, groups_have_their_own_options)
     cr_assert_eq(reel_sgd_add_group(optim, NULL, &o), 2);
     cr_assert_eq(reel_optim_move(optim, 2, "n*m.w*"), REEL_OK);
     cr_assert_eq(reel_optim_groups(optim), 3);
-    cr_assert_eq(reel_optim_get_lr(optim, 1), 0.25);
-    cr_assert(isnan(reel_optim_get_lr(optim, 3)));
+    cr_assert_eq(reel_optim_lr(optim, 1), 0.25);
+    cr_assert(isnan(reel_optim_lr(optim, 3)));
     cr_assert_eq(reel_optim_set_lr(optim, 0, 1), REEL_OK);
     for (int i = 0; i < 3; i++)
         reel_param_set_grad(reel_params_at(params, i), &one);

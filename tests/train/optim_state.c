@@ -226,7 +226,7 @@ Test(optim_state, options_are_read_and_set_by_name)
     cr_assert(isnan(reel_optim_get_option(r.optim, 0, "gamma")) && isnan(reel_optim_get_option(r.optim, 1, "lr")));
     cr_assert_eq(reel_optim_set_option(r.optim, 0, "initial_lr", 0.25), REEL_OK);
     cr_assert_eq(reel_optim_get_option(r.optim, 0, "initial_lr"), 0.25);
-    cr_assert_eq(reel_optim_get_lr(r.optim, 0), 1e-3);
+    cr_assert_eq(reel_optim_lr(r.optim, 0), 1e-3);
     cr_assert_eq(reel_optim_set_option(r.optim, 0, "beta1", 1), REEL_ERROR_ARGUMENT);
     cr_assert_str_eq(reel_error(r.c), "adam: beta1 is 1, it must be in [0, 1)");
     reel_clear_error(r.c);

@@ -225,7 +225,7 @@ Test(optimizer, of_ones_own_has_options_groups_and_state)
     o.lr = 0.5;
     cr_assert_eq(reel_optim_add_group(s.optim, &sign, "t*", &o), 1);
     cr_assert_eq(reel_optim_group_of(s.optim, s.table), 1);
-    cr_assert_eq(reel_optim_get_lr(s.optim, 1), 0.5);
+    cr_assert_eq(reel_optim_lr(s.optim, 1), 0.5);
 
     const int64_t row = 3;
     const reel_real values[COLUMNS] = {1, -2, 0, 3},

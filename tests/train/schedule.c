@@ -34,16 +34,16 @@ static void follow(const char *what, struct run *r, reel_schedule *s, const doub
 {
     cr_assert_not_null(s, "%s: %s", what, reel_error(r->c));
     for (int step = 0; step < GOLDEN_LR_STEPS; step++) {
-        cr_assert_eq(reel_schedule_get_last_step(s), step);
+        cr_assert_eq(reel_schedule_last_step(s), step);
         for (int group = 0; group < 2; group++) {
-            double got = reel_optim_get_lr(r->optim, group), want = golden[2 * step + group];
+            double got = reel_optim_lr(r->optim, group), want = golden[2 * step + group];
             cr_assert(fabs(got - want) <= 1e-14 * (group == 0 ? 0.5 : 0.02), "%s: step %d, group %d: %.17g, not %.17g",
                       what, step, group, got, want);
         }
         cr_assert_eq(reel_schedule_step(s), REEL_OK);
     }
     cr_assert_eq(reel_schedule_set_last_step(s, 7), REEL_OK);
-    cr_assert(fabs(reel_optim_get_lr(r->optim, 1) - golden[15]) <= 1e-14);
+    cr_assert(fabs(reel_optim_lr(r->optim, 1) - golden[15]) <= 1e-14);
     reel_schedule_free(s);
     end(r);
 }
@@ -100,9 +100,9 @@ Test(schedule, groups_added_later_follow)
     reel_schedule_step(s);
     REEL_OPTIONS(sgd, o, o.lr = 8);
     cr_assert_eq(reel_sgd_add_group(r.optim, NULL, &o), 2);
-    cr_assert_eq(reel_optim_get_lr(r.optim, 2), 8);
+    cr_assert_eq(reel_optim_lr(r.optim, 2), 8);
     reel_schedule_step(s);
-    cr_assert_eq(reel_optim_get_lr(r.optim, 2), 2);
+    cr_assert_eq(reel_optim_lr(r.optim, 2), 2);
     reel_schedule_free(s);
     end(&r);
 }

@@ -160,7 +160,7 @@ Test(sparse_update, exact_gives_the_bits_of_dense_gradients)
             struct side exact = side_new(subjects[k], true, REEL_EXACT, 1 + (int)k % 3);
             uint64_t state = 17 * k + (uint64_t)gradients;
             for (int i = 0; i < STEPS; i++) {
-                double lr = reel_optim_get_lr(dense.optim, 0);
+                double lr = reel_optim_lr(dense.optim, 0);
                 struct plan p = plan_step(&state, (enum gradients)gradients, lr > 0.1 || lr < 1e-3 ? 0.02 : lr);
                 reel_real of_dense[BATCH * COLUMNS], of_exact[BATCH * COLUMNS];
                 step(&dense, &p, of_dense);

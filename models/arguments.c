@@ -1,3 +1,4 @@
+/* Reading the command line of a program. */
 #include "arguments.h"
 
 #include "process.h"

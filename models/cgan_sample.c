@@ -1,4 +1,4 @@
-/* cgan sample. */
+/* cgan sample: pictures of a trained generator. */
 #include "cgan.h"
 
 #include "arguments.h"

@@ -1,4 +1,4 @@
-/* cgan train. */
+/* cgan train: the training, what it writes on the way, and how it ends. */
 #include "cgan.h"
 
 #include "arguments.h"

@@ -1,3 +1,4 @@
+/* A small classifier that judges pictures. */
 #include "classifier.h"
 
 #include <math.h>

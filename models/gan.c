@@ -1,3 +1,4 @@
+/* The networks of the conditional GANs. */
 #include "gan.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Reading files in the IDX format of MNIST. */
 #include "idx.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Pictures as PNG files. */
 #include "picture.h"
 
 #include "output.h"

@@ -1,3 +1,4 @@
+/* Means, covariances, and distances between them. */
 #include "statistics.h"
 
 #include <math.h>

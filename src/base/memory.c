@@ -1,3 +1,4 @@
+/* The allocator hook, with its counters, and arrays that grow. */
 #include "base/memory.h"
 
 #include "base/checked.h"

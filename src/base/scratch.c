@@ -1,3 +1,4 @@
+/* A heap for memory that lives within a step, in any order. */
 #include "base/scratch.h"
 
 #include "base/poison.h"

@@ -1,3 +1,4 @@
+/* Sorting that does not recurse, and needs no memory. */
 #include "base/sort.h"
 
 static void sift_down(int64_t *heap, int64_t at, int64_t n, reel_before before, const void *user)

@@ -1,3 +1,4 @@
+/* The texts of status codes. */
 #include <reel/types.h>
 
 const char *reel_status_text(reel_status status)

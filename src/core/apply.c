@@ -1,3 +1,4 @@
+/* The only way onto a tape: checks, runs and records an operation. */
 #include "base/checked.h"
 #include "core/params.h"
 #include "core/sink.h"

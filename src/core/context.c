@@ -1,3 +1,4 @@
+/* The context: its options, its first error, its threads. */
 #include "core/context.h"
 
 #include "base/text.h"

@@ -1,3 +1,4 @@
+/* Vars that no operation computes: constants, borrowed arrays, random numbers. */
 #include "core/tape.h"
 
 #include <reel/create.h>

@@ -1,3 +1,4 @@
+/* Functions of the user that see a gradient on its way. */
 #include "core/hooks.h"
 
 #include "core/rows.h"

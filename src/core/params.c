@@ -1,3 +1,4 @@
+/* Param sets: names, elements, versions, and who watches them; gradients are in gradient.c. */
 #include "core/params.h"
 
 #include "base/checked.h"

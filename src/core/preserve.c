@@ -1,3 +1,4 @@
+/* Keeping the old value of a param for the rules on a tape that read it. */
 #include "core/params.h"
 #include "core/tape.h"
 

@@ -1,3 +1,4 @@
+/* Vars and params as text, in the layout of PyTorch. */
 #include "core/params.h"
 #include "core/tape.h"
 

@@ -1,3 +1,4 @@
+/* Row contributions of backward passes, grouped by row and summed. */
 #include "core/rows.h"
 
 #include "base/checked.h"

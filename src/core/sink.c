@@ -1,3 +1,4 @@
+/* Where the gradient of a var is summed during a pass: every rule about that sum. */
 #include "core/sink.h"
 
 #include "core/rows.h"

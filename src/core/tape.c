@@ -1,3 +1,4 @@
+/* The tape: its vars and their lives, scopes, and reading. */
 #include "core/tape.h"
 
 #include "base/checked.h"

@@ -1,3 +1,4 @@
+/* Loops over two arrays of which one or both are repeated along axes. */
 #include "kern/broadcast.h"
 
 #include "kern/parallel.h"

@@ -1,3 +1,4 @@
+/* Norms and limits of gradients. */
 #include "kern/clip.h"
 
 #include "base/clones.h"

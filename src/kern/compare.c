@@ -1,3 +1,4 @@
+/* Loops whose result is a bool, or chosen by one. */
 #include "kern/compare.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Copies: of rows, of strided arrays, between types. */
 #include "kern/copy.h"
 
 #include "base/clones.h"

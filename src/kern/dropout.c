@@ -1,3 +1,4 @@
+/* Dropout masks and what they do. */
 #include "kern/dropout.h"
 
 #include "base/clones.h"

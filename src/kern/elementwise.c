@@ -1,3 +1,4 @@
+/* Arithmetic element by element. */
 #include "kern/elementwise.h"
 
 #include "base/clones.h"

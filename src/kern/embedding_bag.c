@@ -1,3 +1,4 @@
+/* Rows of a table reduced by bag, and the way back. */
 #include "kern/embedding_bag.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Picking rows by index, and adding to them. */
 #include "kern/gather.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Products of matrices: cuts into blocks, and calls of the BLAS. */
 #include "kern/gemm.h"
 
 #include "kern/parallel.h"

@@ -1,3 +1,4 @@
+/* What a linear layer does to its product: bias and activation, and their gradients. */
 #include "kern/linear.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Losses and their gradients. */
 #include "kern/loss.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Normal numbers from uniform ones. */
 #include "kern/normal.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Batch and layer normalisation, and their gradients. */
 #include "kern/normalize.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Threads: how work is divided, and what the BLAS does with them. */
 #include "kern/parallel.h"
 
 #include "kern/gemm.h"

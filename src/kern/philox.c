@@ -1,3 +1,4 @@
+/* Random numbers by counter (Philox 4x32-10). */
 #include "kern/philox.h"
 
 #include "base/clones.h"

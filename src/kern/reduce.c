@@ -1,3 +1,4 @@
+/* Sums, means, extremes and norms along axes. */
 #include "kern/reduce.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Occurrences of rows: their order, and their sums. */
 #include "kern/rows.h"
 
 #include "base/clones.h"

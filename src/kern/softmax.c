@@ -1,3 +1,4 @@
+/* Softmax and its logarithm, and their gradients. */
 #include "kern/softmax.h"
 
 #include "base/clones.h"

@@ -1,3 +1,4 @@
+/* Loops over arrays whose axes have strides of their own. */
 #include "kern/strided.h"
 
 #include "base/clones.h"

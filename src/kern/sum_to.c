@@ -1,3 +1,4 @@
+/* Undoing a broadcast: sums to a smaller shape. */
 #include "kern/sum_to.h"
 
 #include "kern/reduce.h"

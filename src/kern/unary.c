@@ -1,3 +1,4 @@
+/* Functions of one element, and their gradients. */
 #include "kern/unary.h"
 
 #include "base/clones.h"

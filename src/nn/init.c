@@ -1,3 +1,4 @@
+/* Initial values, drawn as PyTorch draws them. */
 #include "core/params.h"
 #include "kern/normal.h"
 

@@ -1,3 +1,4 @@
+/* What operations with axes share: their checks, and how a shape falls apart around them. */
 #include "ops/axes.h"
 
 #include <reel/compare.h>

@@ -1,3 +1,4 @@
+/* Checks that many operations share. */
 #include "ops/family.h"
 
 reel_status reel_expect_real(reel_call *call, int k, const char *argument)

@@ -1,3 +1,4 @@
+/* Gradients compared with differences. */
 #include "core/tape.h"
 
 #include <reel/create.h>

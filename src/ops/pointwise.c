@@ -1,3 +1,4 @@
+/* What operations element by element share: shapes, broadcasting, dispatch. */
 #include "ops/pointwise.h"
 
 #include "core/tape.h"

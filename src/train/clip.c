@@ -1,3 +1,4 @@
+/* Clipping of gradients, by norm and by value. */
 #include <reel/clip.h>
 
 #include "base/checked.h"

@@ -1,3 +1,4 @@
+/* Updates of rows that an exact optimizer puts off, and their replay. */
 #include "train/deferred.h"
 
 #include "base/checked.h"

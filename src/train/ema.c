@@ -1,3 +1,4 @@
+/* Exponential moving averages of params. */
 #include <reel/ema.h>
 
 #include "kern/optim.h"

@@ -1,3 +1,4 @@
+/* What happened in the steps that a row missed, run-length coded. */
 #include "train/history.h"
 
 void reel_history_clear(struct reel_history *history, int64_t next)

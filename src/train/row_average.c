@@ -1,3 +1,4 @@
+/* Averages of a table whose updates are put off, row by row. */
 #include "train/row_average.h"
 
 #include "base/checked.h"

@@ -1,3 +1,4 @@
+/* Learning-rate schedules: the formulas, and the object that applies them. */
 #include <reel/schedule.h>
 
 #include "train/optim.h"

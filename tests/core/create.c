@@ -1,3 +1,4 @@
+/* Constants, borrowed arrays and random vars. */
 #include "kern/random.h"
 
 #include <reel/context.h>

@@ -1,3 +1,4 @@
+/* Texts of vars and params, compared with those of PyTorch. */
 #include "golden/tensor_print.h"
 #include <reel/context.h>
 #include <reel/create.h>

@@ -1,3 +1,4 @@
+/* Saving and loading param sets, and what must be refused. */
 #include "safetensors_files.h"
 
 #include <reel/reel.h>

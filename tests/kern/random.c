@@ -1,3 +1,4 @@
+/* The generator gives the numbers of PyTorch. */
 #include "kern/random.h"
 #include "golden/generator.h"
 

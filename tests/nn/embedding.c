@@ -1,3 +1,4 @@
+/* Embedding: padding, max_norm, row-sparse gradients. */
 #include "helpers.h"
 #include "support/fixture.h"
 

@@ -1,3 +1,4 @@
+/* EmbeddingBag against PyTorch and against its parts. */
 #include "helpers.h"
 #include "support/fixture.h"
 

@@ -1,3 +1,4 @@
+/* Initial values are those of PyTorch, bit for bit. */
 #include "helpers.h"
 
 #include "golden/modules.h"

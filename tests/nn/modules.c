@@ -1,3 +1,4 @@
+/* Modules: calls, names, state, and modules of the user's. */
 #include "helpers.h"
 #include "support/fixture.h"
 

@@ -1,3 +1,4 @@
+/* Batch and layer normalisation against PyTorch. */
 #include "helpers.h"
 
 #include "golden/modules.h"

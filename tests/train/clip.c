@@ -1,3 +1,4 @@
+/* Clipping, of dense gradients and of rows. */
 #include "helpers.h"
 
 #include <reel/clip.h>

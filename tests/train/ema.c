@@ -1,3 +1,4 @@
+/* Moving averages, of dense params and of rows. */
 #include "helpers.h"
 
 #include <reel/ema.h>

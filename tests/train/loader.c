@@ -1,3 +1,4 @@
+/* The loader of batches: order, shapes, and what must be refused. */
 #include "support/allocator.h"
 #include "support/fixture.h"
 

@@ -1,3 +1,4 @@
+/* Optimizers against PyTorch, groups, and what must be refused. */
 #include "helpers.h"
 
 #include <reel/reel.h>

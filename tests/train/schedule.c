@@ -1,3 +1,4 @@
+/* Schedules against PyTorch. */
 #include "helpers.h"
 
 #include <reel/schedule.h>

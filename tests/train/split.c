@@ -1,3 +1,4 @@
+/* Splits of a data set into parts. */
 #include "support/fixture.h"
 
 #include "golden/loader.h"

@@ -94,7 +94,7 @@ reel_status reel_context_status(const reel_context *context)
 const char *reel_error(const reel_context *context)
 {
     if (!context)
-        return "no context: reel_context_new_error says why";
+        return "no context: out of memory, or an option that reel_context_new_error names";
     return context->error;
 }
 

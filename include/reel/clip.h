@@ -12,7 +12,8 @@ extern "C" {
 /* Multiplies every gradient of the set by min(1, max_norm / (norm + 1e-6)), where norm is that of all gradients as one
  * vector, before clipping; it also goes to *total_norm unless that is NULL (torch.nn.utils.clip_grad_norm_ with
  * error_if_nonfinite=False: a NaN norm makes every gradient NaN, an infinite one makes them 0 or NaN). norm_type > 0,
- * INFINITY for the largest magnitude; max_norm >= 0, INFINITY to measure only. Computed in double; row-sparse gradients
+ * INFINITY for the largest magnitude; max_norm >= 0, INFINITY to
+ * measure only, whatever the norm is. Computed in double; row-sparse gradients
  * stay so and give the bits of dense ones, for any number of threads. Nothing changes on failure: REEL_ERROR_ARGUMENT,
  * REEL_ERROR_STATE after a failed backward pass, or out of memory. */
 REEL_API reel_status reel_clip_grad_norm(reel_params *params, double max_norm, double norm_type, double *total_norm);

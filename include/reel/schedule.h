@@ -39,7 +39,9 @@ REEL_API double reel_linear_lr(double lr, int64_t step, double start_factor, dou
 /* A schedule under way. Each constructor takes the optimizer's current learning rates as the initial ones, group by
  * group, and sets those of step 0. NULL when optim is NULL, the context has an error, memory ran out or an argument is
  * outside its range (REEL_ERROR_ARGUMENT). Owned by the caller; free it before the context, and do not use it after the
- * optimizer is freed. Groups added later are scheduled too, from their own learning rate. */
+ * optimizer is freed. Groups added later are scheduled too, from their own learning rate. gamma and
+ * eta_min are finite and not negative. A step whose learning rate would be negative or no number, as a factor of
+ * reel_lambda_lr_new can make it, is REEL_ERROR_ARGUMENT, and nothing changes. */
 typedef struct reel_schedule reel_schedule;
 
 REEL_API reel_schedule *reel_step_lr_new(reel_optim *optim, int64_t step_size, double gamma); /* step_size >= 1 */
@@ -50,7 +52,8 @@ REEL_API reel_schedule *reel_cosine_annealing_lr_new(reel_optim *optim, int64_t 
 /* 0 < start_factor <= 1, 0 <= end_factor <= 1, total_iters >= 1. */
 REEL_API reel_schedule *reel_linear_lr_new(reel_optim *optim, double start_factor, double end_factor,
                                            int64_t total_iters);
-/* LambdaLR: lr times factor(step, user). `user` must live as long as the schedule. */
+/* LambdaLR: lr times factor(step, user), which is called more than once a step. `user` must live as long as the
+ * schedule. */
 REEL_API reel_schedule *reel_lambda_lr_new(reel_optim *optim, double (*factor)(int64_t step, void *user), void *user);
 REEL_API void reel_schedule_free(reel_schedule *schedule);
 

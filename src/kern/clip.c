@@ -11,9 +11,9 @@
  * rows alone give the bits of their table. */
 enum { LANES = 32 };
 
-double reel_kern_power_join(double power, double a, double b)
+double reel_kern_power_join(struct reel_power power, double a, double b)
 {
-    if (isfinite(power))
+    if (isfinite(power.power))
         return a + b;
     return a < b || b != b ? b : a;
 }
@@ -37,26 +37,26 @@ REEL_CLONES static void keep_largest(int64_t n, const reel_real *restrict x, dou
     EACH_LANE(sums[j] < a || a != a ? a : sums[j])
 }
 
-static void add_powers(double power, int64_t n, const reel_real *restrict x, double *restrict sums)
+static void add_powers(struct reel_power power, int64_t n, const reel_real *restrict x, double *restrict sums)
 {
-    EACH_LANE(sums[j] + pow(a, power))
+    EACH_LANE(sums[j] + pow(a * power.scale, power.power))
 }
 
 /* Adds whole groups of LANES elements. */
-static void add_groups(double power, int64_t n, const reel_real *x, double *sums)
+static void add_groups(struct reel_power power, int64_t n, const reel_real *x, double *sums)
 {
-    if (power == 2)
+    if (power.power == 2 && power.scale == 1)
         add_squares(n, x, sums);
-    else if (power == 1)
+    else if (power.power == 1 && power.scale == 1)
         add_magnitudes(n, x, sums);
-    else if (isfinite(power))
+    else if (isfinite(power.power))
         add_powers(power, n, x, sums);
     else
         keep_largest(n, x, sums);
 }
 
 /* Adds elements that start at lane `lane`; those that do not fill a group are padded with zeros. */
-static void add_elements(double power, int lane, int64_t n, const reel_real *x, double *sums)
+static void add_elements(struct reel_power power, int lane, int64_t n, const reel_real *x, double *sums)
 {
     if (lane > 0 && n > 0) {
         reel_real padded[LANES] = {0};
@@ -75,7 +75,7 @@ static void add_elements(double power, int lane, int64_t n, const reel_real *x, 
     }
 }
 
-static double join_lanes(double power, const double *sums)
+static double join_lanes(struct reel_power power, const double *sums)
 {
     double total = 0;
     for (int j = 0; j < LANES; j++)
@@ -83,14 +83,14 @@ static double join_lanes(double power, const double *sums)
     return total;
 }
 
-static double sum_block(double power, int64_t n, const reel_real *x)
+static double sum_block(struct reel_power power, int64_t n, const reel_real *x)
 {
     double lanes[LANES] = {0};
     add_elements(power, 0, n, x, lanes);
     return join_lanes(power, lanes);
 }
 
-double reel_kern_power_sum(double power, int64_t n, const reel_real *x, double *sums, int threads)
+double reel_kern_power_sum(struct reel_power power, int64_t n, const reel_real *x, double *sums, int threads)
 {
     REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
                       sums[first / REEL_BLOCK] = sum_block(power, last - first, x + first));
@@ -100,7 +100,7 @@ double reel_kern_power_sum(double power, int64_t n, const reel_real *x, double *
     return total;
 }
 
-double reel_kern_power_sum_rows(double power, int64_t count, int64_t columns, const int64_t *rows,
+double reel_kern_power_sum_rows(struct reel_power power, int64_t count, int64_t columns, const int64_t *rows,
                                 const reel_real *values)
 {
     double total = 0, lanes[LANES] = {0};

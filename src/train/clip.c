@@ -6,6 +6,7 @@
 #include "kern/clip.h"
 #include "kern/parallel.h"
 
+#include <float.h>
 #include <math.h>
 
 /* Makes every gradient of the set one that can be changed in place: an array, or kept rows. */
@@ -26,7 +27,7 @@ static reel_real *gradient_of(const reel_param *param, struct reel_gradient_rows
     return dense ? reel_param_gradient_dense(param) : rows->count > 0 ? rows->values : NULL;
 }
 
-static double sum_powers(const reel_params *params, double power, double *block_sums)
+static double sum_powers(const reel_params *params, struct reel_power power, double *block_sums)
 {
     double total = 0;
     for (int64_t i = 0; i < params->count; i++) {
@@ -40,6 +41,24 @@ static double sum_powers(const reel_params *params, double power, double *block_
                                : reel_kern_power_sum(power, n, gradient, block_sums, params->context->num_threads));
     }
     return total;
+}
+
+/* Where the sum of the powers overflows or underflows, elements are divided by the largest first. */
+static double norm_of(const reel_params *params, double type, double *block_sums)
+{
+    double sum = sum_powers(params, (struct reel_power){type, 1}, block_sums), largest = 1;
+    if (!isfinite(type))
+        return sum;
+    if (!(sum >= DBL_MIN / DBL_EPSILON && sum <= DBL_MAX)) {
+        largest = sum_powers(params, (struct reel_power){INFINITY, 1}, block_sums);
+        if (!(largest > 0 && largest <= DBL_MAX))
+            return largest;
+        int exponent;
+        frexp(largest, &exponent);
+        largest = ldexp(1, exponent - 1);
+        sum = sum_powers(params, (struct reel_power){type, 1 / largest}, block_sums);
+    }
+    return largest * (type == 2 ? sqrt(sum) : pow(sum, 1 / type));
 }
 
 static double *allocate_block_sums(reel_params *params)
@@ -71,16 +90,12 @@ reel_status reel_clip_grad_norm(reel_params *params, double max_norm, double nor
     double *block_sums;
     if (settle_gradients(params, "clip_grad_norm") != REEL_OK || !(block_sums = allocate_block_sums(params)))
         return c->status;
-    double norm = sum_powers(params, norm_type, block_sums);
+    double norm = norm_of(params, norm_type, block_sums);
     reel_scratch_release(&c->scratch, block_sums);
-    if (norm_type == 2)
-        norm = sqrt(norm);
-    else if (isfinite(norm_type))
-        norm = pow(norm, 1 / norm_type);
     if (total_norm)
         *total_norm = norm;
     double factor = max_norm / (norm + 1e-6);
-    if (factor >= 1)
+    if (max_norm == INFINITY || factor >= 1)
         return REEL_OK;
     for (int64_t i = 0; i < params->count; i++) {
         struct reel_gradient_rows rows;

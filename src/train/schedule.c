@@ -35,8 +35,9 @@ double reel_linear_lr(double lr, int64_t step, double start_factor, double end_f
 {
     if (total_iters == 0)
         return NAN;
-    double reached = (double)(step < total_iters ? step : total_iters);
-    return lr * (start_factor + (end_factor - start_factor) * reached / (double)total_iters);
+    if (step >= total_iters)
+        return lr * end_factor;
+    return lr * (start_factor + (end_factor - start_factor) * (double)step / (double)total_iters);
 }
 
 /* ---- Schedules under way ---- */
@@ -86,14 +87,26 @@ static double lambda_formula(const reel_schedule *s, double lr, int64_t step)
     return lr * s->factor(step, s->user);
 }
 
-static void set_learning_rates(const reel_schedule *s)
+/* The learning rate of a group at a step. */
+static double learning_rate(const reel_schedule *s, const struct reel_optim_group *group, int64_t step)
+{
+    return step < s->warm_up_steps ? reel_linear_lr(group->initial_lr, step, s->warm_up_factor, 1, s->warm_up_steps)
+                                   : s->formula(s, group->initial_lr, step - s->warm_up_steps);
+}
+
+/* Goes to a step, unless a learning rate there is none. */
+static reel_status go_to(reel_schedule *s, int64_t step)
 {
     for (int64_t i = 0; i < s->optim->n_groups; i++) {
-        struct reel_optim_group *group = &s->optim->groups[i];
-        group->lr = s->step < s->warm_up_steps
-                        ? reel_linear_lr(group->initial_lr, s->step, s->warm_up_factor, 1, s->warm_up_steps)
-                        : s->formula(s, group->initial_lr, s->step - s->warm_up_steps);
+        double lr = learning_rate(s, &s->optim->groups[i], step);
+        if (!(lr >= 0))
+            return reel_fail(s->context, REEL_ERROR_ARGUMENT, "schedule: the learning rate of step %lld is %g",
+                             (long long)step, lr);
     }
+    s->step = step;
+    for (int64_t i = 0; i < s->optim->n_groups; i++)
+        s->optim->groups[i].lr = learning_rate(s, &s->optim->groups[i], step);
+    return REEL_OK;
 }
 
 /* Copies the prototype with its milestones and starts. */
@@ -113,7 +126,10 @@ static reel_schedule *start(reel_optim *optim, const reel_schedule *prototype, c
     s->optim = optim;
     for (int64_t i = 0; i < optim->n_groups; i++)
         optim->groups[i].initial_lr = optim->groups[i].lr;
-    set_learning_rates(s);
+    if (go_to(s, 0) != REEL_OK) {
+        reel_free(&c->memory, s);
+        return NULL;
+    }
     return s;
 }
 
@@ -131,16 +147,27 @@ static bool expect_at_least_1(reel_optim *optim, const char *who, const char *ar
     return false;
 }
 
+/* A factor or a learning rate: finite and not below 0. */
+static bool expect_finite(reel_optim *optim, const char *who, const char *argument, double value)
+{
+    if (value >= 0 && value < INFINITY)
+        return true;
+    reel_fail(optim->context, REEL_ERROR_ARGUMENT, "%s: %s is %g, it must be a number of at least 0", who, argument,
+              value);
+    return false;
+}
+
 reel_schedule *reel_step_lr_new(reel_optim *optim, int64_t step_size, double gamma)
 {
-    if (!usable(optim) || !expect_at_least_1(optim, "step_lr", "step_size", step_size))
+    if (!usable(optim) || !expect_at_least_1(optim, "step_lr", "step_size", step_size) ||
+        !expect_finite(optim, "step_lr", "gamma", gamma))
         return NULL;
     return start(optim, &(reel_schedule){.formula = step_formula, .size = step_size, .first = gamma}, NULL);
 }
 
 reel_schedule *reel_multi_step_lr_new(reel_optim *optim, const int64_t *milestones, int n, double gamma)
 {
-    if (!usable(optim))
+    if (!usable(optim) || !expect_finite(optim, "multi_step_lr", "gamma", gamma))
         return NULL;
     if (n < 0 || (n > 0 && !milestones)) {
         reel_fail(optim->context, REEL_ERROR_ARGUMENT, "multi_step_lr: %d milestones, at a NULL pointer", n);
@@ -157,14 +184,15 @@ reel_schedule *reel_multi_step_lr_new(reel_optim *optim, const int64_t *mileston
 
 reel_schedule *reel_exponential_lr_new(reel_optim *optim, double gamma)
 {
-    if (!usable(optim))
+    if (!usable(optim) || !expect_finite(optim, "exponential_lr", "gamma", gamma))
         return NULL;
     return start(optim, &(reel_schedule){.formula = exponential_formula, .first = gamma}, NULL);
 }
 
 reel_schedule *reel_cosine_annealing_lr_new(reel_optim *optim, int64_t t_max, double eta_min)
 {
-    if (!usable(optim) || !expect_at_least_1(optim, "cosine_annealing_lr", "t_max", t_max))
+    if (!usable(optim) || !expect_at_least_1(optim, "cosine_annealing_lr", "t_max", t_max) ||
+        !expect_finite(optim, "cosine_annealing_lr", "eta_min", eta_min))
         return NULL;
     return start(optim, &(reel_schedule){.formula = cosine_formula, .size = t_max, .first = eta_min}, NULL);
 }
@@ -218,17 +246,17 @@ reel_status reel_schedule_warm_up(reel_schedule *schedule, int64_t steps, double
         return schedule->context->status;
     schedule->warm_up_steps = steps;
     schedule->warm_up_factor = start_factor;
-    set_learning_rates(schedule);
-    return REEL_OK;
+    return go_to(schedule, schedule->step);
 }
 
 reel_status reel_schedule_step(reel_schedule *schedule)
 {
     if (!schedule || !usable(schedule->optim))
         return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
-    schedule->step++;
-    set_learning_rates(schedule);
-    return REEL_OK;
+    if (schedule->step == INT64_MAX)
+        return reel_fail(schedule->context, REEL_ERROR_ARGUMENT, "schedule_step: there is no step behind %lld",
+                         (long long)schedule->step);
+    return go_to(schedule, schedule->step + 1);
 }
 
 int64_t reel_schedule_last_step(const reel_schedule *schedule)
@@ -243,7 +271,5 @@ reel_status reel_schedule_set_last_step(reel_schedule *schedule, int64_t step)
     if (step < 0)
         return reel_fail(schedule->context, REEL_ERROR_ARGUMENT, "schedule_set_last_step: %lld is less than 0",
                          (long long)step);
-    schedule->step = step;
-    set_learning_rates(schedule);
-    return REEL_OK;
+    return go_to(schedule, step);
 }

@@ -52,6 +52,43 @@ static void clip(const char *what, double max_norm, double norm_type, double gol
     expect_gradients(what, &r, golden);
 }
 
+Test(clip, measuring_changes_nothing)
+{
+    const double hostile[] = {INFINITY, NAN, 3};
+    for (int i = 0; i < 3; i++) {
+        struct run r = with_gradients();
+        reel_real grad[GOLDEN_A];
+        memcpy(grad, golden_a_grads, sizeof grad);
+        grad[5] = (reel_real)hostile[i];
+        reel_param_set_grad(r.a, grad);
+        double norm;
+        cr_assert_eq(reel_clip_grad_norm(r.params, INFINITY, 2, &norm), REEL_OK);
+        cr_assert(isfinite(hostile[i]) ? isfinite(norm) : !isfinite(norm));
+        cr_assert_eq(memcmp(reel_param_grad(r.a), grad, sizeof grad), 0);
+        end(&r);
+    }
+}
+
+Test(clip, norms_whose_powers_are_no_numbers)
+{
+    const double sizes[] = {sizeof(reel_real) == sizeof(float) ? 1e30 : 1e300,
+                            sizeof(reel_real) == sizeof(float) ? 1e-30 : 1e-300};
+    const double types[] = {2, 20};
+    for (int i = 0; i < 4; i++) {
+        reel_context *c = reel_context_new(NULL);
+        reel_params *params = reel_params_new(c);
+        const double size = sizes[i % 2], type = types[i / 2];
+        const reel_real zeros[2] = {0}, grad[2] = {(reel_real)(3 * size), (reel_real)(-4 * size)};
+        reel_param *w = param_with(params, "w", REEL_SHAPE(2), zeros);
+        double norm, want = size * (type == 2 ? 5 : 4 * pow(1 + pow(0.75, 20), 1.0 / 20));
+        reel_param_set_grad(w, grad);
+        cr_assert_eq(reel_clip_grad_norm(params, INFINITY, type, &norm), REEL_OK);
+        cr_assert(fabs(norm / want - 1) <= 1e-6, "type %g: %g, not %g", type, norm, want);
+        reel_params_free(params);
+        reel_context_free(c);
+    }
+}
+
 Test(clip, norms_and_gradients_are_those_of_pytorch)
 {
     clip("2-norm", 1, 2, golden_clip_2_total, golden_clip_2);

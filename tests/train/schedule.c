@@ -94,6 +94,43 @@ Test(schedule, formulas_alone)
     cr_assert(isnan(reel_linear_lr(1, 1, 0, 1, 0)));
 }
 
+/* start + (end - start) is not end where they are far apart: it was -1.39e-18 of this. */
+Test(schedule, a_linear_one_ends_where_it_says)
+{
+    cr_assert_eq(reel_linear_lr(1, 10, 1, 1e-300, 10), 1e-300);
+    cr_assert_eq(reel_linear_lr(0.1, 3, 0.7, 0, 3), 0);
+    cr_assert_eq(reel_linear_lr(1, INT64_MAX, 1.0 / 3, 0.1, 7), 0.1);
+}
+
+static double given(int64_t step, void *user)
+{
+    return ((const double *)user)[step];
+}
+
+Test(schedule, a_factor_that_is_no_number_changes_nothing)
+{
+    struct run r = two_groups();
+    double factors[] = {1, 0.5, NAN, -1, 2};
+    reel_schedule *s = reel_lambda_lr_new(r.optim, given, factors);
+    cr_assert_eq(reel_schedule_step(s), REEL_OK);
+    for (int step = 2; step < 4; step++) {
+        cr_assert_eq(reel_schedule_set_last_step(s, step), REEL_ERROR_ARGUMENT);
+        reel_clear_error(r.c);
+        cr_assert_eq(reel_schedule_get_last_step(s), 1);
+        cr_assert_eq(reel_optim_get_lr(r.optim, 0), 0.25);
+    }
+    cr_assert_eq(reel_schedule_step(s), REEL_ERROR_ARGUMENT);
+    reel_clear_error(r.c);
+    reel_schedule_free(s);
+    s = reel_exponential_lr_new(r.optim, 0.5);
+    cr_assert_eq(reel_schedule_set_last_step(s, INT64_MAX), REEL_OK);
+    cr_assert_eq(reel_schedule_step(s), REEL_ERROR_ARGUMENT);
+    reel_clear_error(r.c);
+    cr_assert_eq(reel_schedule_get_last_step(s), INT64_MAX);
+    reel_schedule_free(s);
+    end(&r);
+}
+
 Test(schedule, groups_added_later_follow)
 {
     struct run r = two_groups();
@@ -122,6 +159,13 @@ Test(schedule, bad_arguments_are_refused)
     REFUSED(reel_multi_step_lr_new(r.optim, descending, 2, 0.5));
     REFUSED(reel_multi_step_lr_new(r.optim, NULL, 2, 0.5));
     REFUSED(reel_cosine_annealing_lr_new(r.optim, 0, 0));
+    const double none[] = {NAN, INFINITY, -0.5};
+    for (int i = 0; i < 3; i++) {
+        REFUSED(reel_step_lr_new(r.optim, 3, none[i]));
+        REFUSED(reel_multi_step_lr_new(r.optim, NULL, 0, none[i]));
+        REFUSED(reel_exponential_lr_new(r.optim, none[i]));
+        REFUSED(reel_cosine_annealing_lr_new(r.optim, 3, none[i]));
+    }
     REFUSED(reel_linear_lr_new(r.optim, 0, 1, 5));
     REFUSED(reel_linear_lr_new(r.optim, 0.5, 2, 5));
     REFUSED(reel_lambda_lr_new(r.optim, NULL, NULL));

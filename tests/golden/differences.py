@@ -1,0 +1,73 @@
+"""Prints what PyTorch computes where docs/differences.md says that reel computes something else.
+
+    python tests/golden/differences.py
+
+Made with torch 2.15.0.
+"""
+
+import math
+import warnings
+
+import torch
+from torch.nn import functional as F
+
+warnings.simplefilter("ignore")
+NAN, INF = math.nan, math.inf
+
+
+def real(*values, dtype=torch.float64):
+    return torch.tensor(values, dtype=dtype, requires_grad=True)
+
+
+def gradients(function, x, second=False):
+    y = function(x)
+    (g,) = torch.autograd.grad(y.sum(), x, create_graph=second)
+    if not second:
+        return y.tolist(), g.tolist()
+    return g.tolist(), torch.autograd.grad(g.sum(), x)[0].tolist()
+
+
+def show(what, value):
+    print(f"{what}: {value}")
+
+
+single = torch.float32
+show("gelu, float, -6 and inf", gradients(F.gelu, real(-6, INF, dtype=single)))
+show("gelu, tanh form, float, -6, 1e30 and inf", gradients(lambda x: F.gelu(x, approximate="tanh"), real(-6, 1e30, INF, dtype=single)))
+show("logsigmoid, second, -20 and 20", gradients(F.logsigmoid, real(-20, 20, dtype=single), True))
+show("softplus, second, 15, 19", gradients(lambda x: F.softplus(x), real(15, 19, dtype=single), True))
+show("silu, second, -20 and 20", gradients(F.silu, real(-20, 20, dtype=single), True))
+show("bce with logits, second, 20", gradients(lambda x: F.binary_cross_entropy_with_logits(x, torch.zeros_like(x), reduction="sum"), real(-20, 20, dtype=single), True))
+target = torch.tensor([-100, 1])
+show("cross entropy, NaN in an ignored row", gradients(lambda x: F.cross_entropy(x.reshape(2, 2), target), real(NAN, 1, 0, 1)))
+for p in (2, INF, 3):
+    show(f"norm {p} of 1 NaN 2", gradients(lambda x: torch.linalg.vector_norm(x, p), real(1, NAN, 2)))
+    show(f"norm {p} of 3e200 -4e200", gradients(lambda x: torch.linalg.vector_norm(x, p), real(3e200, -4e200)))
+    show(f"norm {p} of 3e-200 -4e-200", gradients(lambda x: torch.linalg.vector_norm(x, p), real(3e-200, -4e-200)))
+show("var of 1e38 1e38 1e38 1e38, float", torch.var(real(3e38, 3e38, 3e38, dtype=single), correction=0).item())
+show("layer_norm of 1e30 to 4e30, float", gradients(lambda x: F.layer_norm(x, [4]), real(1e30, 2e30, 3e30, 4e30, dtype=single)))
+show("batch_norm of 1e30 to 4e30, float", gradients(lambda x: F.batch_norm(x[:, None], None, None, training=True), real(1e30, 2e30, 3e30, 4e30, dtype=single)))
+show("layer_norm of 1000 times 0.1, float", F.layer_norm(torch.full((1000,), 0.1), [1000]).abs().max().item())
+t = torch.tensor([0.5, 0.5], dtype=torch.float64, requires_grad=True)
+show("bce, by the target, x 0 0.5", torch.autograd.grad(F.binary_cross_entropy(torch.tensor([0.0, 0.5], dtype=torch.float64), t, reduction="sum"), t)[0].tolist())
+try:
+    show("batch_norm of [0, 5]", F.batch_norm(torch.zeros(0, 5), None, None, training=True).shape)
+except Exception as e:
+    show("batch_norm of [0, 5]", e)
+p = torch.nn.Parameter(torch.zeros(3))
+p.grad = torch.tensor([INF, 2.0, -3.0])
+show("clip, max_norm inf", (torch.nn.utils.clip_grad_norm_([p], INF).item(), p.grad.tolist()))
+q = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+q.grad = torch.tensor([3e200, -4e200], dtype=torch.float64)
+show("clip, overflow", (torch.nn.utils.clip_grad_norm_([q], 1).item(), q.grad.tolist()))
+o = torch.optim.SGD([p], lr=0.1)
+s = torch.optim.lr_scheduler.LinearLR(o, start_factor=0.7, end_factor=0, total_iters=3)
+for _ in range(3):
+    s.step()
+show("LinearLR 0.7 to 0", o.param_groups[0]["lr"])
+o = torch.optim.SGD([p], lr=0.1)
+s = torch.optim.lr_scheduler.ExponentialLR(o, gamma=NAN)
+s.step()
+show("ExponentialLR, gamma NaN", o.param_groups[0]["lr"])
+show("broadcast mse", F.mse_loss(torch.zeros(3, 1), torch.zeros(3)).item())
+show("scalar flatten 5 -7", "")

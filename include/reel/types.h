@@ -74,7 +74,8 @@ typedef struct reel_shape {
  * function refuses with REEL_ERROR_SHAPE. */
 REEL_API reel_shape reel_shape_make(int ndim, const int64_t *dim);
 
-/* The product of the sizes, or -1 when it does not fit, a size is negative, or ndim is outside 0..8. */
+/* The product of the sizes; or -1 when a size is negative, ndim is outside 0..8, or the product of the sizes that are
+ * not 0 does not fit: with [2^32, 2^32, 0] no stride would. */
 REEL_API int64_t reel_shape_numel(const reel_shape *shape);
 
 /* Whether both have the same axes. */

@@ -17,18 +17,14 @@ int64_t reel_shape_numel(const reel_shape *shape)
 {
     if (shape->ndim < 0 || shape->ndim > REEL_MAX_NDIM)
         return -1;
-    /* Zero sizes are looked for first: [2^40, 2^40, 0] has no elements and is no overflow. */
-    for (int i = 0; i < shape->ndim; i++)
-        if (shape->dim[i] < 0)
+    int64_t product = 1;
+    bool empty = false;
+    for (int i = 0; i < shape->ndim; i++) {
+        empty = empty || shape->dim[i] == 0;
+        if (shape->dim[i] != 0 && !reel_multiply_int64(product, shape->dim[i], &product))
             return -1;
-    for (int i = 0; i < shape->ndim; i++)
-        if (shape->dim[i] == 0)
-            return 0;
-    int64_t numel = 1;
-    for (int i = 0; i < shape->ndim; i++)
-        if (!reel_multiply_int64(numel, shape->dim[i], &numel))
-            return -1;
-    return numel;
+    }
+    return empty ? 0 : product;
 }
 
 bool reel_shape_equal(const reel_shape *a, const reel_shape *b)

@@ -40,7 +40,8 @@ static void expect_shape(reel_var v, reel_shape want)
 static void expect_refused(reel_status status, const char *text)
 {
     cr_assert_eq(reel_context_status(c), status, "%s", reel_error(c));
-    cr_assert_str_eq(reel_error(c), text);
+    if (text)
+        cr_assert_str_eq(reel_error(c), text);
     reel_clear_error(c);
 }
 
@@ -276,14 +277,12 @@ Test(join, permute_sharing_and_errors)
 Test(join, sizes_whose_product_does_not_fit)
 {
     const int64_t large = (int64_t)1 << 40;
-    reel_var x = reel_zeros(t, REEL_SHAPE(large, large, 0)), y = reel_zeros(t, REEL_SHAPE(0, large, large));
-    expect_shape(reel_permute(t, x, REEL_AXES(2, 0, 1)), REEL_SHAPE(0, large, large));
-    expect_shape(reel_permute(t, y, REEL_AXES(2, 0, 1)), REEL_SHAPE(large, 0, large));
-    expect_shape(reel_narrow(t, x, 2, 0, 0), REEL_SHAPE(large, large, 0));
-    expect_shape(reel_narrow(t, x, 1, 7, large - 7), REEL_SHAPE(large, large - 7, 0));
-    expect_shape(reel_cat(t, REEL_VARS(y, y), 1), REEL_SHAPE(0, 2 * large, large));
-    expect_shape(reel_expand(t, reel_zeros(t, REEL_SHAPE(0, 1, 1)), REEL_SHAPE(0, large, large)),
-                 REEL_SHAPE(0, large, large));
+    expect_shape(reel_permute(t, reel_zeros(t, REEL_SHAPE(large, 2, 0)), REEL_AXES(2, 0, 1)), REEL_SHAPE(0, large, 2));
+    reel_expand(t, reel_zeros(t, REEL_SHAPE(0, 1, 1)), REEL_SHAPE(0, large, large));
+    expect_refused(REEL_ERROR_SHAPE, NULL);
+    reel_var wide = reel_zeros(t, REEL_SHAPE(0, 1, large)), high = reel_zeros(t, REEL_SHAPE(0, large, 1));
+    reel_add(t, wide, high);
+    expect_refused(REEL_ERROR_SHAPE, NULL);
     reel_cat(t, REEL_VARS(reel_zeros(t, REEL_SHAPE(INT64_MAX, 0)), reel_zeros(t, REEL_SHAPE(1, 0))), 0);
     expect_refused(REEL_ERROR_SHAPE, "cat: the joint size of axis 0 is too large");
 }

@@ -152,6 +152,10 @@ static reel_status check_param(reel_params *params, const char *name, reel_param
                   reel_printable(name, printable), reel_is_utf8(name) ? "the format's own" : "not UTF-8");
     else if (reel_params_find(params, name))
         reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": the set has one of this name already", name);
+    else if (kind != REEL_PARAM_TRAINED && kind != REEL_PARAM_FROZEN && kind != REEL_PARAM_BUFFER)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": there is no kind %d", name, (int)kind);
+    else if (reel_dtype_size(dtype) == 0)
+        reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": there is no element type %d", name, (int)dtype);
     else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL)
         reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only buffers may be %s", name, reel_dtype_name(dtype));
     else if (numel < 0)
@@ -334,6 +338,9 @@ reel_status reel_param_set_kind(reel_param *param, reel_param_kind kind)
     if (kind == REEL_PARAM_BUFFER || param->kind == REEL_PARAM_BUFFER)
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT,
                          "param \"%s\": buffers and params do not change into each other", param->name);
+    if (kind != REEL_PARAM_TRAINED && kind != REEL_PARAM_FROZEN)
+        return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": there is no kind %d", param->name,
+                         (int)kind);
     param->kind = kind;
     return REEL_OK;
 }

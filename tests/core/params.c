@@ -97,6 +97,20 @@ Test(params, bad_ones_are_refused)
     cr_expect_eq(reel_params_count(params), 1);
 }
 
+Test(params, kinds_and_types_that_do_not_exist_are_refused)
+{
+    cr_assert_null(reel_param_new(params, "a", (reel_param_kind)9, REEL_REAL, REEL_SHAPE(2)));
+    expect_error(REEL_ERROR_ARGUMENT, "no kind 9");
+    cr_assert_null(reel_param_new(params, "a", REEL_PARAM_BUFFER, (reel_dtype)9, REEL_SHAPE(2)));
+    expect_error(REEL_ERROR_DTYPE, "no element type 9");
+    cr_assert_null(reel_param_new(params, "a", REEL_PARAM_TRAINED, (reel_dtype)-1, REEL_SHAPE(2)));
+    expect_error(REEL_ERROR_DTYPE, "no element type -1");
+    reel_param *a = real("a", REEL_PARAM_TRAINED);
+    cr_assert_eq(reel_param_set_kind(a, (reel_param_kind)77), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "no kind 77");
+    cr_assert_eq(reel_param_get_kind(a), REEL_PARAM_TRAINED);
+}
+
 Test(params, null_ones_are_harmless)
 {
     cr_expect_str_eq(reel_param_name(NULL), "");

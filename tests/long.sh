@@ -1,8 +1,8 @@
 #!/bin/sh
-# The reliability suite at its full length, some two hours on two cores: sh tests/long.sh [NAME...]
+# The reliability suite at its full length, about an hour on two cores: sh tests/long.sh [LABEL...]
 #
-# Names: kills, fuzz, and those of tests/README.md that ctest runs (mutants, system_calls, long). Without one, all of them.
-# It ends with the table that belongs into tests/README.md: what, how many, how long, found.
+# Labels: those of tests/README.md; without one, all of them. Ends with a table: what, how many and found, how long.
+# FUZZ_MINUTES says how long each reader is fuzzed (10).
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
@@ -17,7 +17,7 @@ failed=0
 run() {
     what=$1 start=$(date +%s)
     shift
-    if "$@" >"$log" 2>&1; then found=$(grep -v '^ *$' "$log" | tail -n 1); else
+    if "$@" >"$log" 2>&1; then found=$(grep -v '^ *$' "$log" | tail -n 2 | paste -sd ' '); else
         failed=1 found='FAILED'
         cat "$log"
     fi
@@ -45,10 +45,13 @@ for name in $names; do
         ;;
     fuzz)
         cmake --preset fuzz >/dev/null
-        cmake --build --preset fuzz --target fuzz_safetensors fuzz_idx -- --quiet
         work=$(mktemp -d)
-        mkdir "$work/safetensors" "$work/idx"
-        for target in safetensors idx; do run "fuzzing the reader of $target" fuzz "$target"; done
+        for corpus in tests/fuzz/corpus/*; do
+            reader=${corpus##*/}
+            mkdir "$work/$reader"
+            cmake --build --preset fuzz --target "fuzz_$reader" -- --quiet
+            run "fuzzing the reader of $reader" fuzz "$reader"
+        done
         rm -rf "$work"
         ;;
     *) run "tests labelled $name" ctest --preset release --no-tests=error -L "^$name\$" ;;

@@ -107,8 +107,31 @@ static void check_model(const char *name)
     reel_context_free(c);
 }
 
+static double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* How long a process takes here until it has saved once. */
+static double measure_start(void)
+{
+    double before = clock_seconds();
+    pid_t child = fork();
+    if (child == 0)
+        save_for_ever();
+    while (access(in_folder("model"), F_OK) != 0 && clock_seconds() < before + 60)
+        usleep(1000);
+    double seconds = clock_seconds() - before;
+    kill_within(child, 0);
+    walk(check_model, true);
+    return seconds;
+}
+
 static void kill_savings(int kills)
 {
+    double window = measure_start() + 0.02;
     int left = 0, loaded = 0;
     for (int k = 0; k < kills; k++) {
         if (k % 10 == 0)
@@ -116,7 +139,7 @@ static void kill_savings(int kills)
         pid_t child = fork();
         if (child == 0)
             save_for_ever();
-        kill_within(child, 0.03);
+        kill_within(child, window);
         int temporary = walk(check_model, true);
         CHECK(temporary <= 1, "one process left %d files", temporary);
         left += temporary;
@@ -184,13 +207,11 @@ static void kill_trainings(int kills, const char *cgan)
     snprintf(folder, sizeof folder, "%s.out", data);
 
     /* How long an epoch takes here, so that kills fall into several. */
-    struct timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
+    double before = clock_seconds();
     int status;
     waitpid(start_training(cgan, data, "1"), &status, 0);
-    clock_gettime(CLOCK_MONOTONIC, &after);
+    double seconds = clock_seconds() - before;
     CHECK(status == 0, "a training of one epoch ends with %d", status);
-    double seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
 
     int left = 0;
     for (int k = 0; k < kills; k++) {

@@ -87,10 +87,10 @@ static void change_bytes(struct mutant *m, size_t from)
         splice(m, at, 0, &one, 1);
         break;
     case 3:
-        splice(m, at, 1, NULL, 0);
+        splice(m, at, 1, "", 0);
         break;
     case 4:
-        splice(m, at, length, NULL, 0);
+        splice(m, at, length, "", 0);
         break;
     case 5:
         splice(m, at, 0, piece, length);

@@ -24,7 +24,11 @@ static void update_slice(const struct reel_update *u, int64_t element, int64_t n
                          const reel_real *grad, reel_real *const *state)
 {
     reel_real *there[REEL_OPTIM_STATES];
-    find_state(u->algorithm, element, row, state, there);
+    if (u->algorithm->scope == REEL_PER_ELEMENT)
+        for (int k = 0; k < REEL_OPTIM_STATES; k++)
+            there[k] = state[k] ? state[k] + element : NULL;
+    else
+        find_state(u->algorithm, element, row, state, there);
     u->algorithm->update(&u->constants, n, param + element, grad, there);
 }
 
@@ -96,8 +100,8 @@ static void prefetch_row(const struct reel_update *update, const struct reel_gra
             lines[n_lines++] = state[k] + from;
         else if (state[k])
             __builtin_prefetch(state[k] + row, 1);
-    for (int64_t i = 0; i < n; i += LINE)
-        for (int k = 0; k < n_lines; k++)
+    for (int k = 0; k < n_lines; k++)
+        for (int64_t i = 0; i < n; i += LINE)
             __builtin_prefetch(lines[k] + i, 1);
 }
 

@@ -30,7 +30,7 @@ static bool is_at_rest(const struct reel_deferred *d, int64_t row, int64_t first
     int n = reel_optim_extremes(d->algorithm, d->options, d->rates.smallest, d->rates.largest, first, last, extremes);
     int64_t columns = reel_param_columns(d->param);
     const reel_real *param = (const reel_real *)d->param->data + row * columns;
-    reel_real *copy = copies_of(d, thread), *state[REEL_OPTIM_STATES];
+    reel_real *copy = copies_of(d, thread), *state[REEL_OPTIM_STATES] = {NULL};
     for (int e = 0; e < n; e++) {
         memcpy(copy, param, (size_t)columns * sizeof *copy);
         for (int k = 0; k < d->algorithm->n_states; k++) {

@@ -5,8 +5,10 @@
 #include <reel/types.h>
 
 /* Elements of an elementwise loop that one thread takes at a time. Loops of one block run on the calling thread: waking
- * another costs more than the work. */
+ * another costs more than the work. Tests may define a smaller multiple of 64, so that small arrays have several. */
+#ifndef REEL_BLOCK
 #define REEL_BLOCK 16384
+#endif
 
 /* Blocks of REEL_BLOCK that n elements make. */
 static inline int64_t reel_blocks(int64_t n)

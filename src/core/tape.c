@@ -15,7 +15,8 @@ void reel_tape_expect_sound(const reel_tape *tape)
     for (int64_t i = 0; i < tape->count; i++) {
         const struct reel_node *node = tape->nodes[i];
         const reel_call *call = node->call;
-        assert(node->first <= i && node->array.data && "a var has elements, and depends on none after it");
+        assert(node->first <= i && (node->array.data || node->array.numel == 0) &&
+               "a var has elements, and depends on none after it");
         assert(node->array.numel == reel_shape_numel(&node->array.shape) && "the elements are those of the shape");
         assert((!call || call->outputs[node->output].number == i) && "a var is an output of what computed it");
         for (int k = 0; call && k < call->n_inputs; k++)

@@ -45,6 +45,7 @@
 #include <reel/loader.h>
 #include <reel/loss.h>
 #include <reel/matmul.h>
+#include <reel/metrics.h>
 #include <reel/nn.h>
 #include <reel/normalize.h>
 #include <reel/op.h>

@@ -31,6 +31,7 @@
 #ifndef REEL_REEL_H
 #define REEL_REEL_H
 
+#include <reel/alias.h>
 #include <reel/clip.h>
 #include <reel/compare.h>
 #include <reel/context.h>
@@ -63,5 +64,6 @@
 #include <reel/types.h>
 #include <reel/unary.h>
 #include <reel/view.h>
+#include <reel/vocabulary.h>
 
 #endif

@@ -12,6 +12,7 @@
 #define REEL_SCHEDULE_H
 
 #include <reel/optim.h>
+#include <reel/options.h>
 #include <reel/types.h>
 
 #ifdef __cplusplus
@@ -36,6 +37,34 @@ REEL_API double reel_cosine_annealing_lr(double lr, int64_t step, int64_t t_max,
 /* LinearLR: lr times a factor that goes from start_factor to end_factor in total_iters steps and stays there. */
 REEL_API double reel_linear_lr(double lr, int64_t step, double start_factor, double end_factor, int64_t total_iters);
 
+/* PolynomialLR: lr * (1 - step / total_iters) ^ power, and from total_iters on as at total_iters: 0 unless power is. */
+REEL_API double reel_polynomial_lr(double lr, int64_t step, int64_t total_iters, double power);
+
+/* CosineAnnealingWarmRestarts: CosineAnnealingLR in cycles, of t_0 steps the first, and each t_mult times as long as
+ * the one before; t_0 and t_mult below 1 give NaN. */
+REEL_API double reel_cosine_annealing_warm_restarts_lr(double lr, int64_t step, int64_t t_0, int64_t t_mult,
+                                                       double eta_min);
+
+/* OneCycleLR: from max_lr / div_factor up to max_lr in the first pct_start of total_steps, and down to max_lr /
+ * div_factor / final_div_factor at step total_steps - 1, where it stays; momentum goes the other way. */
+typedef struct reel_one_cycle_lr_options {
+    reel_options_mark mark;
+    double pct_start;        /* 0.3; in [0, 1] */
+    double div_factor;       /* 25; above 0 */
+    double final_div_factor; /* 1e4; above 0 */
+    bool linear;             /* false: along a cosine (anneal_strategy) */
+    bool three_phase;        /* false. true: as long down to the first rate as up from it, and then to the last */
+    bool cycle_momentum;     /* true: sets beta1, or momentum where there is no beta1 */
+    double base_momentum;    /* 0.85: at the largest learning rate; in [0, 1) */
+    double max_momentum;     /* 0.95: at the smallest ones; in [0, 1) */
+} reel_one_cycle_lr_options;
+REEL_API reel_one_cycle_lr_options reel_one_cycle_lr_defaults(void);
+/* The learning rate, and the momentum. NULL options: the defaults. In pure numbers: options are not checked, and
+ * total_steps below 1 gives NaN. */
+REEL_API double reel_one_cycle_lr(double max_lr, int64_t step, int64_t total_steps,
+                                  const reel_one_cycle_lr_options *options);
+REEL_API double reel_one_cycle_momentum(int64_t step, int64_t total_steps, const reel_one_cycle_lr_options *options);
+
 /* A schedule under way. Each constructor takes the optimizer's current learning rates as the initial ones, group by
  * group, and sets those of step 0. NULL when optim is NULL, the context has an error, memory ran out or an argument is
  * outside its range (REEL_ERROR_ARGUMENT). Owned by the caller; free it before the context, and do not use it after the
@@ -52,6 +81,15 @@ REEL_API reel_schedule *reel_cosine_annealing_lr_new(reel_optim *optim, int64_t 
 /* 0 < start_factor <= 1, 0 <= end_factor <= 1, total_iters >= 1. */
 REEL_API reel_schedule *reel_linear_lr_new(reel_optim *optim, double start_factor, double end_factor,
                                            int64_t total_iters);
+/* total_iters >= 1; power finite and not negative. */
+REEL_API reel_schedule *reel_polynomial_lr_new(reel_optim *optim, int64_t total_iters, double power);
+REEL_API reel_schedule *reel_cosine_annealing_warm_restarts_lr_new(reel_optim *optim, int64_t t_0, int64_t t_mult,
+                                                                   double eta_min); /* t_0, t_mult >= 1 */
+/* The largest learning rates are those that the optimizer has; total_steps >= 1. An optimizer without momentum is
+ * refused unless cycle_momentum is false. Where updates of rows are put off (REEL_EXACT), each change of momentum
+ * brings all rows up to date. */
+REEL_API reel_schedule *reel_one_cycle_lr_new(reel_optim *optim, int64_t total_steps,
+                                              const reel_one_cycle_lr_options *options);
 /* LambdaLR: lr times factor(step, user), which is called more than once a step. `user` must live as long as the
  * schedule. */
 REEL_API reel_schedule *reel_lambda_lr_new(reel_optim *optim, double (*factor)(int64_t step, void *user), void *user);
@@ -62,6 +100,14 @@ REEL_API void reel_schedule_free(reel_schedule *schedule);
  * `steps`). steps >= 1, 0 < start_factor <= 1. Call it before the first step; a second call replaces the warm-up. */
 REEL_API reel_status reel_schedule_warm_up(reel_schedule *schedule, int64_t steps, double start_factor);
 
+/* Multiplies the learning rates by the factors of another schedule (ChainedScheduler): first_lr(step) / lr *
+ * second_lr(step). `factors` was made after `schedule`, for the same optimizer, and both are at step 0 and have no
+ * warm-up (REEL_ERROR_STATE). It may be a step, multi-step, exponential, linear or polynomial schedule, or a cosine
+ * with an eta_min of 0, and so may `schedule`, since others do not multiply (REEL_ERROR_ARGUMENT). It belongs to
+ * `schedule` from now on; on failure it is still the caller's. Beyond the t_max of a cosine PyTorch's own steps go
+ * wrong in a chain, and the formula stands. */
+REEL_API reel_status reel_schedule_chain(reel_schedule *schedule, reel_schedule *factors);
+
 /* The next step: call it once after each reel_optim_step (or once an epoch; then steps are epochs). Learning rates set
  * by reel_optim_set_lr meanwhile are overwritten. */
 REEL_API reel_status reel_schedule_step(reel_schedule *schedule);
@@ -69,6 +115,42 @@ REEL_API reel_status reel_schedule_step(reel_schedule *schedule);
 /* How many steps were made; and to go on from there, as when training is resumed. */
 REEL_API int64_t reel_schedule_last_step(const reel_schedule *schedule);
 REEL_API reel_status reel_schedule_set_last_step(reel_schedule *schedule, int64_t step);
+
+/* ReduceLROnPlateau: learning rates become smaller when a measure has not become better for some time. */
+typedef struct reel_reduce_lr_on_plateau_options {
+    reel_options_mark mark;
+    bool maximize;           /* false: smaller is better (mode) */
+    double factor;           /* 0.1: what learning rates are multiplied by; in [0, 1) */
+    int64_t patience;        /* 10: steps without an improvement that are let pass; >= 0 */
+    double threshold;        /* 1e-4: what counts as an improvement; finite, >= 0 */
+    bool absolute_threshold; /* false: that fraction of the best so far. true: that much (threshold_mode) */
+    int64_t cooldown;        /* 0: steps after a reduction in which nothing is counted; >= 0 */
+    double min_lr;           /* 0: the least learning rate; finite, >= 0 */
+    double eps;              /* 1e-8: smaller reductions are not made; finite, >= 0 */
+} reel_reduce_lr_on_plateau_options;
+REEL_API reel_reduce_lr_on_plateau_options reel_reduce_lr_on_plateau_defaults(void);
+
+/* A schedule that is given a measure with each step, by reel_schedule_step_with instead of reel_schedule_step. It
+ * multiplies what learning rates there are, so that those set meanwhile count; it has no warm-up, is no part of a
+ * chain, and cannot be put to a step (REEL_ERROR_STATE). */
+REEL_API reel_schedule *reel_reduce_lr_on_plateau_new(reel_optim *optim,
+                                                      const reel_reduce_lr_on_plateau_options *options);
+/* The next step, with the measure that was reached; NaN is no improvement. Other schedules do not look at it. */
+REEL_API reel_status reel_schedule_step_with(reel_schedule *schedule, double measure);
+
+/* What a schedule holds besides its options and the learning rates, which are the optimizer's: named numbers, as in
+ * PyTorch's state_dict, so that a run can be saved and resumed. "last_step"; of a plateau also "best", "num_bad_epochs"
+ * and "cooldown_counter". */
+typedef struct reel_schedule_state {
+    const char *name; /* static storage */
+    double value;
+} reel_schedule_state;
+REEL_API int reel_schedule_states(const reel_schedule *schedule);
+/* REEL_ERROR_ARGUMENT when there is no i-th state. */
+REEL_API reel_status reel_schedule_state_at(const reel_schedule *schedule, int i, reel_schedule_state *out);
+/* REEL_ERROR_ARGUMENT when there is no state of that name, or the value cannot be its. A "last_step" sets the learning
+ * rates as reel_schedule_set_last_step does, but for a plateau's. */
+REEL_API reel_status reel_schedule_set_state(reel_schedule *schedule, const char *name, double value);
 
 #ifdef __cplusplus
 }

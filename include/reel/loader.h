@@ -126,7 +126,7 @@ typedef struct reel_loader_position {
 /* A loader with the same samples and options goes on from a position of another, in the middle of an epoch too. The
  * context's generator is not part of it. reel_loader_set_position refuses a position that cannot be this loader's
  * (REEL_ERROR_FORMAT) and changes nothing then. */
-REEL_API reel_status reel_loader_get_position(const reel_loader *loader, reel_loader_position *position);
+REEL_API reel_status reel_loader_position_of(const reel_loader *loader, reel_loader_position *position);
 REEL_API reel_status reel_loader_set_position(reel_loader *loader, const reel_loader_position *position);
 
 #ifdef __cplusplus

@@ -602,12 +602,12 @@ int64_t reel_loader_next(reel_loader *loader, reel_tape *tape, reel_var *batch)
 
 /* ---- The position ---- */
 
-reel_status reel_loader_get_position(const reel_loader *loader, reel_loader_position *position)
+reel_status reel_loader_position_of(const reel_loader *loader, reel_loader_position *position)
 {
     if (usable(loader) != REEL_OK)
         return usable(loader);
     if (!position)
-        return reel_fail(loader->context, REEL_ERROR_ARGUMENT, "loader_get_position: position is NULL");
+        return reel_fail(loader->context, REEL_ERROR_ARGUMENT, "loader_position_of: position is NULL");
     memset(position, 0, sizeof *position);
     position->epoch = loader->epoch;
     position->next = loader->next;

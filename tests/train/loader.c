@@ -343,14 +343,14 @@ Test(loader, goes_on_from_a_position)
             }
             reel_loader_position position, again;
             unsigned char generator[REEL_RNG_STATE_SIZE];
-            cr_assert_eq(reel_loader_get_position(loaders[0], &position), REEL_OK);
+            cr_assert_eq(reel_loader_position_of(loaders[0], &position), REEL_OK);
             reel_get_rng_state(c, generator);
             int64_t expected[70], got[70];
             follow(loaders[0], expected, 70);
             reel_manual_seed(c, 99);
             cr_assert_eq(reel_loader_set_position(loaders[1], &position), REEL_OK, "%s", reel_error(c));
             reel_set_rng_state(c, generator);
-            reel_loader_get_position(loaders[1], &again);
+            reel_loader_position_of(loaders[1], &again);
             cr_assert_arr_eq(&again, &position, sizeof position);
             follow(loaders[1], got, 70);
             cr_assert_arr_eq(got, expected, sizeof got, "kind %d after %d batches", kind, batches);
@@ -366,7 +366,7 @@ Test(loader, changed_pictures_go_on_from_a_position)
     reel_var batches[2];
     reel_loader_next(loaders[0], t, &batches[0]);
     reel_loader_position position;
-    reel_loader_get_position(loaders[0], &position);
+    reel_loader_position_of(loaders[0], &position);
     cr_assert_eq(reel_loader_set_position(loaders[1], &position), REEL_OK);
     reel_loader_next(loaders[0], t, &batches[0]);
     reel_loader_next(loaders[1], t, &batches[1]);
@@ -383,14 +383,14 @@ Test(loader, refuses_positions_of_others)
     reel_var batch;
     reel_loader_next(l, t, &batch);
     reel_loader_position good, bad;
-    reel_loader_get_position(l, &good);
+    reel_loader_position_of(l, &good);
 #define REFUSED_POSITION(change)                                                                                       \
     do {                                                                                                               \
         bad = good;                                                                                                    \
         change;                                                                                                        \
         cr_assert_eq(reel_loader_set_position(l, &bad), REEL_ERROR_FORMAT);                                            \
         reel_clear_error(c);                                                                                           \
-        reel_loader_get_position(l, &bad);                                                                             \
+        reel_loader_position_of(l, &bad);                                                                              \
         cr_assert_arr_eq(&bad, &good, sizeof good);                                                                    \
     } while (0)
     REFUSED_POSITION(bad.samples++);

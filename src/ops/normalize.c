@@ -326,7 +326,9 @@ static const reel_sample batch_norm_samples[] = {
     GOOD("with a length", &usual, REAL(3, 2, 4)),
     GOOD("one element, with a length", &usual, REAL(1, 2, 4)),
     GOOD("a long length", &usual, REAL(2, 2, 70)),
-    GOOD("many channels", &usual, REAL(3, 70)),
+    GOOD("a length of two", &usual, REAL(3, 2, 2)),
+    GOOD("many channels", &usual, REAL(3, 65)),
+    GOOD("many rows", &usual, REAL(35, 2)),
     GOOD("far from zero", &usual, WITHIN(99, 101, 4, 2)),
     GOOD("no channels", &usual, REAL(4, 0)),
     REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3)),
@@ -517,6 +519,7 @@ static const reel_sample layer_norm_samples[] = {
 static const reel_sample layer_norm_affine_samples[] = {
     GOOD("rows", &usual, REAL(3, 5), REAL(5), REAL(5)),
     GOOD("long rows", &usual, REAL(2, 70), REAL(70), REAL(70)),
+    GOOD("many rows", &usual, REAL(35, 3), REAL(3), REAL(3)),
     GOOD("no rows", &usual, REAL(0, 4), REAL(4), REAL(4)),
     REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
     REFUSED("bias with two axes", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1, 3)),

@@ -20,7 +20,7 @@ struct settings {
     const char *data, *out;
     int64_t epochs, batch, seed, threads;
     double minutes, lr;
-    bool overwrite;
+    bool overwrite, detect_anomaly;
 };
 
 /* What differs between the recipes besides the loss. */
@@ -221,7 +221,9 @@ static bool run_step(struct training *tr, const int64_t *rows)
     }
     reel_tape_reset(t);
     if (!isfinite(m->g_loss) || !isfinite(m->d_loss)) {
-        snprintf(tr->error, sizeof tr->error, "the loss is not a number after %lld steps: try a lower --lr",
+        snprintf(tr->error, sizeof tr->error,
+                 "the loss is not a number after %lld steps: try a lower --lr, or see with --detect-anomaly where "
+                 "it comes from",
                  (long long)tr->step);
         return false;
     }
@@ -466,6 +468,8 @@ static bool build(struct training *tr)
     o.seed = (uint64_t)s->seed;
     o.num_threads = (int)s->threads;
     tr->context = reel_context_new(&o);
+    if (s->detect_anomaly)
+        reel_set_detect_anomaly(tr->context, true);
     tr->tape = reel_tape_new(tr->context);
     struct gan_sizes sizes = gan_image_sizes(tr->recipe.batch_norm_eps, tr->recipe.dropout);
     sizes.data = tr->pixels;
@@ -523,6 +527,7 @@ int cgan_train(int argc, char **argv)
         OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
         OPTION_FLAG("overwrite", &s.overwrite, "replace the run that --out holds"),
+        OPTION_FLAG("detect-anomaly", &s.detect_anomaly, "end at the first number that is not finite and say where"),
         OPTION_CHOICE("recipe", &s.recipe, recipe_names, "NAME",
                       "default: non-saturating loss with R1; reference: PyTorch-GAN's script"),
     };

@@ -73,6 +73,16 @@ REEL_API reel_status reel_set_rng_state(reel_context *context, const unsigned ch
 REEL_API reel_status reel_set_num_threads(reel_context *context, int num_threads);
 REEL_API int reel_get_num_threads(const reel_context *context);
 
+/* While it is on, an operation whose result has an element that is NaN or infinite, and a backward rule that gives such
+ * a gradient, fail with REEL_ERROR_NOT_FINITE: the text names the operation (and the layer), the element, and the range
+ * of each input. As torch.autograd.set_detect_anomaly, which looks at gradients alone, and for NaN alone. What an
+ * operation inside a rule gives on the way does not matter, nor does what did not come from an operation: reel_borrow,
+ * reel_full, params, grad_output and gradient hooks, until it is used. So a mask that fills with infinity is an error,
+ * too; one of large numbers is not. Looking costs about as much as the step itself; off, next to nothing. A new context
+ * has it on when the environment variable REEL_DETECT_ANOMALY is set, to anything but 0 or nothing; else off. */
+REEL_API void reel_set_detect_anomaly(reel_context *context, bool on);
+REEL_API bool reel_is_anomaly_enabled(const reel_context *context);
+
 /* Whether results have the same bits for any number of threads. It takes a BLAS that computes each call on the calling
  * thread: making a context tells OpenBLAS on pthreads (Debian's libopenblas0-pthread) to use one thread, in the whole
  * process, since reel calls it from threads of its own. Serial OpenBLAS (0.3.21) is not safe for calls side by side and

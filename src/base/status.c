@@ -28,6 +28,8 @@ const char *reel_status_text(reel_status status)
         return "malformed file";
     case REEL_ERROR_GRADIENT:
         return "wrong gradient";
+    case REEL_ERROR_NOT_FINITE:
+        return "not finite";
     }
     return "unknown status";
 }

@@ -1,5 +1,6 @@
 /* The only way onto a tape: checks, runs and records an operation. */
 #include "base/checked.h"
+#include "core/anomaly.h"
 #include "core/params.h"
 #include "core/sink.h"
 #include "core/tape.h"
@@ -104,6 +105,8 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         if (tape->temporary != outer)
             reel_tape_release_temporary(tape, outer);
         if (tape->context->status != REEL_OK)
+            return tape->context->status;
+        if (tape->context->detect_anomaly && reel_anomaly_expect_result(call) != REEL_OK)
             return tape->context->status;
     } else if (n_inputs > 0) {
         const struct reel_node *source = tape->nodes[inputs[0].number];

@@ -1,5 +1,6 @@
 /* Reverse mode: one walk over the vars from the root down, for first-order passes and for those that record their
  * rules. Sinks hide how gradients are summed; nothing recurses. */
+#include "core/anomaly.h"
 #include "core/hooks.h"
 #include "core/params.h"
 #include "core/sink.h"
@@ -146,6 +147,16 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     return tape->context->status;
 }
 
+/* While it looks for anomalies, a rule may come by infinities on its way, but not give any. */
+static reel_status run_watched_rule(struct reel_pass *pass, reel_call *call)
+{
+    reel_context *c = call->context;
+    c->detect_anomaly = false;
+    run_rule(pass, call);
+    c->detect_anomaly = true;
+    return c->status == REEL_OK ? reel_anomaly_expect_gradients(pass, call) : c->status;
+}
+
 static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
 {
     const struct reel_node *node = sink->node;
@@ -170,7 +181,9 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
         any = any || out->data;
     }
     const void *outer = pass->tape->temporary;
-    if (any)
+    if (any && pass->tape->context->detect_anomaly)
+        run_watched_rule(pass, call);
+    else if (any)
         run_rule(pass, call);
     reel_tape_release_temporary(pass->tape, outer);
     for (int i = 0; i < call->n_outputs; i++) {

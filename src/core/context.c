@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_THREADS = 256 };
@@ -70,6 +71,8 @@ reel_context *reel_context_new_checked(const reel_context_options *options, size
     if (c->num_threads > MAX_THREADS)
         c->num_threads = MAX_THREADS;
     reel_manual_seed(c, o.seed);
+    const char *detect = getenv("REEL_DETECT_ANOMALY");
+    c->detect_anomaly = detect && *detect && strcmp(detect, "0") != 0;
     if (!warm_up(c, c->num_threads)) {
         reel_context_free(c);
         return NULL;
@@ -206,6 +209,17 @@ reel_status reel_set_num_threads(reel_context *context, int num_threads)
 int reel_get_num_threads(const reel_context *context)
 {
     return context ? context->num_threads : 0;
+}
+
+void reel_set_detect_anomaly(reel_context *context, bool on)
+{
+    if (context)
+        context->detect_anomaly = on;
+}
+
+bool reel_is_anomaly_enabled(const reel_context *context)
+{
+    return context && context->detect_anomaly;
 }
 
 bool reel_threads_deterministic(void)

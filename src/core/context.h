@@ -15,7 +15,8 @@ struct reel_context {
     uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
     uint32_t last_generation;
     int num_threads;
-    const char *layer; /* whose module is at work: failures name it */
+    bool detect_anomaly; /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
+    const char *layer;   /* whose module is at work: failures name it */
     reel_status status;
     char error[512];
 };

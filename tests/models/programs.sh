@@ -78,6 +78,9 @@ for run in a b; do
     check 'a small data set trains' test $? -eq 0
 done
 check 'the same seed gives the same model' cmp -s "$work/a/model.safetensors" "$work/b/model.safetensors"
+"$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 --detect-anomaly --out "$work/c" \
+    >"$work/stdout" 2>"$work/stderr"
+check 'the search for anomalies changes nothing' cmp -s "$work/a/model.safetensors" "$work/c/model.safetensors"
 check 'a picture after every epoch' test -s "$work/a/samples-0002.png"
 check 'a line of metrics after every epoch' test "$(wc -l <"$work/a/metrics.csv")" -eq 3
 "$cgan" sample --model "$work/a/model.safetensors" --per-class 2 --seed 1 --out "$work/s.png" 2>"$work/stderr"

@@ -33,13 +33,15 @@ REEL_API reel_status reel_ema_set_decay(reel_ema *ema, double decay);
 /* average = decay * average + (1 - decay) * param; the first update copies (torch.optim.swa_utils.AveragedModel with
  * get_ema_multi_avg_fn). Call it after each optimizer step. The averages of params with sparse gradients
  * (reel_param_set_sparse, before they join) follow by row: a row's updates are put off until the row changes, and then
- * made as one, with the product of their decays; so a call costs no work that depends on the number of rows. Reading
- * the averages brings them all up. Params added to the set since join as they are. On failure nothing changed: out of
- * memory, or REEL_ERROR_STATE while swapped. */
+ * made as one, with the product of their decays; so a call costs no work that depends on the number of rows. (After
+ * steps of an exact optimizer, REEL_EXACT, they are made one by one.) Reading the averages makes up for what is put off
+ * in a copy, so that whoever looks changes no later bit. Params added to the set since join as they are. On failure
+ * nothing changed: out of memory, or REEL_ERROR_STATE while swapped. */
 REEL_API reel_status reel_ema_update(reel_ema *ema);
 
-/* Exchanges params and buffers with their averages; a second call brings them back. Counts as a change of every param.
- * Between the two calls neither train nor update. */
+/* Exchanges params and buffers with their averages; a second call brings them back, with all their bits. Counts as a
+ * change of every param. Between the two calls neither train nor update. Needs memory for params with sparse gradients:
+ * REEL_ERROR_OUT_OF_MEMORY, and nothing is exchanged. */
 REEL_API reel_status reel_ema_swap(reel_ema *ema);
 
 /* Copies the averages, and the buffers, to the params of the same names, shapes and types in another set, or in the

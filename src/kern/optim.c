@@ -163,3 +163,27 @@ void reel_kern_lerp(int64_t n, reel_real weight, const reel_real *from, reel_rea
 {
     REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads, lerp_block(last - first, weight, from + first, to + first));
 }
+
+/* As many elements as stay in the first cache while they are moved many times. */
+enum { LERP_TOGETHER = 1024 };
+
+/* Once a lerp changes nothing, none that follow it do. */
+REEL_CLONES
+static void lerp_many(int64_t n, reel_real weight, int64_t times, const reel_real *restrict from,
+                      reel_real *restrict to)
+{
+    for (int32_t changed = 1; times > 0 && changed > 0; times--) {
+        changed = 0;
+        for (int64_t i = 0; i < n; i++) {
+            reel_real moved = reel_lerp(to[i], from[i], weight);
+            changed |= moved != to[i];
+            to[i] = moved;
+        }
+    }
+}
+
+void reel_kern_lerp_times(int64_t n, reel_real weight, int64_t times, const reel_real *from, reel_real *to)
+{
+    for (int64_t i = 0; i < n; i += LERP_TOGETHER)
+        lerp_many(n - i < LERP_TOGETHER ? n - i : LERP_TOGETHER, weight, times, from + i, to + i);
+}

@@ -44,4 +44,7 @@ void reel_kern_update_rows(const struct reel_update *update, const struct reel_u
 /* to += weight * (from - to), as torch.lerp computes it. */
 void reel_kern_lerp(int64_t n, reel_real weight, const reel_real *from, reel_real *to, int threads);
 
+/* The same `times` over, with the bits of as many calls. */
+void reel_kern_lerp_times(int64_t n, reel_real weight, int64_t times, const reel_real *from, reel_real *to);
+
 #endif

@@ -9,6 +9,7 @@
 struct average {
     void *data;
     struct reel_row_average *by_row; /* or NULL: every update reads all of it */
+    void *param;                     /* of one by row, while swapped: the param's elements */
 };
 
 struct reel_ema {
@@ -32,7 +33,7 @@ static reel_status take_new_params(reel_ema *ema)
     struct reel_memory *memory = &ema->context->memory;
     while (ema->count < ema->params->count) {
         reel_param *param = ema->params->params[ema->count];
-        struct average average = {NULL, NULL};
+        struct average average = {NULL, NULL, NULL};
         if (reel_grow(memory, (void **)&ema->averages, ema->count, &ema->capacity, ema->count + 1,
                       sizeof *ema->averages))
             average.data = reel_allocate(memory, bytes_of(param));
@@ -97,6 +98,7 @@ void reel_ema_free(reel_ema *ema)
     struct reel_memory *memory = &ema->context->memory;
     for (int64_t i = 0; i < ema->count; i++) {
         reel_row_average_free(ema->averages[i].by_row);
+        reel_free(memory, ema->averages[i].param);
         reel_free(memory, ema->averages[i].data);
     }
     reel_free(memory, ema->averages);
@@ -127,7 +129,7 @@ reel_status reel_ema_update(reel_ema *ema)
         const struct average *average = &ema->averages[i];
         if (average->by_row)
             reel_row_average_update(average->by_row, ema->updated ? ema->decay : 0);
-        else if (ema->updated && param->kind != REEL_PARAM_BUFFER)
+        else if (ema->updated && ema->decay > 0 && param->kind != REEL_PARAM_BUFFER)
             reel_kern_lerp(param->numel, (reel_real)weight, reel_param_data(param), average->data,
                            ema->context->num_threads);
         else
@@ -148,15 +150,42 @@ static void swap_bytes(size_t n, unsigned char *a, unsigned char *b)
     }
 }
 
+/* Gives averages by row their place for the params, or takes it back. */
+static reel_status reserve_swap(reel_ema *ema, bool wanted)
+{
+    struct reel_memory *memory = &ema->context->memory;
+    for (int64_t i = 0; i < ema->count; i++) {
+        struct average *average = &ema->averages[i];
+        size_t bytes = bytes_of(ema->params->params[i]);
+        if (wanted && average->by_row && !(average->param = reel_allocate(memory, bytes))) {
+            reserve_swap(ema, false);
+            return reel_fail_memory(ema->context, "ema_swap", bytes);
+        }
+        if (!wanted) {
+            reel_free(memory, average->param);
+            average->param = NULL;
+        }
+    }
+    return REEL_OK;
+}
+
 reel_status reel_ema_swap(reel_ema *ema)
 {
     if (!ema || ema->context->status != REEL_OK)
         return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
+    if (!ema->swapped && reserve_swap(ema, true) != REEL_OK)
+        return ema->context->status;
     for (int64_t i = 0; i < ema->count; i++) {
         reel_param *param = ema->params->params[i];
-        reel_row_average_catch_up(ema->averages[i].by_row);
-        swap_bytes(bytes_of(param), reel_param_write(param), ema->averages[i].data);
+        const struct average *average = &ema->averages[i];
+        if (average->by_row && !ema->swapped)
+            reel_row_average_read(average->by_row, average->param);
+        /* Averages by row are not told of a change: the params come back. */
+        reel_param_before_read_all(param);
+        swap_bytes(bytes_of(param), reel_param_count_change(param), average->by_row ? average->param : average->data);
     }
+    if (ema->swapped)
+        reserve_swap(ema, false);
     ema->swapped = !ema->swapped;
     return REEL_OK;
 }
@@ -181,8 +210,11 @@ reel_status reel_ema_copy_to(const reel_ema *ema, reel_params *to)
     }
     for (int64_t i = 0; i < ema->count; i++) {
         const reel_param *from = ema->params->params[i];
-        reel_row_average_catch_up(ema->averages[i].by_row);
-        memcpy(reel_param_write(reel_params_find(to, from->name)), ema->averages[i].data, bytes_of(from));
+        void *target = reel_param_write(reel_params_find(to, from->name));
+        if (ema->averages[i].by_row)
+            reel_row_average_read(ema->averages[i].by_row, target);
+        else
+            memcpy(target, ema->averages[i].data, bytes_of(from));
     }
     return REEL_OK;
 }

@@ -577,3 +577,52 @@ Test(sparse_update, max_norm_goes_with_exact_updates_and_averages)
         reel_context_free(c);
     }
 }
+
+/* Whether somebody reads, copies or swaps averages, and when, is nothing that a later bit depends on. */
+Test(sparse_update, looking_at_an_average_changes_nothing)
+{
+    for (size_t k = 0; k < COUNT(subjects); k++)
+        for (int mode = REEL_LAZY; mode <= REEL_EXACT; mode++) {
+            struct side alone = side_new(subjects[k], true, (reel_sparse_update)mode, 1);
+            struct side watched = side_new(subjects[k], true, (reel_sparse_update)mode, 2);
+            reel_ema *ema[] = {reel_ema_new(alone.params, 0.95), reel_ema_new(watched.params, 0.95)};
+            reel_params *copy = reel_params_new(watched.c);
+            reel_param_new(copy, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(ROWS, COLUMNS));
+            uint64_t state = 17 + k, looks = 5;
+            for (int i = 0; i < 400; i++) {
+                struct plan p = plan_step(&state, ROWS_ONLY, 0.02);
+                reel_real looked_up[BATCH * COLUMNS];
+                step(&alone, &p, looked_up);
+                step(&watched, &p, looked_up);
+                double decay = i < 100 ? 1 - 1 / (1 + 0.1 * i) : 0.95;
+                for (int e = 0; e < 2; e++) {
+                    reel_ema_set_decay(ema[e], decay);
+                    cr_assert_eq(reel_ema_update(ema[e]), REEL_OK);
+                }
+                int look = (int)(draw(&looks) % 7);
+                if (look == 0)
+                    averages(ema[1], copy);
+                if (look == 1)
+                    reel_param_data(watched.table);
+                if (look == 2) {
+                    reel_real before[ROWS * COLUMNS];
+                    memcpy(before, reel_param_data(watched.table), sizeof before);
+                    cr_assert_eq(reel_ema_swap(ema[1]), REEL_OK);
+                    reel_real swapped[ROWS * COLUMNS];
+                    memcpy(swapped, reel_param_data(watched.table), sizeof swapped);
+                    cr_assert_eq(reel_ema_swap(ema[1]), REEL_OK);
+                    expect_same("swapped back", i, reel_param_data(watched.table), before, ROWS * COLUMNS);
+                    expect_same("swapped in", i, averages(ema[1], copy), swapped, ROWS * COLUMNS);
+                }
+            }
+            for (int e = 0; e < 2; e++)
+                cr_assert_eq(reel_ema_swap(ema[e]), REEL_OK);
+            expect_same(subjects[k], mode, reel_param_data(watched.table), reel_param_data(alone.table),
+                        ROWS * COLUMNS);
+            for (int e = 0; e < 2; e++)
+                reel_ema_free(ema[e]);
+            reel_params_free(copy);
+            side_free(&alone);
+            side_free(&watched);
+        }
+}

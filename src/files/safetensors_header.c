@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/sort.h"
+#include "files/safetensors.h"
 
 #include <string.h>
 
@@ -35,11 +36,19 @@ static const struct reel_tensor_type types[] = {
 };
 enum { TYPES = sizeof types / sizeof *types };
 
-const struct reel_tensor_type *reel_tensor_type_of(reel_dtype dtype)
+const struct reel_tensor_type *reel_tensor_type_named(const char *name)
+{
+    for (int i = 0; i < TYPES; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
+}
+
+const char *reel_tensor_type_name(reel_dtype dtype)
 {
     for (int i = 0; i < TYPES; i++)
         if (types[i].dtype == (int)dtype)
-            return &types[i];
+            return types[i].name;
     return NULL;
 }
 
@@ -196,9 +205,7 @@ static bool dtype_field(struct scanner *s, struct reel_tensor_entry *entry)
 {
     if (!string(s, &entry->info.dtype))
         return false;
-    for (int i = 0; i < TYPES && !entry->type; i++)
-        if (strcmp(types[i].name, entry->info.dtype) == 0)
-            entry->type = &types[i];
+    entry->type = reel_tensor_type_named(entry->info.dtype);
     return true;
 }
 

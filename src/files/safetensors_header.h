@@ -25,8 +25,8 @@ struct reel_tensor_type {
     bool infinite; /* of a float: the highest exponent is kept for infinities and NaN, as IEEE 754 has it */
 };
 
-/* The format's type for reel's; NULL when there is no such dtype. */
-const struct reel_tensor_type *reel_tensor_type_of(reel_dtype dtype);
+/* The type that the format calls so; NULL when there is none. */
+const struct reel_tensor_type *reel_tensor_type_named(const char *name);
 
 struct reel_tensor_entry {
     reel_tensor_info info;               /* begins with the name */

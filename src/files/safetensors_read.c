@@ -1,10 +1,12 @@
 /* Reading safetensors files: arrays, and into param sets. */
+#include "files/safetensors.h"
 #include "files/safetensors_header.h"
 
 #include "base/checked.h"
 #include "base/shape.h"
 #include "core/params.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -294,6 +296,14 @@ reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel
     if (!out && numel > 0)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
     return read_elements(file, entry, dtype, out);
+}
+
+reel_status reel_tensor_read_bytes(const reel_safetensors *file, const char *name, int64_t from, int64_t size,
+                                   void *out)
+{
+    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, name);
+    assert(entry && from >= 0 && size <= entry->end - entry->begin - from);
+    return read_bytes(file, out, size, file->data + entry->begin + from);
 }
 
 /* ---- Param sets ---- */

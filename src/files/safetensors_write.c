@@ -1,5 +1,6 @@
 /* Writing safetensors files: the header's text, the order of arrays, param sets. */
 #include "files/atomic_file.h"
+#include "files/safetensors.h"
 #include "files/safetensors_header.h"
 
 #include "base/checked.h"
@@ -49,18 +50,37 @@ static void put_string(struct text *text, const char *string)
     put(text, "\"");
 }
 
-static int64_t array_bytes(const reel_named_array *array)
+/* The types that are written, in the order of the reference implementation: wide elements first, so that all are
+ * aligned. */
+static const char *const written_types[] = {"I64", "F64", "F32", "U32", "I32", "U8", "BOOL"};
+enum { WRITTEN_TYPES = sizeof written_types / sizeof *written_types };
+
+/* The place of a type among these; WRITTEN_TYPES when it is not there. */
+static int rank(const char *type)
 {
-    return reel_shape_numel(&array->shape) * (int64_t)reel_dtype_size(array->dtype);
+    int i = 0;
+    while (i < WRITTEN_TYPES && (!type || strcmp(written_types[i], type) != 0))
+        i++;
+    return i;
+}
+
+size_t reel_tensor_element_size(const char *type)
+{
+    return rank(type) < WRITTEN_TYPES ? (size_t)reel_tensor_type_named(type)->bits / 8 : 0;
+}
+
+static int64_t source_bytes(const struct reel_tensor_source *source)
+{
+    return reel_shape_numel(&source->shape) * (int64_t)reel_tensor_element_size(source->type);
 }
 
 /* What a file is to hold. */
 struct contents {
-    const reel_named_array *arrays;
-    int n;
+    const struct reel_tensor_source *sources;
+    int64_t n;
     const reel_metadata *metadata;
     int n_metadata;
-    int64_t *order; /* in which the arrays are stored */
+    int64_t *order; /* in which the sources are stored */
 };
 
 static void put_header(struct text *text, const struct contents *contents)
@@ -74,12 +94,12 @@ static void put_header(struct text *text, const struct contents *contents)
         put_string(text, contents->metadata[i].value);
     }
     put(text, "}");
-    for (int i = 0; i < contents->n; i++) {
-        const reel_named_array *a = &contents->arrays[contents->order[i]];
+    for (int64_t i = 0; i < contents->n; i++) {
+        const struct reel_tensor_source *a = &contents->sources[contents->order[i]];
         put(text, ",");
         put_string(text, a->name);
         put(text, ":{\"dtype\":\"");
-        put(text, reel_tensor_type_of(a->dtype)->name);
+        put(text, a->type);
         put(text, "\",\"shape\":[");
         for (int k = 0; k < a->shape.ndim; k++) {
             put(text, k ? "," : "");
@@ -88,7 +108,7 @@ static void put_header(struct text *text, const struct contents *contents)
         put(text, "],\"data_offsets\":[");
         put_number(text, at);
         put(text, ",");
-        put_number(text, at += array_bytes(a));
+        put_number(text, at += source_bytes(a));
         put(text, "]}");
     }
     put(text, "}");
@@ -99,22 +119,18 @@ static void put_header(struct text *text, const struct contents *contents)
 
 static bool name_before(const void *user, int64_t a, int64_t b)
 {
-    const reel_named_array *arrays = user;
-    return strcmp(arrays[a].name, arrays[b].name) < 0;
+    const struct reel_tensor_source *sources = user;
+    return strcmp(sources[a].name, sources[b].name) < 0;
 }
 
-/* The order of the reference implementation: wide elements first, so that all are aligned. I64 before F64, and F32
- * before I32. */
-static bool array_before(const void *user, int64_t a, int64_t b)
+static bool source_before(const void *user, int64_t a, int64_t b)
 {
-    static const int rank[] = {
-        [REEL_REAL] = sizeof(reel_real) == 8 ? 1 : 2, [REEL_INT64] = 0, [REEL_INT32] = 3, [REEL_BOOL] = 4};
-    const reel_named_array *arrays = user;
-    int x = rank[arrays[a].dtype], y = rank[arrays[b].dtype];
+    const struct reel_tensor_source *sources = user;
+    int x = rank(sources[a].type), y = rank(sources[b].type);
     return x != y ? x < y : name_before(user, a, b);
 }
 
-static reel_status check_array(reel_context *c, const reel_named_array *a)
+static reel_status check_source(reel_context *c, const struct reel_tensor_source *a)
 {
     char name[REEL_PRINTABLE];
     size_t bytes;
@@ -125,10 +141,9 @@ static reel_status check_array(reel_context *c, const reel_named_array *a)
     reel_printable(a->name, name);
     if (!reel_is_utf8(a->name))
         return reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: the name \"%s\" is not UTF-8", name);
-    if (!reel_tensor_type_of(a->dtype))
-        return reel_fail(c, REEL_ERROR_DTYPE, "safetensors: array \"%s\" has no such element type as %d", name,
-                         (int)a->dtype);
-    if (!reel_multiply_size(numel, reel_dtype_size(a->dtype), &bytes) || bytes > INT64_MAX)
+    if (rank(a->type) == WRITTEN_TYPES)
+        return reel_fail(c, REEL_ERROR_DTYPE, "safetensors: array \"%s\" has no element type that is written", name);
+    if (!reel_multiply_size(numel, reel_tensor_element_size(a->type), &bytes) || bytes > INT64_MAX)
         return reel_fail(c, REEL_ERROR_SHAPE, "safetensors: array \"%s\" has a shape that is not possible", name);
     if (numel > 0 && !a->data)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: array \"%s\" has no data", name);
@@ -152,26 +167,25 @@ static reel_status check_metadata(reel_context *c, const reel_metadata *metadata
 /* Checks everything and fills in the order. */
 static reel_status arrange(reel_context *c, const struct contents *contents)
 {
-    const reel_named_array *arrays = contents->arrays;
-    int64_t *order = contents->order, total = 0;
-    int n = contents->n;
+    const struct reel_tensor_source *sources = contents->sources;
+    int64_t *order = contents->order, total = 0, n = contents->n;
     if (check_metadata(c, contents->metadata, contents->n_metadata) != REEL_OK)
         return c->status;
-    for (int i = 0; i < n; i++) {
-        if (check_array(c, &arrays[i]) != REEL_OK)
+    for (int64_t i = 0; i < n; i++) {
+        if (check_source(c, &sources[i]) != REEL_OK)
             return c->status;
-        if (__builtin_add_overflow(total, array_bytes(&arrays[i]), &total))
+        if (__builtin_add_overflow(total, source_bytes(&sources[i]), &total))
             return reel_fail(c, REEL_ERROR_SHAPE, "safetensors: the arrays are more than 2^63 bytes");
         order[i] = i;
     }
-    reel_sort(order, n, name_before, arrays);
-    for (int i = 1; i < n; i++)
-        if (strcmp(arrays[order[i - 1]].name, arrays[order[i]].name) == 0) {
+    reel_sort(order, n, name_before, sources);
+    for (int64_t i = 1; i < n; i++)
+        if (strcmp(sources[order[i - 1]].name, sources[order[i]].name) == 0) {
             char name[REEL_PRINTABLE];
             return reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: two arrays are called \"%s\"",
-                             reel_printable(arrays[order[i]].name, name));
+                             reel_printable(sources[order[i]].name, name));
         }
-    reel_sort(order, n, array_before, arrays);
+    reel_sort(order, n, source_before, sources);
     return REEL_OK;
 }
 
@@ -181,8 +195,8 @@ static char *make_header(reel_context *c, const struct contents *contents, int64
     struct text text = {NULL, 0};
     put_header(&text, contents);
     if (text.size > REEL_SAFETENSORS_MAX_HEADER) {
-        reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: %d arrays need a header of %lld bytes, 100000000 is the most",
-                  contents->n, (long long)text.size);
+        reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: %lld arrays need a header of %lld bytes, 100000000 is the most",
+                  (long long)contents->n, (long long)text.size);
         return NULL;
     }
     char *memory = reel_allocate(&c->memory, (size_t)text.size + 8);
@@ -204,30 +218,43 @@ static reel_status write_file(reel_context *c, const char *path, const char *hea
     struct reel_atomic_file file;
     if (reel_atomic_file_open(&file, c, path) == REEL_OK) {
         reel_atomic_file_write(&file, header, header_size);
-        for (int i = 0; i < contents->n && c->status == REEL_OK; i++) {
-            const reel_named_array *a = &contents->arrays[contents->order[i]];
-            reel_atomic_file_write(&file, a->data, array_bytes(a));
+        for (int64_t i = 0; i < contents->n && c->status == REEL_OK; i++) {
+            const struct reel_tensor_source *a = &contents->sources[contents->order[i]];
+            reel_atomic_file_write(&file, a->data, source_bytes(a));
         }
     }
     return reel_atomic_file_close(&file);
 }
 
-static reel_status write_contents(reel_context *c, const char *path, struct contents *contents)
+reel_status reel_tensors_write(reel_context *c, const char *path, const struct reel_tensor_source *sources, int64_t n,
+                               const reel_metadata *metadata, int n_metadata)
 {
+    struct contents contents = {.sources = sources, .n = n, .metadata = metadata, .n_metadata = n_metadata};
+    if (c->status != REEL_OK)
+        return c->status;
     if (!path)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: the path is NULL");
-    contents->order = reel_allocate(&c->memory, (size_t)contents->n * sizeof *contents->order);
-    if (!contents->order)
-        return reel_fail_memory(c, "writing a file", (size_t)contents->n * sizeof *contents->order);
-    if (arrange(c, contents) == REEL_OK) {
+    contents.order = reel_allocate(&c->memory, (size_t)n * sizeof *contents.order);
+    if (!contents.order)
+        return reel_fail_memory(c, "writing a file", (size_t)n * sizeof *contents.order);
+    if (arrange(c, &contents) == REEL_OK) {
         int64_t size;
-        char *header = make_header(c, contents, &size);
+        char *header = make_header(c, &contents, &size);
         if (header)
-            write_file(c, path, header, size, contents);
+            write_file(c, path, header, size, &contents);
         reel_free(&c->memory, header);
     }
-    reel_free(&c->memory, contents->order);
+    reel_free(&c->memory, contents.order);
     return c->status;
+}
+
+/* Room for n sources; NULL with the error recorded. */
+static struct reel_tensor_source *allocate_sources(reel_context *c, int n)
+{
+    struct reel_tensor_source *sources = reel_allocate(&c->memory, (size_t)n * sizeof *sources);
+    if (!sources)
+        reel_fail_memory(c, "writing a file", (size_t)n * sizeof *sources);
+    return sources;
 }
 
 reel_status reel_safetensors_write(reel_context *context, const char *path, const reel_named_array *arrays, int n)
@@ -236,8 +263,13 @@ reel_status reel_safetensors_write(reel_context *context, const char *path, cons
         return reel_context_status(context);
     if (n < 0 || (n > 0 && !arrays))
         return reel_fail(context, REEL_ERROR_ARGUMENT, "safetensors: no arrays to write");
-    struct contents contents = {.arrays = arrays, .n = n};
-    return write_contents(context, path, &contents);
+    struct reel_tensor_source *sources = allocate_sources(context, n);
+    for (int i = 0; sources && i < n; i++)
+        sources[i] = (struct reel_tensor_source){arrays[i].name, reel_tensor_type_name(arrays[i].dtype),
+                                                 arrays[i].shape, arrays[i].data};
+    reel_tensors_write(context, path, sources, n, NULL, 0);
+    reel_free(&context->memory, sources);
+    return context->status;
 }
 
 reel_status reel_save_safetensors_with(const reel_params *params, const char *path, const reel_metadata *metadata,
@@ -251,16 +283,14 @@ reel_status reel_save_safetensors_with(const reel_params *params, const char *pa
     if (n < 0 || (n > 0 && !metadata))
         return reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: no metadata to write");
     int count = reel_params_count(params);
-    reel_named_array *arrays = reel_allocate(&c->memory, (size_t)count * sizeof *arrays);
-    if (!arrays)
-        return reel_fail_memory(c, "saving a param set", (size_t)count * sizeof *arrays);
-    for (int i = 0; i < count; i++) {
+    struct reel_tensor_source *sources = allocate_sources(c, count);
+    for (int i = 0; sources && i < count; i++) {
         const reel_param *param = params->params[i];
-        arrays[i] = (reel_named_array){param->name, param->dtype, param->shape, reel_param_data(param)};
+        sources[i] = (struct reel_tensor_source){param->name, reel_tensor_type_name(param->dtype), param->shape,
+                                                 reel_param_data(param)};
     }
-    struct contents contents = {.arrays = arrays, .n = count, .metadata = metadata, .n_metadata = n};
-    write_contents(c, path, &contents);
-    reel_free(&c->memory, arrays);
+    reel_tensors_write(c, path, sources, count, metadata, n);
+    reel_free(&c->memory, sources);
     return c->status;
 }
 

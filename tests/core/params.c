@@ -108,7 +108,7 @@ Test(params, kinds_and_types_that_do_not_exist_are_refused)
     reel_param *a = real("a", REEL_PARAM_TRAINED);
     cr_assert_eq(reel_param_set_kind(a, (reel_param_kind)77), REEL_ERROR_ARGUMENT);
     expect_error(REEL_ERROR_ARGUMENT, "no kind 77");
-    cr_assert_eq(reel_param_get_kind(a), REEL_PARAM_TRAINED);
+    cr_assert_eq(reel_param_kind_of(a), REEL_PARAM_TRAINED);
 }
 
 Test(params, null_ones_are_harmless)

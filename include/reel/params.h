@@ -21,6 +21,15 @@ typedef enum reel_param_kind {
     REEL_PARAM_BUFFER   /* state that is saved but not trained, such as running statistics; any element type */
 } reel_param_kind;
 
+/* Shares the set for reading, for good: from now on tapes of other contexts, in other threads, may call its modules,
+ * which must be in evaluation (reel_eval comes first), and read its params, with no copy made. On them params are
+ * constants, as they now are on tapes of their own context; reel_grad can name their vars. What would change the set is
+ * refused with REEL_ERROR_STATE: new params, other values or kinds, optimizer steps, swapped averages, backward passes
+ * for its gradients, training mode, and calling a module that has a max_norm. Everything that takes the set itself
+ * stays with the thread of its context. Threads that use the set are started, or told of it through a lock, after this
+ * call; they end with it before it is freed. */
+REEL_API reel_status reel_params_share(reel_params *params);
+
 /* Adds a param filled with zeros. The name is copied; it must be new in the set, not empty, UTF-8 and not
  * "__metadata__" (no safetensors file could hold it then), and is what state_dict would call it ("fc1.weight").
  * REEL_PARAM_TRAINED and REEL_PARAM_FROZEN take REEL_REAL only. Owned by the set. NULL on error, and when the context

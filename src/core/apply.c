@@ -207,16 +207,18 @@ reel_var reel_param_var(reel_tape *tape, reel_param *param)
 {
     if (!tape || tape->context->status != REEL_OK)
         return reel_null();
-    if (!param || param->set->context != tape->context) {
+    bool own = param && param->set->context == tape->context;
+    if (!param || (!own && !param->set->shared)) {
         reel_fail(tape->context, REEL_ERROR_ARGUMENT, "param_var: %s",
                   param ? "the param belongs to another context" : "the param is NULL");
         return reel_null();
     }
-    /* The number may stand for something else by now, if the var was made inside a rule. */
-    if (param->leaf_version == param->version && param->leaf_number < tape->count &&
+    /* Params of a shared set are constants, and only its own thread may remember their vars. The number may stand for
+     * something else by now, if the var was made inside a rule. */
+    bool is_param = param->kind != REEL_PARAM_BUFFER && !param->set->shared;
+    if (own && param->leaf_version == param->version && param->leaf_number < tape->count &&
         tape->nodes[param->leaf_number]->generation == param->leaf_generation &&
-        tape->nodes[param->leaf_number]->param == param &&
-        tape->nodes[param->leaf_number]->is_param == (param->kind != REEL_PARAM_BUFFER))
+        tape->nodes[param->leaf_number]->param == param && tape->nodes[param->leaf_number]->is_param == is_param)
         return (reel_var){param->leaf_number, param->leaf_generation};
     reel_var v = reel_tape_wrap(tape, param->data, param->dtype, &param->shape);
     if (reel_is_null(v))
@@ -224,7 +226,9 @@ reel_var reel_param_var(reel_tape *tape, reel_param *param)
     struct reel_node *node = tape->nodes[v.number];
     node->param = param;
     node->version = param->version;
-    node->is_param = param->kind != REEL_PARAM_BUFFER;
+    node->is_param = is_param;
+    if (!own)
+        return v;
     param->leaf_generation = v.generation;
     param->leaf_number = v.number;
     param->leaf_version = param->version;

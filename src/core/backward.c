@@ -23,7 +23,7 @@ struct request {
 static bool is_target(const struct request *r, const struct reel_node *node)
 {
     return r->into_params && node->is_param && node->param->kind == REEL_PARAM_TRAINED &&
-           (!r->params || node->param->set == r->params);
+           (!r->params || node->param->set == r->params) && !node->param->set->shared;
 }
 
 /* Checks that params whose value the rule reads are as they were in the forward pass. */
@@ -376,6 +376,8 @@ reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params)
         return reel_fail(tape->context, REEL_ERROR_SHAPE,
                          "backward: the loss must be real with one element, it is %s with %lld",
                          reel_dtype_name(root->array.dtype), (long long)root->array.numel);
+    if (params && reel_params_expect_own(params, "backward") != REEL_OK)
+        return REEL_ERROR_STATE;
     struct request r = {.tape = tape, .root = root, .root_number = loss.number, .into_params = true, .params = params};
     return run(&r, NULL);
 }

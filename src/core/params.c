@@ -34,6 +34,24 @@ void reel_params_expect_sound(const reel_params *params)
     }
 }
 
+reel_status reel_params_share(reel_params *params)
+{
+    if (!params || params->context->status != REEL_OK)
+        return params ? params->context->status : REEL_ERROR_ARGUMENT;
+    /* Nobody makes up for what was put off any more. */
+    for (int64_t i = 0; i < params->count; i++)
+        reel_param_before_read_all(params->params[i]);
+    params->shared = true;
+    return params->context->status;
+}
+
+reel_status reel_params_expect_own(const reel_params *params, const char *who)
+{
+    if (!params->shared)
+        return REEL_OK;
+    return reel_fail(params->context, REEL_ERROR_STATE, "%s: the param set is shared for reading", who);
+}
+
 static void free_param(reel_param *param)
 {
     struct reel_memory *memory = &param->set->context->memory;
@@ -170,10 +188,10 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
         return NULL;
     reel_context *c = params->context;
     int64_t numel = reel_shape_numel(&shape);
-    if (!name || !*name) {
+    if (!name || !*name)
         reel_fail(c, REEL_ERROR_ARGUMENT, "param: the name is empty");
+    if (c->status != REEL_OK || reel_params_expect_own(params, "param") != REEL_OK)
         return NULL;
-    }
     char *full = full_name(params, name);
     if (!full || check_param(params, full, kind, dtype, numel) != REEL_OK) {
         reel_free(&c->memory, full);
@@ -275,9 +293,15 @@ bool reel_param_is_deferred(const reel_param *param)
     return w != NULL;
 }
 
+/* Those who are told. Once a set is shared nothing is put off, and threads must not meet in a watcher. */
+static struct reel_param_watcher *watchers(const reel_param *param)
+{
+    return param->set->shared ? NULL : param->watchers;
+}
+
 void reel_param_before_read_all(const reel_param *param)
 {
-    for (struct reel_param_watcher *w = param->watchers; w; w = w->next)
+    for (struct reel_param_watcher *w = watchers(param); w; w = w->next)
         if (w->before_read)
             w->before_read(w, NULL, false, 0);
 }
@@ -285,7 +309,7 @@ void reel_param_before_read_all(const reel_param *param)
 reel_status reel_param_before_read_rows(reel_param *param, const void *index, bool wide, int64_t count)
 {
     reel_status status = REEL_OK;
-    for (struct reel_param_watcher *w = param->watchers; w && status == REEL_OK; w = w->next)
+    for (struct reel_param_watcher *w = watchers(param); w && status == REEL_OK; w = w->next)
         if (w->before_read)
             status = w->before_read(w, index, wide, count);
     return status;
@@ -314,7 +338,7 @@ const void *reel_param_data(const reel_param *param)
 
 void *reel_param_write(reel_param *param)
 {
-    if (!param)
+    if (!param || reel_params_expect_own(param->set, "param_write") != REEL_OK)
         return NULL;
     reel_param_before_read_all(param);
     reel_param_before_change(param, 0, reel_param_rows(param), param->version);
@@ -327,6 +351,8 @@ reel_status reel_param_set(reel_param *param, const void *data)
         return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
     if (!data)
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": set from NULL", param->name);
+    if (reel_params_expect_own(param->set, "param_set") != REEL_OK)
+        return REEL_ERROR_STATE;
     memcpy(reel_param_write(param), data, (size_t)param->numel * reel_dtype_size(param->dtype));
     return REEL_OK;
 }
@@ -341,6 +367,8 @@ reel_status reel_param_set_kind(reel_param *param, reel_param_kind kind)
     if (kind != REEL_PARAM_TRAINED && kind != REEL_PARAM_FROZEN)
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": there is no kind %d", param->name,
                          (int)kind);
+    if (reel_params_expect_own(param->set, "param_set_kind") != REEL_OK)
+        return REEL_ERROR_STATE;
     param->kind = kind;
     return REEL_OK;
 }
@@ -352,6 +380,8 @@ reel_status reel_param_set_sparse(reel_param *param, bool sparse)
     if (sparse && (param->kind == REEL_PARAM_BUFFER || param->shape.ndim < 1))
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": has no rows to be sparse in",
                          param->name);
+    if (reel_params_expect_own(param->set, "param_set_sparse") != REEL_OK)
+        return REEL_ERROR_STATE;
     param->sparse = sparse;
     return REEL_OK;
 }
@@ -378,6 +408,8 @@ reel_status reel_params_copy(reel_params *to, const reel_params *from)
         return to ? to->context->status : REEL_ERROR_ARGUMENT;
     if (!from)
         return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: there is nothing to copy from");
+    if (reel_params_expect_own(to, "params_copy") != REEL_OK)
+        return REEL_ERROR_STATE;
     if (to->count != from->count)
         return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: one set has %lld params, the other %lld",
                          (long long)from->count, (long long)to->count);

@@ -49,6 +49,7 @@ struct reel_params {
     struct reel_module *modules; /* list of src/nn; not looked into here */
     bool gradients_incomplete;   /* a backward failed half-way */
     bool gradients_given;        /* since they were forgotten, a backward pass came here, or one was set */
+    bool shared;                 /* nothing of it changes any more, but what its own thread keeps of gradients */
     reel_grad_hook gradient_hook;
     void *gradient_hook_user;
 };
@@ -58,6 +59,9 @@ void *reel_params_allocate(reel_params *params, size_t size);
 
 /* What holds between any two calls, asserted in debug builds. */
 void reel_params_expect_sound(const reel_params *params);
+
+/* REEL_ERROR_STATE in the name of `who` when the set is shared. */
+reel_status reel_params_expect_own(const reel_params *params, const char *who);
 
 /* How much the set holds, and giving up what was added since then, for constructors that fail half-way. What is given
  * up must not have been on a tape yet. */

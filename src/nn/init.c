@@ -22,6 +22,8 @@ static reel_status check(const reel_param *param, const char *who)
     if (c->status == REEL_OK && param->dtype != REEL_REAL)
         reel_fail(c, REEL_ERROR_DTYPE, "%s: param \"%s\" is %s, it must be real", who, param->name,
                   reel_dtype_name(param->dtype));
+    if (c->status == REEL_OK)
+        reel_params_expect_own(param->set, who);
     return c->status;
 }
 

@@ -114,9 +114,12 @@ reel_var reel_module_var(reel_tape *tape, reel_param *param)
 static reel_status check_call(reel_context *c, const reel_module *module, const reel_var *inputs, int n_inputs,
                               const reel_var *outputs, int n_outputs)
 {
-    if (!module || module->params->context != c)
+    if (!module || (module->params->context != c && !module->params->shared))
         return reel_fail(c, REEL_ERROR_ARGUMENT, "forward: %s",
                          module ? "the module belongs to another context" : "the module is NULL");
+    if (module->params->shared && module->training)
+        return reel_fail(c, REEL_ERROR_STATE,
+                         "forward: the module is in training mode, its param set is shared for reading");
     const char *outer = reel_enter_layer(c, module->name);
     if (n_inputs < module->min_inputs || n_inputs > module->max_inputs || !inputs)
         reel_fail(c, REEL_ERROR_ARGUMENT, "forward: %d inputs%s, the module takes %d to %d", n_inputs,
@@ -167,7 +170,9 @@ reel_var reel_forward(reel_tape *tape, reel_module *module, reel_var x)
 
 static void set_training(reel_params *params, bool training)
 {
-    for (reel_module *m = params ? params->modules : NULL; m; m = m->next)
+    if (!params || reel_params_expect_own(params, training ? "train" : "eval") != REEL_OK)
+        return;
+    for (reel_module *m = params->modules; m; m = m->next)
         m->training = training;
 }
 
@@ -183,7 +188,7 @@ void reel_eval(reel_params *params)
 
 void reel_module_train(reel_module *module, bool training)
 {
-    if (!module)
+    if (!module || reel_params_expect_own(module->params, "module_train") != REEL_OK)
         return;
     for (int64_t i = 0; i < module->n_inner; i++)
         module->inner[i]->training = training;

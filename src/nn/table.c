@@ -140,6 +140,9 @@ int64_t reel_table_renormalize(reel_tape *tape, reel_param *table, double max_no
     reel_dtype dtype = reel_dtype_of(tape, indices);
     int64_t n = reel_numel(tape, indices), columns = reel_param_columns(table);
     *done = (struct reel_renormalized){0};
+    if (c->status == REEL_OK && table->set->shared)
+        reel_fail(c, REEL_ERROR_STATE, "max_norm: \"%s\" is shared for reading, so that no row may be scaled",
+                  table->name);
     if (c->status != REEL_OK)
         return -1;
     if (find_long_rows(&l, data, dtype, n, NULL) == 0)

@@ -173,6 +173,8 @@ reel_status reel_ema_swap(reel_ema *ema)
 {
     if (!ema || ema->context->status != REEL_OK)
         return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
+    if (reel_params_expect_own(ema->params, "ema_swap") != REEL_OK)
+        return REEL_ERROR_STATE;
     if (!ema->swapped && reserve_swap(ema, true) != REEL_OK)
         return ema->context->status;
     for (int64_t i = 0; i < ema->count; i++) {
@@ -197,7 +199,7 @@ reel_status reel_ema_copy_to(const reel_ema *ema, reel_params *to)
     reel_context *c = ema->context;
     if (!to)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: there is no set to copy to");
-    if (expect_not_swapped(ema, "ema_copy_to") != REEL_OK)
+    if (expect_not_swapped(ema, "ema_copy_to") != REEL_OK || reel_params_expect_own(to, "ema_copy_to") != REEL_OK)
         return c->status;
     if (to->count != ema->count)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: there are %lld averages, the set has %lld params",

@@ -356,7 +356,8 @@ reel_status reel_optim_step(reel_optim *optim)
     if (!optim || optim->context->status != REEL_OK)
         return optim ? optim->context->status : REEL_ERROR_ARGUMENT;
     reel_context *c = optim->context;
-    if (reel_params_expect_gradients(optim->params, optim->algorithm->name) != REEL_OK ||
+    if (reel_params_expect_own(optim->params, optim->algorithm->name) != REEL_OK ||
+        reel_params_expect_gradients(optim->params, optim->algorithm->name) != REEL_OK ||
         take_new_params(optim) != REEL_OK)
         return c->status;
     /* Whatever can fail comes first. */

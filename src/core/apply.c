@@ -56,8 +56,9 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     struct layout l = layout_of(op, n_inputs);
     char *memory = reel_arena_allocate(&tape->arena, l.total);
     if (!memory ||
-        !reel_grow(&tape->context->memory, (void **)&tape->nodes, tape->count, &tape->capacity,
-                   tape->count + op->n_outputs, sizeof *tape->nodes) ||
+        (tape->count + op->n_outputs > tape->capacity &&
+         !reel_grow(&tape->context->memory, (void **)&tape->nodes, tape->count, &tape->capacity,
+                    tape->count + op->n_outputs, sizeof *tape->nodes)) ||
         tape->count > (int64_t)UINT32_MAX - REEL_MAX_OUTPUTS)
         return reel_fail_memory(tape->context, op->name, l.total);
 
@@ -114,12 +115,13 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         nodes[0].version = source->version;
     }
     tape->statistics.operations++;
+    const bool is_cut = tape->no_grad > 0;
     for (int i = 0; i < op->n_outputs; i++) {
-        nodes[i].call = tape->no_grad > 0 ? NULL : call;
-        nodes[i].is_cut = tape->no_grad > 0;
+        nodes[i].call = is_cut ? NULL : call;
+        nodes[i].is_cut = is_cut;
         nodes[i].output = i;
         nodes[i].generation = tape->generation;
-        nodes[i].first = tape->no_grad > 0 ? (uint32_t)tape->count : first;
+        nodes[i].first = is_cut ? (uint32_t)tape->count : first;
         outputs[i] = vars[n_inputs + i];
         tape->nodes[tape->count++] = &nodes[i];
     }
@@ -137,7 +139,7 @@ reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *input
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: %d inputs, it takes %s%d", op->name, n_inputs,
                          op->variadic ? "at least " : "", op->n_inputs);
     for (int i = 0; i < n_inputs; i++)
-        if (!reel_tape_node(tape, inputs[i], op->name))
+        if (!reel_tape_holds(tape, inputs[i]) && !reel_tape_node(tape, inputs[i], op->name))
             return tape->context->status;
     struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
     reel_status status = run(tape, op, inputs, n_inputs, attributes, outputs);

@@ -91,7 +91,7 @@ struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who)
 {
     if (!tape || tape->context->status != REEL_OK)
         return NULL;
-    if (v.number < tape->count && tape->nodes[v.number]->generation == v.generation)
+    if (reel_tape_holds(tape, v))
         return tape->nodes[v.number];
     if (reel_is_null(v))
         reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the var is null", who);

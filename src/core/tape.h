@@ -65,6 +65,12 @@ static inline bool reel_op_says(const reel_op *op, uint32_t mask, int k)
 /* What holds between any two calls, asserted in debug builds. */
 void reel_tape_expect_sound(const reel_tape *tape);
 
+/* Whether the tape holds the var. */
+static inline bool reel_tape_holds(const reel_tape *tape, reel_var v)
+{
+    return v.number < tape->count && tape->nodes[v.number]->generation == v.generation;
+}
+
 /* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
  * already has an error. */
 struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who);

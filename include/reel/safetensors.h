@@ -39,19 +39,36 @@ typedef struct reel_metadata {
 REEL_API reel_status reel_save_safetensors_with(const reel_params *params, const char *path,
                                                 const reel_metadata *metadata, int n);
 
+/* What came of a load, in names: missing are params and buffers that the file does not have, unexpected are tensors
+ * that the set does not have (what load_state_dict returns), mismatched are those that both have, with shapes or types
+ * that do not go together. In the order of the set and of the file. */
+typedef struct reel_load_report {
+    int64_t n_loaded; /* params and buffers that were read; 0 after a failure */
+    int64_t n_missing_keys, n_unexpected_keys, n_mismatched_keys;
+    const char *const *missing_keys, *const *unexpected_keys, *const *mismatched_keys; /* the report's own */
+    reel_context *context;                                                             /* internal */
+} reel_load_report;
+
+/* Frees the names, before the context, and leaves an empty report. NULL is accepted. */
+REEL_API void reel_load_report_free(reel_load_report *report);
+
 typedef struct reel_load_options {
     reel_options_mark mark;
     /* true: the file and the set must have the same names. false: tensors that the set does not have are passed over,
-     * and params that the file does not have stay as they are (load_state_dict with strict=False). */
+     * and params that the file does not have stay as they are (load_state_dict with strict=False); but a file of which
+     * no name is the set's is refused all the same, since nothing would be loaded. */
     bool strict;
+    /* Written by every load that gets as far as the names, also by one that they make fail; empty after another
+     * failure. What it held is not freed. NULL: no report. */
+    reel_load_report *report;
 } reel_load_options;
 REEL_API reel_load_options reel_load_defaults(void);
 
 /* Reads every param and buffer from the tensor of its name. Shapes must be equal and the types the same, or converted
  * as said above. As with load_state_dict, a param without axes takes a tensor of one element, and an int64 buffer
- * called num_batches_tracked, which old files lack, stays as it is. REEL_ERROR_FORMAT names the param and what the two
- * sides have. Everything is checked and read before the first param changes: after a failure, none has. NULL options:
- * the defaults. */
+ * called num_batches_tracked, which old files lack, stays as it is. REEL_ERROR_FORMAT tells in one text how many names
+ * are missing, unexpected and mismatched, and as many of them as it has room for, with what the two sides have. All is
+ * checked and read before the first param changes: after a failure, none has. NULL options: the defaults (strict). */
 REEL_API reel_status reel_load_safetensors(reel_params *params, const char *path, const reel_load_options *options);
 
 /* ---- Plain arrays ---- */

@@ -86,3 +86,12 @@ void reel_format_text(char *text, size_t size, const char *format, va_list argum
         freelocale(plain);
     }
 }
+
+void reel_append_text(char *text, size_t size, const char *format, ...)
+{
+    size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    reel_format_text(text + length, size - length, format, arguments);
+    va_end(arguments);
+}

@@ -2,6 +2,8 @@
 #ifndef REEL_BASE_TEXT_H
 #define REEL_BASE_TEXT_H
 
+#include <reel/types.h>
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,5 +22,8 @@ const char *reel_printable(const char *name, char text[REEL_PRINTABLE]);
 /* strerror and vsnprintf in the C locale, whatever the program has set: messages are English, numbers have a point. */
 const char *reel_system_text(int error);
 void reel_format_text(char *text, size_t size, const char *format, va_list arguments);
+
+/* The same behind what the text holds; what does not fit is cut. */
+void reel_append_text(char *text, size_t size, const char *format, ...) REEL_PRINTF(3, 4);
 
 #endif

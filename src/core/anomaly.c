@@ -94,64 +94,51 @@ static struct extent extent_of_lists(const struct reel_sink *sink)
 
 /* ---- Words ---- */
 
-struct words {
-    char text[400]; /* less than the context's text has room for */
-    size_t length;
-};
-
-static void say(struct words *words, const char *format, ...) REEL_PRINTF(2, 3);
-
-static void say(struct words *words, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    reel_format_text(words->text + words->length, sizeof words->text - words->length, format, arguments);
-    va_end(arguments);
-    words->length += strlen(words->text + words->length);
-}
+enum { WORDS = 400 }; /* less than the context's text has room for */
 
 /* C leaves it open whether a NaN has a sign. */
-static void say_bad(struct words *words, const struct extent *e, const reel_shape *shape)
+static void say_bad(char words[WORDS], const struct extent *e, const reel_shape *shape)
 {
     char position[REEL_POSITION_TEXT];
     if (isnan(e->bad_value))
-        say(words, " NaN");
+        reel_append_text(words, WORDS, " NaN");
     else
-        say(words, " %g", e->bad_value);
-    say(words, "%s (%lld of %lld are not finite)", reel_position_text(shape, e->bad, position),
-        (long long)(e->nan + e->infinite), (long long)(e->finite + e->nan + e->infinite));
+        reel_append_text(words, WORDS, " %g", e->bad_value);
+    reel_append_text(words, WORDS, "%s (%lld of %lld are not finite)", reel_position_text(shape, e->bad, position),
+                     (long long)(e->nan + e->infinite), (long long)(e->finite + e->nan + e->infinite));
 }
 
-static void say_extent(struct words *words, const struct extent *e)
+static void say_extent(char words[WORDS], const struct extent *e)
 {
     if (e->finite > 0)
-        say(words, " from %g to %g", e->least, e->most);
+        reel_append_text(words, WORDS, " from %g to %g", e->least, e->most);
     else if (e->nan == 0 && e->infinite == 0)
-        say(words, " without elements");
+        reel_append_text(words, WORDS, " without elements");
     if (e->nan > 0)
-        say(words, "%s %lld NaN", e->finite > 0 ? " and" : " of", (long long)e->nan);
+        reel_append_text(words, WORDS, "%s %lld NaN", e->finite > 0 ? " and" : " of", (long long)e->nan);
     if (e->infinite > 0)
-        say(words, "%s %lld infinite", e->finite > 0 || e->nan > 0 ? " and" : " of", (long long)e->infinite);
+        reel_append_text(words, WORDS, "%s %lld infinite", e->finite > 0 || e->nan > 0 ? " and" : " of",
+                         (long long)e->infinite);
 }
 
-static void say_inputs(struct words *words, const reel_call *call)
+static void say_inputs(char words[WORDS], const reel_call *call)
 {
     for (int k = 0; k < call->n_inputs; k++) {
         const reel_array *in = call->in[k];
         const reel_param *param = call->tape->nodes[call->inputs[k].number]->param;
         char shape[REEL_SHAPE_TEXT], name[REEL_PRINTABLE];
         const struct extent e = extent_of_array(in);
-        say(words, "; input %d", k);
+        reel_append_text(words, WORDS, "; input %d", k);
         if (param)
-            say(words, " (\"%s\")", reel_printable(param->name, name));
-        say(words, " %s %s", reel_dtype_name(in->dtype), reel_shape_text(&in->shape, shape));
+            reel_append_text(words, WORDS, " (\"%s\")", reel_printable(param->name, name));
+        reel_append_text(words, WORDS, " %s %s", reel_dtype_name(in->dtype), reel_shape_text(&in->shape, shape));
         say_extent(words, &e);
     }
 }
 
-static reel_status fail(const reel_call *call, const struct words *words)
+static reel_status fail(const reel_call *call, const char *words)
 {
-    return reel_fail(call->context, REEL_ERROR_NOT_FINITE, "%s", words->text);
+    return reel_fail(call->context, REEL_ERROR_NOT_FINITE, "%s", words);
 }
 
 reel_status reel_anomaly_expect_result(const reel_call *call)
@@ -161,14 +148,14 @@ reel_status reel_anomaly_expect_result(const reel_call *call)
         struct extent e;
         if (out->dtype != REEL_REAL || (e = extent_of_array(out)).bad < 0)
             continue;
-        struct words words = {"", 0};
-        say(&words, "%s: its result", call->op->name);
+        char words[WORDS] = "";
+        reel_append_text(words, WORDS, "%s: its result", call->op->name);
         if (call->n_outputs > 1)
-            say(&words, " %d", i);
-        say(&words, " is");
-        say_bad(&words, &e, &out->shape);
-        say_inputs(&words, call);
-        return fail(call, &words);
+            reel_append_text(words, WORDS, " %d", i);
+        reel_append_text(words, WORDS, " is");
+        say_bad(words, &e, &out->shape);
+        say_inputs(words, call);
+        return fail(call, words);
     }
     return REEL_OK;
 }
@@ -184,21 +171,21 @@ reel_status reel_anomaly_expect_gradients(const struct reel_pass *pass, const re
             e = extent_of_lists(sink);
         if (e.bad < 0)
             continue;
-        struct words words = {"", 0};
-        say(&words, "backward: the rule of %s gives input %d a gradient of", call->op->name, k);
-        say_bad(&words, &e, &sink->node->array.shape);
+        char words[WORDS] = "";
+        reel_append_text(words, WORDS, "backward: the rule of %s gives input %d a gradient of", call->op->name, k);
+        say_bad(words, &e, &sink->node->array.shape);
         for (int i = 0; i < call->n_outputs; i++) {
             const struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
             const struct extent given = extent_of_sink(out);
             if (!out->data)
                 continue;
-            say(&words, "; the gradient of its result");
+            reel_append_text(words, WORDS, "; the gradient of its result");
             if (call->n_outputs > 1)
-                say(&words, " %d", i);
-            say_extent(&words, &given);
+                reel_append_text(words, WORDS, " %d", i);
+            say_extent(words, &given);
         }
-        say_inputs(&words, call);
-        return fail(call, &words);
+        say_inputs(words, call);
+        return fail(call, words);
     }
     return REEL_OK;
 }

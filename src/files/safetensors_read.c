@@ -330,55 +330,177 @@ static bool may_be_absent(const reel_param *param)
            (length == wanted || param->name[length - wanted - 1] == '.');
 }
 
-static reel_status check_param(const reel_safetensors *file, const reel_param *param, bool strict)
+/* ---- Names that the two sides share, or do not ---- */
+
+enum list { MISSING, UNEXPECTED, MISMATCHED, LISTS };
+static const char *const list_names[LISTS] = {"missing", "unexpected", "mismatched"};
+
+/* Names of each list: first counted, then, when there is room, copied. */
+struct keys {
+    int64_t count[LISTS];
+    size_t size;
+    const char **next[LISTS];
+    char *room; /* NULL while they are counted */
+};
+
+static void add_key(struct keys *keys, enum list list, const char *name)
 {
-    char path[REEL_PRINTABLE], name[REEL_PRINTABLE], type[REEL_PRINTABLE];
-    char here[REEL_SHAPE_TEXT], there[REEL_SHAPE_TEXT];
-    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
-    if (entry && shape_fits(&entry->info, param) && converts(entry, param->dtype))
-        return REEL_OK;
-    if (!entry && (!strict || may_be_absent(param)))
-        return REEL_OK;
-    reel_printable(file->path, path);
-    reel_printable(param->name, name);
-    reel_shape_text(&param->shape, here);
-    if (!entry)
-        return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": there is no tensor for param \"%s\", %s %s", path,
-                         name, reel_dtype_name(param->dtype), here);
-    return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": param \"%s\" is %s %s, the file's tensor is %s %s",
-                     path, name, reel_dtype_name(param->dtype), here, reel_printable(entry->info.dtype, type),
-                     reel_shape_text(&entry->info.shape, there));
+    size_t size = strlen(name) + 1;
+    if (!keys->room) {
+        keys->count[list]++;
+        keys->size += size;
+        return;
+    }
+    *keys->next[list]++ = memcpy(keys->room, name, size);
+    keys->room += size;
 }
 
-/* All that could go wrong except reading; gives the room that all params need. */
-static reel_status check_params(const reel_safetensors *file, const reel_params *params, bool strict, size_t *room)
+/* Gives how many names both have. */
+static int64_t collect_keys(const reel_safetensors *file, const reel_params *params, struct keys *keys)
 {
-    int64_t found = 0;
-    *room = 0;
+    int64_t shared = 0;
     for (int64_t i = 0; i < params->count; i++) {
         const reel_param *param = params->params[i];
-        if (check_param(file, param, strict) != REEL_OK)
-            return file->context->status;
-        found += reel_tensor_header_find(&file->header, param->name) != NULL;
-        *room += (size_t)param->numel * reel_dtype_size(param->dtype) + REEL_ALIGNMENT;
+        const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
+        shared += entry != NULL;
+        if (!entry && !may_be_absent(param))
+            add_key(keys, MISSING, param->name);
+        if (entry && !(shape_fits(&entry->info, param) && converts(entry, param->dtype)))
+            add_key(keys, MISMATCHED, param->name);
     }
-    if (!strict || found == file->header.count)
-        return REEL_OK;
-    for (int64_t i = 0; i < file->header.count; i++) {
-        const reel_tensor_info *info = &file->header.entries[i].info;
-        if (!reel_params_find(params, info->name)) {
-            char path[REEL_PRINTABLE], name[REEL_PRINTABLE], type[REEL_PRINTABLE], shape[REEL_SHAPE_TEXT];
-            return reel_fail(file->context, REEL_ERROR_FORMAT,
-                             "\"%s\": its tensor \"%s\", %s %s, belongs to no param of the set",
-                             reel_printable(file->path, path), reel_printable(info->name, name),
-                             reel_printable(info->dtype, type), reel_shape_text(&info->shape, shape));
-        }
+    for (int64_t i = 0; shared < file->header.count && i < file->header.count; i++)
+        if (!reel_params_find(params, file->header.entries[i].info.name))
+            add_key(keys, UNEXPECTED, file->header.entries[i].info.name);
+    return shared;
+}
+
+static reel_status report_keys(const reel_safetensors *file, const reel_params *params, reel_load_report *report,
+                               int64_t *shared)
+{
+    struct keys keys = {0};
+    *shared = collect_keys(file, params, &keys);
+    size_t names = (size_t)(keys.count[MISSING] + keys.count[UNEXPECTED] + keys.count[MISMATCHED]);
+    size_t bytes = names * sizeof(char *) + keys.size;
+    const char **first = reel_allocate(&file->context->memory, bytes);
+    if (!first)
+        return reel_fail_memory(file->context, "the names of a load", bytes);
+    const char **lists[LISTS];
+    const char **next = first;
+    for (int i = 0; i < LISTS; i++) {
+        lists[i] = keys.next[i] = next;
+        next += keys.count[i];
     }
+    keys.room = (char *)next;
+    collect_keys(file, params, &keys);
+    *report = (reel_load_report){.n_missing_keys = keys.count[MISSING],
+                                 .n_unexpected_keys = keys.count[UNEXPECTED],
+                                 .n_mismatched_keys = keys.count[MISMATCHED],
+                                 .missing_keys = lists[MISSING],
+                                 .unexpected_keys = lists[UNEXPECTED],
+                                 .mismatched_keys = lists[MISMATCHED],
+                                 .context = file->context};
     return REEL_OK;
 }
 
+void reel_load_report_free(reel_load_report *report)
+{
+    if (!report)
+        return;
+    if (report->context)
+        reel_free(&report->context->memory, (void *)(uintptr_t)report->missing_keys); /* the first of one block */
+    *report = (reel_load_report){0};
+}
+
+enum { KEY_TEXT = 2 * REEL_PRINTABLE + 2 * REEL_SHAPE_TEXT };
+
+/* A name and what the sides that have it have there. */
+static void describe_key(const reel_safetensors *file, const reel_params *params, const char *key, char text[KEY_TEXT])
+{
+    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, key);
+    const reel_param *param = reel_params_find(params, key);
+    char name[REEL_PRINTABLE], type[REEL_PRINTABLE], shape[REEL_SHAPE_TEXT];
+    text[0] = '\0';
+    reel_append_text(text, KEY_TEXT, "\"%s\" is", reel_printable(key, name));
+    if (param)
+        reel_append_text(text, KEY_TEXT, " %s %s", reel_dtype_name(param->dtype),
+                         reel_shape_text(&param->shape, shape));
+    if (entry)
+        reel_append_text(text, KEY_TEXT, "%s %s %s", param ? ", in the file" : "",
+                         reel_printable(entry->info.dtype, type), reel_shape_text(&entry->info.shape, shape));
+}
+
+/* Adds a list to the text: the first name in any case, the others as long as they end before `end`. */
+static void say_keys(const reel_safetensors *file, const reel_params *params, enum list list, const char *const *keys,
+                     int64_t n, char *text, size_t size, size_t end)
+{
+    char key[KEY_TEXT];
+    reel_append_text(text, size, " %lld %s (", (long long)n, list_names[list]);
+    for (int64_t i = 0; i < n; i++) {
+        describe_key(file, params, keys[i], key);
+        if (i > 0 && strlen(text) + strlen(key) > end) {
+            reel_append_text(text, size, "; and %lld more", (long long)(n - i));
+            break;
+        }
+        reel_append_text(text, size, "%s%s", i > 0 ? "; " : "", key);
+    }
+    reel_append_text(text, size, ")");
+}
+
+/* All names that make the load fail, in one text. */
+static reel_status refuse_keys(const reel_safetensors *file, const reel_params *params, const reel_load_report *report,
+                               const bool refused[LISTS], const char *why)
+{
+    const char *const *const keys[LISTS] = {report->missing_keys, report->unexpected_keys, report->mismatched_keys};
+    const int64_t n[LISTS] = {report->n_missing_keys, report->n_unexpected_keys, report->n_mismatched_keys};
+    enum { MORE = 24 }; /* room for "; and 1000 more)" */
+    char text[sizeof file->context->error] = "", path[REEL_PRINTABLE];
+    size_t left = 0;
+    for (int i = 0; i < LISTS; i++)
+        left += refused[i] && n[i] > 0;
+    reel_append_text(text, sizeof text, "\"%s\": %s:", reel_printable(file->path, path), why);
+    bool any = false;
+    for (int i = 0; i < LISTS; i++) {
+        if (!refused[i] || n[i] == 0)
+            continue;
+        if (any)
+            reel_append_text(text, sizeof text, ",");
+        any = true;
+        size_t length = strlen(text), room = (sizeof text - length) / left--;
+        say_keys(file, params, (enum list)i, keys[i], n[i], text, sizeof text, length + room - MORE);
+    }
+    return reel_fail(file->context, REEL_ERROR_FORMAT, "%s", text);
+}
+
+/* All that could go wrong except reading. */
+static reel_status check_keys(const reel_safetensors *file, const reel_params *params, bool strict,
+                              reel_load_report *report)
+{
+    int64_t shared;
+    if (report_keys(file, params, report, &shared) != REEL_OK)
+        return file->context->status;
+    if (strict ? report->n_missing_keys + report->n_unexpected_keys + report->n_mismatched_keys > 0
+               : report->n_mismatched_keys > 0)
+        return refuse_keys(file, params, report, (const bool[LISTS]){strict, strict, true},
+                           "it does not fit the param set");
+    if (shared == 0 && params->count > 0 && file->header.count > 0)
+        return refuse_keys(file, params, report, (const bool[LISTS]){true, true, true},
+                           "none of its names is one of the param set");
+    return REEL_OK;
+}
+
+/* The room that all params need. */
+static size_t room_for(const reel_params *params)
+{
+    size_t room = 0;
+    for (int64_t i = 0; i < params->count; i++) {
+        const reel_param *param = params->params[i];
+        room += (size_t)param->numel * reel_dtype_size(param->dtype) + REEL_ALIGNMENT;
+    }
+    return room;
+}
+
 /* Reads every tensor into `staged`, then, when all are there, sets the params. */
-static reel_status read_params(const reel_safetensors *file, reel_params *params, char *staged)
+static reel_status read_params(const reel_safetensors *file, reel_params *params, char *staged, int64_t *loaded)
 {
     for (int pass = 0; pass < 2; pass++) {
         char *at = staged;
@@ -389,8 +511,10 @@ static reel_status read_params(const reel_safetensors *file, reel_params *params
                 continue;
             if (pass == 0 && read_elements(file, entry, param->dtype, at) != REEL_OK)
                 return file->context->status;
-            if (pass == 1)
+            if (pass == 1) {
                 reel_param_set(param, at);
+                ++*loaded;
+            }
             size_t size = (size_t)param->numel * reel_dtype_size(param->dtype);
             at += (size + REEL_ALIGNMENT - 1) / REEL_ALIGNMENT * REEL_ALIGNMENT;
         }
@@ -406,16 +530,23 @@ reel_status reel_load_safetensors(reel_params *params, const char *path, const r
     reel_context *c = params->context;
     if (reel_options_take(c, "load", options, &o) != REEL_OK)
         return c->status;
+    reel_load_report report = {0};
     reel_safetensors *file = reel_safetensors_open(c, path);
-    size_t room;
-    if (file && check_params(file, params, o.strict, &room) == REEL_OK) {
+    if (file && check_keys(file, params, o.strict, &report) == REEL_OK) {
+        size_t room = room_for(params);
         char *staged = reel_allocate(&c->memory, room);
         if (!staged)
             reel_fail_memory(c, "loading a param set", room);
         else
-            read_params(file, params, staged);
+            read_params(file, params, staged, &report.n_loaded);
+        if (c->status != REEL_OK)
+            reel_load_report_free(&report);
         reel_free(&c->memory, staged);
     }
     reel_safetensors_close(file);
+    if (o.report)
+        *o.report = report;
+    else
+        reel_load_report_free(&report);
     return c->status;
 }

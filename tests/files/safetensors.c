@@ -92,12 +92,12 @@ Test(safetensors, mismatches_are_named_and_change_nothing)
         int64_t dim[2];
         const char *says;
     } cases[] = {
-        {"fc1.weight", REEL_REAL, 2, {3, 2}, "param \"fc1.weight\" is float"},
-        {"fc1.weight", REEL_REAL, 2, {3, 2}, "[3, 2], the file's tensor is " REAL_NAME " [2, 3]"},
-        {"fc1.bias", REEL_REAL, 2, {1, 2}, "[1, 2], the file's tensor is " REAL_NAME " [2]"},
-        {"rows", REEL_INT64, 2, {1, 3}, "param \"rows\" is int64 [1, 3], the file's tensor is I32 [1, 3]"},
-        {"rows", REEL_REAL, 2, {1, 3}, "the file's tensor is I32 [1, 3]"},
-        {"mask", REEL_INT32, 1, {3}, "the file's tensor is BOOL [3]"},
+        {"fc1.weight", REEL_REAL, 2, {3, 2}, "1 mismatched (\"fc1.weight\" is float"},
+        {"fc1.weight", REEL_REAL, 2, {3, 2}, "[3, 2], in the file " REAL_NAME " [2, 3]"},
+        {"fc1.bias", REEL_REAL, 2, {1, 2}, "[1, 2], in the file " REAL_NAME " [2]"},
+        {"rows", REEL_INT64, 2, {1, 3}, "\"rows\" is int64 [1, 3], in the file I32 [1, 3]"},
+        {"rows", REEL_REAL, 2, {1, 3}, "in the file I32 [1, 3]"},
+        {"mask", REEL_INT32, 1, {3}, "in the file BOOL [3]"},
     };
     reel_context *c = reel_context_new(NULL);
     put_file(golden_file, sizeof golden_file);
@@ -129,7 +129,7 @@ Test(safetensors, strict_wants_the_same_names)
     reel_params *more = make_model(c, false);
     reel_param *extra = reel_param_new(more, "extra", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));
     reel_load_safetensors(more, path, NULL);
-    expect_error(c, REEL_ERROR_FORMAT, "there is no tensor for param \"extra\", float");
+    expect_error(c, REEL_ERROR_FORMAT, "1 missing (\"extra\" is float");
     expect_zeros(more);
     cr_assert_eq(reel_load_safetensors(more, path, &loose), REEL_OK, "%s", reel_error(c));
     expect_model(more);
@@ -139,11 +139,104 @@ Test(safetensors, strict_wants_the_same_names)
     reel_params *fewer = reel_params_new(c);
     reel_param *p = reel_param_new(fewer, "rows", REEL_PARAM_BUFFER, REEL_INT32, REEL_SHAPE(1, 3));
     reel_load_safetensors(fewer, path, NULL);
-    expect_error(c, REEL_ERROR_FORMAT, "belongs to no param of the set");
+    expect_error(c, REEL_ERROR_FORMAT, "6 unexpected (\"norm.num_batches_tracked\" is I64 []; ");
     expect_zeros(fewer);
     cr_assert_eq(reel_load_safetensors(fewer, path, &loose), REEL_OK);
     cr_assert_eq(memcmp(p->data, rows, sizeof rows), 0);
     reel_params_free(fewer);
+    reel_context_free(c);
+}
+
+/* What a file of another network makes of a load: all names in the report, in the text as many as it has room for. */
+Test(safetensors, all_names_that_do_not_fit_are_reported)
+{
+    reel_context *c = reel_context_new(NULL);
+    put_file(golden_file, sizeof golden_file);
+    reel_params *params = reel_params_new(c);
+    reel_param *rows_too = reel_param_new(params, "rows", REEL_PARAM_BUFFER, REEL_INT32, REEL_SHAPE(1, 3));
+    reel_param_new(params, "fc2.weight", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));
+    reel_param_new(params, "fc1.bias", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(7));
+    reel_param_new(params, "fc2.bias", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(1));
+
+    reel_load_report report;
+    REEL_OPTIONS(load, o, o.report = &report);
+    reel_load_safetensors(params, path, &o);
+    cr_expect_eq(report.n_loaded, 0);
+    cr_assert_eq(report.n_missing_keys, 2);
+    cr_expect_str_eq(report.missing_keys[0], "fc2.weight");
+    cr_expect_str_eq(report.missing_keys[1], "fc2.bias");
+    cr_assert_eq(report.n_mismatched_keys, 1);
+    cr_expect_str_eq(report.mismatched_keys[0], "fc1.bias");
+    cr_assert_eq(report.n_unexpected_keys, 5);
+    cr_expect_str_eq(report.unexpected_keys[0], "norm.num_batches_tracked");
+    cr_expect_str_eq(report.unexpected_keys[1], "fc1.weight");
+    cr_expect_str_eq(report.unexpected_keys[4], "mask");
+    cr_expect(strstr(reel_error(c), "2 missing (\"fc2.weight\" is "), "%s", reel_error(c));
+    cr_expect(strstr(reel_error(c), " [2]; \"fc2.bias\" is "), "%s", reel_error(c));
+    cr_expect(strstr(reel_error(c), ", 5 unexpected (\"norm.num_batches_tracked\" is I64 []; "), "%s", reel_error(c));
+    expect_error(c, REEL_ERROR_FORMAT, " [7], in the file " REAL_NAME " [2])");
+    reel_load_report_free(&report);
+    cr_expect_null(report.missing_keys);
+
+    /* Loose, only shapes and types are refused. */
+    o.strict = false;
+    reel_load_safetensors(params, path, &o);
+    cr_expect_eq(report.n_missing_keys, 2);
+    cr_expect_null(strstr(reel_error(c), "missing"), "%s", reel_error(c));
+    expect_error(c, REEL_ERROR_FORMAT, "1 mismatched (\"fc1.bias\"");
+    reel_load_report_free(&report);
+    cr_expect_eq(rows_too->version, 0u);
+    reel_params_free(params);
+
+    params = reel_params_new(c);
+    reel_param_new(params, "rows", REEL_PARAM_BUFFER, REEL_INT32, REEL_SHAPE(1, 3));
+    reel_param_new(params, "other", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));
+    cr_assert_eq(reel_load_safetensors(params, path, &o), REEL_OK, "%s", reel_error(c));
+    cr_expect_eq(report.n_loaded, 1);
+    cr_expect_eq(report.n_missing_keys, 1);
+    cr_expect_eq(report.n_unexpected_keys, 6);
+    reel_load_report_free(&report);
+    reel_params_free(params);
+
+    /* Of quite another network: nothing would be loaded, which is said. */
+    params = reel_params_new(c);
+    reel_param_new(params, "other", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));
+    reel_load_safetensors(params, path, &o);
+    cr_expect_eq(report.n_missing_keys, 1);
+    cr_expect_eq(report.n_unexpected_keys, 7);
+    expect_error(c, REEL_ERROR_FORMAT, "none of its names is one of the param set: 1 missing (\"other\" is ");
+    reel_load_report_free(&report);
+
+    /* What fails before the names leaves an empty report. */
+    unlink(path);
+    reel_load_safetensors(params, path, &o);
+    expect_error(c, REEL_ERROR_IO, "cannot open");
+    cr_expect_eq(report.n_missing_keys, 0);
+    cr_expect_null(report.missing_keys);
+    reel_load_report_free(&report);
+    reel_load_report_free(NULL);
+    reel_params_free(params);
+    reel_context_free(c);
+}
+
+Test(safetensors, as_many_names_as_there_is_room_for)
+{
+    reel_context *c = reel_context_new(NULL);
+    put_file(golden_file, sizeof golden_file);
+    reel_params *params = reel_params_new(c);
+    for (int i = 0; i < 300; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "a.rather.long.name.of.a.layer.%d.weight", i);
+        reel_param_new(params, name, REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));
+    }
+    reel_load_safetensors(params, path, NULL);
+    cr_expect(strstr(reel_error(c), "300 missing (\"a.rather.long.name.of.a.layer.0.weight\" is "), "%s",
+              reel_error(c));
+    cr_expect(strstr(reel_error(c), " more), 7 unexpected (\"norm.num_batches_tracked\" is "), "%s", reel_error(c));
+    const char *text = reel_error(c);
+    cr_expect_eq(text[strlen(text) - 1], ')', "%s", text);
+    reel_clear_error(c);
+    reel_params_free(params);
     reel_context_free(c);
 }
 
@@ -574,10 +667,10 @@ Test(safetensors, a_type_of_tomorrow_does_not_block_the_others)
     loose.strict = false;
     cr_assert_eq(reel_load_safetensors(params, path, &loose), REEL_OK, "%s", reel_error(c));
     reel_load_safetensors(params, path, NULL);
-    expect_error(c, REEL_ERROR_FORMAT, "its tensor \"y\", P?7 [3], belongs to no param");
+    expect_error(c, REEL_ERROR_FORMAT, "1 unexpected (\"y\" is P?7 [3])");
     reel_param_new(params, "y", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(3));
     reel_load_safetensors(params, path, &loose);
-    expect_error(c, REEL_ERROR_FORMAT, "the file's tensor is P?7 [3]");
+    expect_error(c, REEL_ERROR_FORMAT, "in the file P?7 [3]");
     reel_params_free(params);
     reel_context_free(c);
 }
@@ -600,7 +693,7 @@ Test(safetensors, old_counts_of_batches)
     cr_assert_eq(*(const int64_t *)reel_param_data(count), INT64_C(0x0101010101010101));
     put_header(two, sizeof two - 1, 16);
     reel_load_safetensors(params, path, NULL);
-    expect_error(c, REEL_ERROR_FORMAT, "is int64 [], the file's tensor is I64 [2]");
+    expect_error(c, REEL_ERROR_FORMAT, "is int64 [], in the file I64 [2]");
 
     /* Only that buffer may be absent. */
     static const struct {
@@ -616,7 +709,7 @@ Test(safetensors, old_counts_of_batches)
         reel_params *other = reel_params_new(c);
         reel_param_new(other, others[i].name, others[i].kind, others[i].dtype, REEL_SCALAR);
         reel_load_safetensors(other, path, NULL);
-        expect_error(c, REEL_ERROR_FORMAT, "there is no tensor for param");
+        expect_error(c, REEL_ERROR_FORMAT, "1 missing (");
         reel_params_free(other);
     }
     reel_params_free(params);

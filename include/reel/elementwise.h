@@ -4,7 +4,7 @@
  * Operands are real unless said otherwise. Two shapes broadcast when, counted from the last axis, their sizes are equal
  * or one of them is 1 (or missing); the result has the larger sizes. Errors: REEL_ERROR_DTYPE for operands of another
  * type, REEL_ERROR_SHAPE for shapes that do not broadcast. NaN and infinities propagate. Every operation has
- * derivatives of any order. */
+ * derivatives of any order, but those of integers have none. */
 #ifndef REEL_ELEMENTWISE_H
 #define REEL_ELEMENTWISE_H
 
@@ -14,11 +14,18 @@
 extern "C" {
 #endif
 
-/* a + b, a - b, a * b, a / b: torch.add, torch.sub, torch.mul, torch.div. */
+/* a + b, a - b, a * b, a / b: torch.add, torch.sub, torch.mul, torch.div. All but div also take two int64 or two int32
+ * operands, and give that type; what does not fit wraps. (A number to go with integers: reel_full_int64 with
+ * REEL_SCALAR.) */
 REEL_API reel_var reel_add(reel_tape *tape, reel_var a, reel_var b);
 REEL_API reel_var reel_sub(reel_tape *tape, reel_var a, reel_var b);
 REEL_API reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b);
 REEL_API reel_var reel_div(reel_tape *tape, reel_var a, reel_var b);
+
+/* The quotient of two int64 or two int32 operands, rounded down, and what is left of a by it, with the sign of b:
+ * torch.floor_divide, torch.remainder. A divisor of 0 is REEL_ERROR_ARGUMENT, with its position. */
+REEL_API reel_var reel_floor_divide(reel_tape *tape, reel_var a, reel_var b);
+REEL_API reel_var reel_remainder(reel_tape *tape, reel_var a, reel_var b);
 
 /* base to the power of exponent, torch.pow. As there, 0^0 is 1, the derivative by the base is 0 where the exponent is
  * 0, and the derivative by the exponent is 0 where the base is 0 and the exponent is not negative. */

@@ -1,6 +1,7 @@
 /* Two operands, broadcast against each other; and a choice between two. */
 #include "kern/elementwise.h"
 #include "core/sink.h"
+#include "kern/integers.h"
 #include "ops/pointwise.h"
 
 #include <reel/compare.h>
@@ -18,6 +19,27 @@ static reel_status binary_shape(reel_call *call)
                                  &call->out[0]->shape);
 }
 
+/* Integers of one type give integers, and no gradients. */
+static reel_status integers_shape(reel_call *call)
+{
+    reel_dtype a = call->in[0]->dtype, b = call->in[1]->dtype;
+    if ((a != REEL_INT64 && a != REEL_INT32) || a != b)
+        return reel_fail(call->context, REEL_ERROR_DTYPE,
+                         "%s: the operands are %s and %s, they must be both int64 or both int32", call->op->name,
+                         reel_dtype_name(a), reel_dtype_name(b));
+    call->out[0]->dtype = a;
+    return reel_broadcast_shapes(call->context, call->op->name, &call->in[0]->shape, &call->in[1]->shape,
+                                 &call->out[0]->shape);
+}
+
+static reel_status arithmetic_shape(reel_call *call)
+{
+    reel_dtype a = call->in[0]->dtype, b = call->in[1]->dtype;
+    if (a == REEL_REAL || b == REEL_REAL || a == REEL_BOOL)
+        return binary_shape(call);
+    return integers_shape(call);
+}
+
 static struct reel_broadcast plan_operands(const reel_call *call, int n)
 {
     const reel_shape *operands[REEL_MAX_OPERANDS];
@@ -32,6 +54,14 @@ static reel_status binary_forward(const reel_call *call, reel_kern_binary *kerne
 {
     struct reel_broadcast plan = plan_operands(call, 2);
     kernel(&plan, call->in[0]->data, call->in[1]->data, call->out[0]->data, call->context->num_threads);
+    return REEL_OK;
+}
+
+static reel_status integers_forward(const reel_call *call, enum reel_integer_operation operation)
+{
+    struct reel_broadcast plan = plan_operands(call, 2);
+    reel_kern_integers(operation, call->out[0]->dtype, &plan, call->in[0]->data, call->in[1]->data, call->out[0]->data,
+                       call->context->num_threads);
     return REEL_OK;
 }
 
@@ -80,6 +110,16 @@ static reel_status add_rule(const reel_call *call, const reel_gradient *g, reel_
     {                                                                                                                  \
         return binary_forward(call, reel_kern_##name);                                                                 \
     }                                                                                                                  \
+    BINARY_ACCUMULATE(name, first, second)
+/* The same for arithmetic that integers have, too. */
+#define ARITHMETIC_FUNCTIONS(name, integer, first, second)                                                             \
+    static reel_status name##_forward(reel_call *call)                                                                 \
+    {                                                                                                                  \
+        return call->out[0]->dtype == REEL_REAL ? binary_forward(call, reel_kern_##name)                               \
+                                                : integers_forward(call, integer);                                     \
+    }                                                                                                                  \
+    BINARY_ACCUMULATE(name, first, second)
+#define BINARY_ACCUMULATE(name, first, second)                                                                         \
     static reel_status name##_accumulate(const reel_call *call, const reel_gradient *g, reel_sink *const *sinks)       \
     {                                                                                                                  \
         reel_kern_binary_rule *const rules[] = {first, second};                                                        \
@@ -95,9 +135,11 @@ static reel_status add_rule(const reel_call *call, const reel_gradient *g, reel_
     }
 
 /* What all rows of two operands have in common. */
-#define BINARY_ROW(name_)                                                                                              \
-    .name = #name_, .n_inputs = 2, .n_outputs = 1, .broadcasts = true, .differentiable = 3, .shape = binary_shape,     \
+#define BINARY_ROW_OF(name_, shape_)                                                                                   \
+    .name = #name_, .n_inputs = 2, .n_outputs = 1, .broadcasts = true, .differentiable = 3, .shape = shape_,           \
     .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
+#define BINARY_ROW(name_) BINARY_ROW_OF(name_, binary_shape)
+#define ARITHMETIC_ROW(name_) BINARY_ROW_OF(name_, arithmetic_shape)
 
 static reel_var apply_binary(reel_tape *tape, const reel_op *op, reel_var a, reel_var b)
 {
@@ -121,12 +163,19 @@ static reel_var apply_binary(reel_tape *tape, const reel_op *op, reel_var a, ree
         REFUSED("0 against 3", REEL_ERROR_SHAPE, NULL, FIRST(0), SECOND(3)),                                           \
         REFUSED("an integer operand", REEL_ERROR_DTYPE, NULL, FIRST(3), INDEX(4, 3)),                                  \
         REFUSED("a bool operand", REEL_ERROR_DTYPE, NULL, BOOL(3), SECOND(3))
+/* And what arithmetic gets for integers. */
+#define INTEGER_SAMPLES                                                                                                \
+    GOOD("int64", NULL, SIGNED(9, 2, 3), SIGNED(9, 2, 3)), GOOD("int32", NULL, SIGNED32(9, 2, 3), SIGNED32(9, 3)),     \
+        GOOD("int64, a column and a row", NULL, SIGNED(1000, 3, 1), SIGNED(1000, 4)),                                  \
+        GOOD("int64, no elements", NULL, SIGNED(9, 0), SIGNED(9, 1)),                                                  \
+        REFUSED("int64 and int32", REEL_ERROR_DTYPE, NULL, INDEX(4, 3), INDEX32(4, 3)),                                \
+        REFUSED("integers that do not broadcast", REEL_ERROR_SHAPE, NULL, INDEX(4, 3), INDEX(4, 2))
 #endif
 
 /* ---- add ---- */
 
 #ifndef REEL_SAMPLES
-BINARY_FUNCTIONS(add, NULL, NULL)
+ARITHMETIC_FUNCTIONS(add, REEL_INTEGER_ADD, NULL, NULL)
 
 static void add_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
@@ -134,7 +183,7 @@ static void add_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = grad_inputs[1] = g[0];
 }
 
-static const reel_op add_op = {BINARY_ROW(add)};
+static const reel_op add_op = {ARITHMETIC_ROW(add)};
 
 reel_var reel_add(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -145,6 +194,7 @@ static const reel_sample add_samples[] = {
     GOOD("no axes", NULL, SCALAR, SCALAR),
     GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
     BROADCAST_SAMPLES(REAL, REAL),
+    INTEGER_SAMPLES,
 };
 SAMPLES(add, add_samples);
 #endif
@@ -152,7 +202,7 @@ SAMPLES(add, add_samples);
 /* ---- sub ---- */
 
 #ifndef REEL_SAMPLES
-BINARY_FUNCTIONS(sub, NULL, reel_kern_sub_second)
+ARITHMETIC_FUNCTIONS(sub, REEL_INTEGER_SUB, NULL, reel_kern_sub_second)
 
 static void sub_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
@@ -161,7 +211,7 @@ static void sub_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
         grad_inputs[1] = reel_neg(call->tape, g[0]);
 }
 
-static const reel_op sub_op = {BINARY_ROW(sub)};
+static const reel_op sub_op = {ARITHMETIC_ROW(sub)};
 
 reel_var reel_sub(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -171,6 +221,7 @@ reel_var reel_sub(reel_tape *tape, reel_var a, reel_var b)
 static const reel_sample sub_samples[] = {
     GOOD("no axes and some", NULL, REAL(2, 3), SCALAR),
     BROADCAST_SAMPLES(REAL, REAL),
+    INTEGER_SAMPLES,
 };
 SAMPLES(sub, sub_samples);
 #endif
@@ -178,7 +229,7 @@ SAMPLES(sub, sub_samples);
 /* ---- mul ---- */
 
 #ifndef REEL_SAMPLES
-BINARY_FUNCTIONS(mul, reel_kern_mul_first, reel_kern_mul_second)
+ARITHMETIC_FUNCTIONS(mul, REEL_INTEGER_MUL, reel_kern_mul_first, reel_kern_mul_second)
 
 static void mul_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
 {
@@ -187,7 +238,7 @@ static void mul_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
             grad_inputs[k] = reel_mul(call->tape, g[0], call->inputs[1 - k]);
 }
 
-static const reel_op mul_op = {BINARY_ROW(mul), .reads_inputs = 3};
+static const reel_op mul_op = {ARITHMETIC_ROW(mul), .reads_inputs = 3};
 
 reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -197,6 +248,7 @@ reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b)
 static const reel_sample mul_samples[] = {
     GOOD("no axes and some", NULL, SCALAR, REAL(2, 3)),
     BROADCAST_SAMPLES(REAL, REAL),
+    INTEGER_SAMPLES,
 };
 SAMPLES(mul, mul_samples);
 #endif
@@ -270,6 +322,66 @@ static const reel_sample pow_samples[] = {
     BROADCAST_SAMPLES(BASE, REAL),
 };
 SAMPLES(pow, pow_samples);
+#endif
+
+/* ---- floor_divide and remainder ---- */
+
+#ifndef REEL_SAMPLES
+static reel_status division_forward(const reel_call *call, enum reel_integer_operation operation)
+{
+    const reel_array *divisor = call->in[1];
+    int64_t zero = call->out[0]->numel > 0 ? reel_kern_find_zero(divisor->dtype, divisor->numel, divisor->data) : -1;
+    char position[REEL_POSITION_TEXT];
+    if (zero >= 0)
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT, "%s: the divisor%s is 0", call->op->name,
+                         reel_position_text(&divisor->shape, zero, position));
+    return integers_forward(call, operation);
+}
+
+#define DIVISION(name_, operation)                                                                                     \
+    static reel_status name_##_forward(reel_call *call)                                                                \
+    {                                                                                                                  \
+        return division_forward(call, operation);                                                                      \
+    }                                                                                                                  \
+    static const reel_op name_##_op = {                                                                                \
+        .name = #name_,                                                                                                \
+        .n_inputs = 2,                                                                                                 \
+        .n_outputs = 1,                                                                                                \
+        .derivative = REEL_DERIVATIVE_NONE,                                                                            \
+        .shape = integers_shape,                                                                                       \
+        .forward = name_##_forward,                                                                                    \
+        .cost = reel_pointwise_cost,                                                                                   \
+    };                                                                                                                 \
+    reel_var reel_##name_(reel_tape *tape, reel_var a, reel_var b)                                                     \
+    {                                                                                                                  \
+        return apply_binary(tape, &name_##_op, a, b);                                                                  \
+    }
+
+DIVISION(floor_divide, REEL_INTEGER_FLOOR_DIVIDE)
+DIVISION(remainder, REEL_INTEGER_REMAINDER)
+#else
+#define DIVISORS(from, to, ...)                                                                                        \
+    {                                                                                                                  \
+        .dtype = REEL_INT64, REEL_DIMS(__VA_ARGS__), .low = (from), .high = (to)                                       \
+    }
+#define NEGATIVE32(from, ...)                                                                                          \
+    {                                                                                                                  \
+        .dtype = REEL_INT32, REEL_DIMS(__VA_ARGS__), .low = (from), .high = 0                                          \
+    }
+static const reel_sample division_samples[] = {
+    GOOD("by positive numbers", NULL, SIGNED(50, 4, 6), DIVISORS(1, 7, 6)),
+    GOOD("by negative numbers", NULL, SIGNED32(50, 4, 6), NEGATIVE32(-7, 4, 1)),
+    GOOD("by -1", NULL, SIGNED32(50, 6), NEGATIVE32(-1, 1)),
+    GOOD("large numbers", NULL, SIGNED(1e15, 5), DIVISORS(1, 1e6, 5)),
+    GOOD("no elements", NULL, SIGNED(9, 0), DIVISORS(1, 2, 1)),
+    REFUSED("a divisor of 0", REEL_ERROR_ARGUMENT, NULL, SIGNED(9, 3), DIVISORS(0, 1, 3)),
+    REFUSED("reals", REEL_ERROR_DTYPE, NULL, REAL(3), REAL(3)),
+    REFUSED("bools", REEL_ERROR_DTYPE, NULL, BOOL(3), BOOL(3)),
+    REFUSED("int64 and int32", REEL_ERROR_DTYPE, NULL, INDEX(4, 3), NEGATIVE32(-7, 3)),
+    REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, SIGNED(9, 3), DIVISORS(1, 7, 2)),
+};
+SAMPLES(floor_divide, division_samples);
+SAMPLES(remainder, division_samples);
 #endif
 
 /* ---- maximum and minimum ---- */
@@ -428,4 +540,5 @@ static const reel_sample where_samples[] = {
 SAMPLES(where, where_samples);
 #endif
 
-REEL_OP_FAMILY(elementwise, ROW(add), ROW(sub), ROW(mul), ROW(div), ROW(pow), ROW(maximum), ROW(minimum), ROW(where));
+REEL_OP_FAMILY(elementwise, ROW(add), ROW(sub), ROW(mul), ROW(div), ROW(pow), ROW(floor_divide), ROW(remainder),
+               ROW(maximum), ROW(minimum), ROW(where));

@@ -40,7 +40,8 @@ extern const struct reel_op_family REEL_FAMILY(elementwise), REEL_FAMILY(scalar)
     REEL_FAMILY(embedding_bag);
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
- * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1. */
+ * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1, SIGNED(n, ...)
+ * from -n..n-1; INDEX32 and SIGNED32 draw int32. */
 #define REEL_DIMS(...)                                                                                                 \
     .ndim = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), .dim = (const int64_t[])                        \
     {                                                                                                                  \
@@ -69,6 +70,14 @@ extern const struct reel_op_family REEL_FAMILY(elementwise), REEL_FAMILY(scalar)
 #define INDEX32(n, ...)                                                                                                \
     {                                                                                                                  \
         .dtype = REEL_INT32, REEL_DIMS(__VA_ARGS__), .high = (n)                                                       \
+    }
+#define SIGNED(n, ...)                                                                                                 \
+    {                                                                                                                  \
+        .dtype = REEL_INT64, REEL_DIMS(__VA_ARGS__), .low = -(float)(n), .high = (float)(n)                            \
+    }
+#define SIGNED32(n, ...)                                                                                               \
+    {                                                                                                                  \
+        .dtype = REEL_INT32, REEL_DIMS(__VA_ARGS__), .low = -(float)(n), .high = (float)(n)                            \
     }
 #define BOOL(...)                                                                                                      \
     {                                                                                                                  \

@@ -209,6 +209,8 @@ OPERATIONS = {
     "sub": ("", torch.sub),
     "mul": ("", torch.mul),
     "div": ("", torch.div),
+    "floor_divide": ("", torch.floor_divide),
+    "remainder": ("", torch.remainder),
     "pow": ("", torch.pow),
     "maximum": ("", torch.maximum),
     "minimum": ("", torch.minimum),

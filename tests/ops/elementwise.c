@@ -1,6 +1,7 @@
 /* What the registry walk keeps away from: kinks, ties, special values, stability. Expected values are PyTorch's. */
 #include <reel/compare.h>
 #include <reel/context.h>
+#include <reel/create.h>
 #include <reel/elementwise.h>
 #include <reel/params.h>
 #include <reel/reduce.h>
@@ -244,6 +245,78 @@ Test(elementwise, conversions)
     reel_to_int64(tape, vector(3, NUMBERS(0, NAN, 1)));
     cr_expect(reel_context_status(context) == REEL_ERROR_INDEX);
     cr_expect_str_eq(reel_error(context), "to_int64: nan at flat position 1 is no int64");
+}
+
+static reel_var int64s(int n, const int64_t *values)
+{
+    return reel_tensor_of(tape, REEL_INT64, values, REEL_SHAPE(n));
+}
+
+static reel_var int32s(int n, const int32_t *values)
+{
+    return reel_tensor_of(tape, REEL_INT32, values, REEL_SHAPE(n));
+}
+
+static void expect_int64(const char *what, reel_var v, int n, const int64_t *values)
+{
+    const int64_t *data = reel_data_int64(tape, v);
+    cr_assert(data, "%s: %s", what, reel_error(context));
+    for (int i = 0; i < n; i++)
+        cr_expect_eq(data[i], values[i], "%s: element %d is %lld, not %lld", what, i, (long long)data[i],
+                     (long long)values[i]);
+}
+
+static void expect_int32(const char *what, reel_var v, int n, const int32_t *values)
+{
+    cr_assert(reel_dtype_of(tape, v) == REEL_INT32, "%s: %s", what, reel_error(context));
+    const int32_t *data = reel_data(tape, v);
+    for (int i = 0; i < n; i++)
+        cr_expect_eq(data[i], values[i], "%s: element %d is %d, not %d", what, i, (int)data[i], (int)values[i]);
+}
+
+/* The quotient of the least integer by -1, which PyTorch leaves to the processor, wraps as its products do. */
+Test(elementwise, integers_round_down_and_wrap)
+{
+    reel_var a = int64s(6, (int64_t[]){7, -7, 7, -7, INT64_MIN, INT64_MAX});
+    reel_var b = int64s(6, (int64_t[]){2, 2, -2, -2, -1, 1});
+    expect_int64("floor_divide", reel_floor_divide(tape, a, b), 6, (int64_t[]){3, -4, -4, 3, INT64_MIN, INT64_MAX});
+    expect_int64("remainder", reel_remainder(tape, a, b), 6, (int64_t[]){1, 1, -1, -1, 0, 0});
+    expect_int64("add", reel_add(tape, a, b), 6, (int64_t[]){9, -5, 5, -9, INT64_MAX, INT64_MIN});
+    expect_int64("sub", reel_sub(tape, a, b), 6, (int64_t[]){5, -9, 9, -5, INT64_MIN + 1, INT64_MAX - 1});
+    expect_int64("mul", reel_mul(tape, a, b), 6, (int64_t[]){14, -14, -14, 14, INT64_MIN, INT64_MAX});
+
+    reel_var c = int32s(3, (int32_t[]){INT32_MIN, INT32_MAX, -5}), d = int32s(3, (int32_t[]){-1, 2, 3});
+    expect_int32("floor_divide", reel_floor_divide(tape, c, d), 3, (int32_t[]){INT32_MIN, 1073741823, -2});
+    expect_int32("remainder", reel_remainder(tape, c, d), 3, (int32_t[]){0, 1, 1});
+    expect_int32("add", reel_add(tape, c, d), 3, (int32_t[]){INT32_MAX, INT32_MIN + 1, -2});
+    expect_int32("mul", reel_mul(tape, c, d), 3, (int32_t[]){INT32_MIN, -2, -15});
+    expect_int64("a number", reel_mul(tape, b, reel_full_int64(tape, REEL_SCALAR, 10)), 6,
+                 (int64_t[]){20, 20, -20, -20, -10, 10});
+}
+
+Test(elementwise, integers_have_no_gradient)
+{
+    reel_var a = int64s(2, (int64_t[]){3, 4}), grad;
+    reel_var y = reel_sum_all(tape, reel_to_real(tape, reel_mul(tape, a, a)));
+    cr_expect_eq(reel_item(tape, y), 25);
+    reel_grad(tape, y, &a, 1, REEL_GRAD_DEFAULT, &grad);
+    cr_expect_eq(reel_context_status(context), REEL_ERROR_DTYPE, "%s", reel_error(context));
+}
+
+Test(elementwise, a_divisor_of_0_is_named)
+{
+    reel_var a = int64s(2, (int64_t[]){3, 4});
+    reel_var zeros = reel_tensor_of(tape, REEL_INT64, (int64_t[]){1, 2, 3, 0}, REEL_SHAPE(2, 2));
+    cr_expect(reel_is_null(reel_floor_divide(tape, a, zeros)));
+    cr_expect_eq(reel_context_status(context), REEL_ERROR_ARGUMENT);
+    cr_expect_str_eq(reel_error(context), "floor_divide: the divisor at position [1, 1] (flat 3) is 0");
+    reel_clear_error(context);
+    cr_expect(reel_is_null(reel_remainder(tape, a, reel_full_int64(tape, REEL_SCALAR, 0))));
+    cr_expect_str_eq(reel_error(context), "remainder: the divisor is 0");
+    reel_clear_error(context);
+    cr_expect(reel_is_null(reel_add(tape, a, int32s(1, (int32_t[]){1}))));
+    cr_expect_str_eq(reel_error(context),
+                     "add: the operands are int64 and int32, they must be both int64 or both int32");
 }
 
 Test(elementwise, errors_are_worded)

@@ -57,8 +57,10 @@ typedef struct reel_cost {
     double flops, bytes;
 } reel_cost;
 
-/* An operation. All functions return REEL_OK or record an error with reel_fail and return its status. None may keep
- * pointers. */
+/* An operation. All functions return REEL_OK, or record an error with reel_fail and return its status; a status that
+ * nobody recorded counts as well. None may keep pointers. shape and forward work on arrays: what puts something on the
+ * tape, and reel_tape_reset and reel_tape_free, are refused there (REEL_ERROR_STATE). vjp may call what it likes but
+ * the latter two; in a first-order pass its vars are given up when it returns. */
 struct reel_op {
     const char *name;
     int n_inputs;    /* exact number; with variadic the least number */

@@ -10,14 +10,15 @@ extern "C" {
 #endif
 
 /* An empty tape. NULL context or no memory: NULL. Owned by the caller; freed before the context. Several tapes may
- * share a context, in one thread. */
+ * share a context, in one thread. Freeing is refused as a reset is. */
 REEL_API reel_tape *reel_tape_new(reel_context *context);
 REEL_API void reel_tape_free(reel_tape *tape);
 REEL_API reel_context *reel_tape_context(const reel_tape *tape);
 
 /* Ends a step: every var of the tape becomes stale and its memory is reused. From the third step of a loop whose shapes
  * do not change, nothing is allocated any more. Row-sparse gradients that are still pending are first moved into their
- * params. Returns the first error of the step and clears it; reel_error still has its text. NULL is accepted. */
+ * params. Returns the first error of the step and clears it; reel_error still has its text. Inside a hook or a function
+ * of an operation it is refused, REEL_ERROR_STATE, and nothing happens. */
 REEL_API reel_status reel_tape_reset(reel_tape *tape);
 
 /* Until the matching end, operations compute without being recorded for backward: their results are constants, as in
@@ -78,8 +79,8 @@ REEL_API reel_status reel_vjp(reel_tape *tape, reel_var y, reel_var grad_output,
 
 /* Called when the gradient of a var is complete during a backward pass, before it flows on (Tensor.register_hook).
  * `grad` has the var's shape. The result replaces the gradient; the null var keeps it. Operations called inside are
- * recorded only when the pass creates a graph; it must not reset the tape. The hook is forgotten at the reset; `user`
- * must live until then. */
+ * recorded only when the pass creates a graph; what begins inside (a scope, no_grad) ends with the pass. The hook is
+ * forgotten at the reset; `user` must live until then. */
 typedef reel_var (*reel_hook)(reel_tape *tape, reel_var grad, void *user);
 REEL_API reel_status reel_register_hook(reel_tape *tape, reel_var v, reel_hook hook, void *user);
 

@@ -82,12 +82,13 @@ REEL_API int64_t reel_shape_numel(const reel_shape *shape);
 /* Whether both have the same axes. */
 REEL_API bool reel_shape_equal(const reel_shape *a, const reel_shape *b);
 
-/* A value recorded on a tape: its number, and the generation of the tape that it belongs to. Plain data: copy it, keep
- * it, compare it; it owns nothing. After the tape is reset, using it is an error (REEL_ERROR_STALE), never undefined.
- * The null var {0, 0} is what a failed operation returns; every operation accepts it and returns it. */
+/* A value recorded on a tape: its number, and the generation of the tape that it belongs to, which no other tape or
+ * step of the context has. Plain data: copy it, keep it, compare it by both members; it owns nothing. After the tape is
+ * reset, using it is an error (REEL_ERROR_STALE), never undefined. The null var {0, 0} is what a failed operation
+ * returns; every operation accepts it and returns it. */
 typedef struct reel_var {
     uint32_t number;
-    uint32_t generation;
+    uint64_t generation;
 } reel_var;
 
 static inline bool reel_is_null(reel_var v)

@@ -37,8 +37,11 @@ static reel_status finish_outputs(reel_call *call, struct reel_node *nodes)
     for (int i = 0; i < call->n_outputs; i++) {
         reel_array *out = &nodes[i].array;
         out->numel = reel_shape_numel(&out->shape);
-        size_t bytes;
-        if (out->numel < 0 || !reel_multiply_size(out->numel, reel_dtype_size(out->dtype), &bytes))
+        size_t bytes, size = reel_dtype_size(out->dtype);
+        if (size == 0)
+            return reel_fail(tape->context, REEL_ERROR_SHAPE, "%s: the result has an element type that does not exist",
+                             call->op->name);
+        if (out->numel < 0 || !reel_multiply_size(out->numel, size, &bytes))
             return reel_fail(tape->context, REEL_ERROR_SHAPE, "%s: the result has too many axes or elements",
                              call->op->name);
         if (!out->data && !(out->data = reel_arena_allocate(&tape->arena, bytes)))
@@ -47,6 +50,43 @@ static reel_status finish_outputs(reel_call *call, struct reel_node *nodes)
     if (call->saved_size > 0 && !(call->saved = reel_arena_allocate(&tape->arena, call->saved_size)))
         return reel_fail_memory(tape->context, call->op->name, call->saved_size);
     return REEL_OK;
+}
+
+reel_status reel_call_failed(const reel_call *call, reel_status status, const char *function)
+{
+    if (call->context->status == REEL_OK)
+        reel_fail(call->context, status, "%s: its %s returned \"%s\"", call->op->name, function,
+                  reel_status_text(status));
+    return call->context->status;
+}
+
+/* Gives the outputs their shapes and elements. */
+static reel_status compute(reel_call *call, struct reel_node *nodes)
+{
+    reel_tape *tape = call->tape;
+    reel_status status = call->op->shape(call);
+    if (status != REEL_OK || tape->context->status != REEL_OK)
+        return reel_call_failed(call, status, "shape");
+    bool alias = nodes[0].array.data != NULL;
+    if (finish_outputs(call, nodes) != REEL_OK)
+        return tape->context->status;
+    if (alias) {
+        if (call->n_inputs > 0) {
+            const struct reel_node *source = tape->nodes[call->inputs[0].number];
+            nodes[0].param = source->param;
+            nodes[0].version = source->version;
+        }
+        return REEL_OK;
+    }
+    if (!call->op->forward)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the operation has no forward", call->op->name);
+    const void *outer = tape->temporary;
+    status = call->op->forward(call);
+    if (tape->temporary != outer)
+        reel_tape_release_temporary(tape, outer);
+    if (status != REEL_OK || tape->context->status != REEL_OK)
+        return reel_call_failed(call, status, "forward");
+    return tape->context->detect_anomaly ? reel_anomaly_expect_result(call) : REEL_OK;
 }
 
 /* The work of reel_apply once the inputs are known to be good. */
@@ -94,26 +134,11 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
                         .inputs = vars,
                         .outputs = vars + n_inputs};
 
-    op->shape(call);
-    if (tape->context->status != REEL_OK)
-        return tape->context->status;
-    bool alias = out[0]->data != NULL;
-    if (finish_outputs(call, nodes) != REEL_OK)
-        return tape->context->status;
-    if (!alias) {
-        const void *outer = tape->temporary;
-        op->forward(call);
-        if (tape->temporary != outer)
-            reel_tape_release_temporary(tape, outer);
-        if (tape->context->status != REEL_OK)
-            return tape->context->status;
-        if (tape->context->detect_anomaly && reel_anomaly_expect_result(call) != REEL_OK)
-            return tape->context->status;
-    } else if (n_inputs > 0) {
-        const struct reel_node *source = tape->nodes[inputs[0].number];
-        nodes[0].param = source->param;
-        nodes[0].version = source->version;
-    }
+    tape->applying = true;
+    reel_status status = compute(call, nodes);
+    tape->applying = false;
+    if (status != REEL_OK)
+        return status;
     tape->statistics.operations++;
     const bool is_cut = tape->no_grad > 0;
     for (int i = 0; i < op->n_outputs; i++) {
@@ -128,13 +153,26 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     return REEL_OK;
 }
 
+static reel_status refuse_call(reel_context *c, const reel_op *op)
+{
+    if (!op || op->n_outputs < 1 || op->n_outputs > REEL_MAX_OUTPUTS || !op->shape)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "apply: %s is no operation: 1..%d outputs and a shape make one",
+                         op ? op->name : "NULL", REEL_MAX_OUTPUTS);
+    return reel_fail(c, REEL_ERROR_ARGUMENT, "%s: inputs, attributes or outputs are NULL", op->name);
+}
+
 reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes,
                        reel_var *outputs)
 {
-    for (int i = 0; i < op->n_outputs; i++)
+    bool known = op && outputs && op->n_outputs >= 1 && op->n_outputs <= REEL_MAX_OUTPUTS;
+    for (int i = 0; known && i < op->n_outputs; i++)
         outputs[i] = reel_null();
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    if (!known || !op->shape || (!inputs && n_inputs > 0) || (!attributes && op->attributes_size > 0))
+        return refuse_call(tape->context, op);
+    if (!reel_tape_is_open(tape, op->name))
+        return tape->context->status;
     if (op->variadic ? n_inputs < op->n_inputs : n_inputs != op->n_inputs)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: %d inputs, it takes %s%d", op->name, n_inputs,
                          op->variadic ? "at least " : "", op->n_inputs);
@@ -151,7 +189,11 @@ reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *input
 reel_var reel_apply1(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes)
 {
     reel_var output = reel_null();
-    assert(op->n_outputs == 1);
+    if (op && op->n_outputs > 1) {
+        if (tape)
+            reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: it has %d outputs, not one", op->name, op->n_outputs);
+        return output;
+    }
     reel_apply(tape, op, inputs, n_inputs, attributes, &output);
     return output;
 }
@@ -215,13 +257,12 @@ reel_var reel_param_var(reel_tape *tape, reel_param *param)
                   param ? "the param belongs to another context" : "the param is NULL");
         return reel_null();
     }
-    /* Params of a shared set are constants, and only its own thread may remember their vars. The number may stand for
-     * something else by now, if the var was made inside a rule. */
+    /* Params of a shared set are constants, and only its own thread may remember their vars. */
     bool is_param = param->kind != REEL_PARAM_BUFFER && !param->set->shared;
-    if (own && param->leaf_version == param->version && param->leaf_number < tape->count &&
-        tape->nodes[param->leaf_number]->generation == param->leaf_generation &&
-        tape->nodes[param->leaf_number]->param == param && tape->nodes[param->leaf_number]->is_param == is_param)
-        return (reel_var){param->leaf_number, param->leaf_generation};
+    const reel_var leaf = param->leaf;
+    if (own && param->leaf_version == param->version && leaf.number < tape->count &&
+        tape->nodes[leaf.number]->generation == leaf.generation && tape->nodes[leaf.number]->is_param == is_param)
+        return leaf;
     reel_var v = reel_tape_wrap(tape, param->data, param->dtype, &param->shape);
     if (reel_is_null(v))
         return v;
@@ -231,8 +272,7 @@ reel_var reel_param_var(reel_tape *tape, reel_param *param)
     node->is_param = is_param;
     if (!own)
         return v;
-    param->leaf_generation = v.generation;
-    param->leaf_number = v.number;
+    param->leaf = v;
     param->leaf_version = param->version;
     return v;
 }

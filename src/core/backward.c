@@ -74,9 +74,10 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
     reel_tape *tape = pass->tape;
     if (!call->op->vjp)
         return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", call->op->name);
-    int64_t count = tape->count;
-    struct reel_scope *scope = tape->scope;
-    struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
+    /* Nobody ends it: its number of passes is none. */
+    struct reel_scope piece = {tape->scope, reel_arena_mark(&tape->arena), tape->count, tape->no_grad, -1, false};
+    if (!pass->graph)
+        tape->scope = &piece;
     reel_var grad_outputs[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++) {
         struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
@@ -95,9 +96,13 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
         if (sinks[k] && !reel_is_null(grads[k]) && fits(tape, call, k, grads[k]))
             reel_sink_add_var(sinks[k], grads[k]);
     if (!pass->graph) {
-        tape->count = count;
-        tape->scope = scope;
-        reel_arena_rewind(&tape->arena, mark);
+        tape->scope = piece.outer;
+        tape->no_grad = piece.no_grad;
+        if (!piece.pinned) {
+            tape->count = piece.count;
+            tape->generation = reel_next_generation(tape->context);
+            reel_arena_rewind(&tape->arena, piece.mark);
+        }
     }
     return tape->context->status;
 }
@@ -143,8 +148,10 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     reel_gradient gradients[REEL_MAX_OUTPUTS];
     for (int i = 0; i < call->n_outputs; i++)
         gradients[i] = reel_sink_gradient(reel_pass_sink(pass, call->outputs[i]));
-    call->op->accumulate(call, gradients, sinks);
-    return tape->context->status;
+    reel_status status = call->op->accumulate(call, gradients, sinks);
+    if (status != REEL_OK || tape->context->status != REEL_OK)
+        return reel_call_failed(call, status, "accumulate");
+    return REEL_OK;
 }
 
 /* While it looks for anomalies, a rule may come by infinities on its way, but not give any. */
@@ -207,21 +214,16 @@ static bool in_reach(const struct request *r, reel_var x)
     return x.number >= r->root->first && x.number <= r->root_number;
 }
 
-/* Marks what the pass has to visit: the targets and whatever is computed from them. Vars behind the root, up to `last`,
- * are visited with it but get no gradient. Calls that the root does not depend on may have inputs before the first. */
-static void mark_needed(const struct request *r, struct reel_pass *pass, uint32_t last)
+/* Marks what the pass has to visit: the targets and whatever is computed from them. Vars behind the root are visited
+ * with it but get no gradient. Calls that the root does not depend on may have inputs before the first. */
+static void mark_needed(const struct request *r, struct reel_pass *pass)
 {
-    reel_tape *tape = r->tape;
     for (int i = 0; i < r->n; i++)
         if (in_reach(r, r->xs[i]))
             reel_pass_sink(pass, r->xs[i])->target = true;
-    for (uint32_t i = pass->first; i <= last; i++) {
+    for (uint32_t i = pass->first; i <= r->root_number; i++) {
         struct reel_sink *sink = &pass->sinks[i - pass->first];
-        struct reel_node *node = tape->nodes[i];
-        sink->pass = pass;
-        sink->node = node;
-        if (i > r->root_number)
-            continue;
+        const struct reel_node *node = sink->node;
         sink->needed = sink->target;
         if (is_target(r, node)) {
             sink->needed = true;
@@ -335,10 +337,13 @@ static reel_status run(const struct request *r, reel_var *out)
             abandon_params(r);
         return reel_fail_memory(c, "a backward pass", bytes);
     }
-    memset(pass.sinks, 0, bytes);
-    mark_needed(r, &pass, last);
+    for (size_t i = 0; i < count; i++)
+        pass.sinks[i] = (struct reel_sink){.pass = &pass, .node = tape->nodes[first + i]};
+    mark_needed(r, &pass);
 
     struct reel_pass *outer = tape->pass;
+    struct reel_scope *scope = tape->scope;
+    int no_grad = tape->no_grad;
     tape->passes++;
     if (!r->graph) {
         tape->pass = &pass;
@@ -353,10 +358,10 @@ static reel_status run(const struct request *r, reel_var *out)
         if (in_reach(r, r->xs[i]) && !reel_sink_is_empty(reel_pass_sink(&pass, r->xs[i])))
             status = give(reel_pass_sink(&pass, r->xs[i]), &out[i]);
     tape->passes--;
-    if (!r->graph) {
-        tape->no_grad--;
-        tape->pass = outer;
-    }
+    tape->pass = outer;
+    /* What a hook or a rule began and did not end goes on no longer. */
+    tape->scope = scope;
+    tape->no_grad = no_grad;
 
     if (status != REEL_OK && r->into_params)
         abandon_params(r);

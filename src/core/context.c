@@ -157,11 +157,9 @@ reel_status reel_fail_memory(reel_context *context, const char *what, size_t siz
     return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "out of memory: %s needs %zu bytes", what, size);
 }
 
-uint32_t reel_next_generation(reel_context *context)
+uint64_t reel_next_generation(reel_context *context)
 {
-    if (++context->last_generation == 0)
-        context->last_generation = 1;
-    return context->last_generation;
+    return ++context->last_generation;
 }
 
 void reel_manual_seed(reel_context *context, uint64_t seed)

@@ -13,7 +13,7 @@ struct reel_context {
     struct reel_scratch scratch; /* shared by the tapes and optimizers of this context */
     struct reel_generator generator;
     uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
-    uint32_t last_generation;
+    uint64_t last_generation;
     int num_threads;
     bool detect_anomaly; /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
     const char *layer;   /* whose module is at work: failures name it */
@@ -30,6 +30,6 @@ const char *reel_enter_layer(reel_context *context, const char *name);
 void reel_leave_layer(reel_context *context, const char *outer);
 
 /* A generation number that no tape of this context had before. */
-uint32_t reel_next_generation(reel_context *context);
+uint64_t reel_next_generation(reel_context *context);
 
 #endif

@@ -12,6 +12,8 @@ static reel_status add_hook(reel_tape *tape, reel_var v, const char *who, bool g
     struct reel_node *node = reel_tape_node(tape, v, who);
     if (!node)
         return reel_context_status(reel_tape_context(tape));
+    if (!reel_tape_is_open(tape, who))
+        return tape->context->status;
     if (!given || node->array.dtype != REEL_REAL)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: %s", who,
                          given ? "the var is not real, it gets no gradient" : "hook is NULL");

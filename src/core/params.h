@@ -30,7 +30,7 @@ struct reel_param {
     uint64_t version; /* counts changes of the data */
     struct reel_param_watcher *watchers;
 
-    uint32_t leaf_generation, leaf_number; /* the var that stands for it, if still good */
+    reel_var leaf; /* the var that stands for it, if still good */
     uint64_t leaf_version;
 
     bool sparse;

@@ -8,6 +8,8 @@ reel_status reel_scope_begin(reel_tape *tape)
 {
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    if (!reel_tape_is_open(tape, "scope_begin"))
+        return tape->context->status;
     struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
     struct reel_scope *scope = reel_arena_allocate(&tape->arena, sizeof *scope);
     if (!scope)
@@ -89,6 +91,8 @@ reel_status reel_scope_end(reel_tape *tape, reel_var *vars, int n)
 {
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    if (!reel_tape_is_open(tape, "scope_end"))
+        return tape->context->status;
     reel_tape_expect_sound(tape);
     reel_context *c = tape->context;
     const struct reel_scope *scope = tape->scope;

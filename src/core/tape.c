@@ -42,7 +42,7 @@ reel_tape *reel_tape_new(reel_context *context)
 
 void reel_tape_free(reel_tape *tape)
 {
-    if (!tape)
+    if (!tape || !reel_tape_is_idle(tape, "tape_free"))
         return;
     reel_params_drop_pending(tape);
     reel_arena_free(&tape->arena);
@@ -59,6 +59,8 @@ reel_status reel_tape_reset(reel_tape *tape)
 {
     if (!tape)
         return REEL_ERROR_ARGUMENT;
+    if (!reel_tape_is_idle(tape, "tape_reset"))
+        return tape->context->status;
     reel_tape_expect_sound(tape);
     /* A failure of the step must not keep pending row gradients from being saved, so it is set aside meanwhile. */
     reel_status status = tape->context->status;
@@ -73,6 +75,22 @@ reel_status reel_tape_reset(reel_tape *tape)
     reel_arena_reset(&tape->arena);
     reel_scratch_merge(&tape->context->scratch);
     return status;
+}
+
+bool reel_tape_is_open(reel_tape *tape, const char *who)
+{
+    if (!tape->applying)
+        return true;
+    reel_fail(tape->context, REEL_ERROR_STATE, "%s: not possible inside an operation's shape or forward", who);
+    return false;
+}
+
+bool reel_tape_is_idle(reel_tape *tape, const char *who)
+{
+    if (tape->passes == 0)
+        return reel_tape_is_open(tape, who);
+    reel_fail(tape->context, REEL_ERROR_STATE, "%s: not possible inside a backward pass, which walks the tape", who);
+    return false;
 }
 
 void reel_no_grad_begin(reel_tape *tape)
@@ -96,10 +114,12 @@ struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who)
     if (reel_is_null(v))
         reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the var is null", who);
     else
-        reel_fail(tape->context, REEL_ERROR_STALE,
-                  "%s: var %u of generation %u is not on this tape (generation %u, %lld vars): it was kept across a "
-                  "reset or the end of its scope, or belongs to another tape",
-                  who, v.number, v.generation, tape->generation, (long long)tape->count);
+        reel_fail(
+            tape->context, REEL_ERROR_STALE,
+            "%s: var %u of generation %llu is not on this tape (generation %llu, %lld vars): it was kept across a "
+            "reset or the end of its scope, or belongs to another tape",
+            who, v.number, (unsigned long long)v.generation, (unsigned long long)tape->generation,
+            (long long)tape->count);
     return NULL;
 }
 
@@ -107,7 +127,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
                                 reel_var *v)
 {
     *v = reel_null();
-    if (!tape || tape->context->status != REEL_OK)
+    if (!tape || tape->context->status != REEL_OK || !reel_tape_is_open(tape, who))
         return NULL;
     int64_t numel = reel_shape_numel(shape);
     if (numel < 0) {

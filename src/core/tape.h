@@ -20,7 +20,7 @@ struct reel_node {
     reel_array array;
     reel_call *call;     /* what computed it; NULL for leaves and constants */
     int output;          /* which output of the call it is */
-    uint32_t generation; /* of its var */
+    uint64_t generation; /* of its var */
     uint32_t first;      /* no var before this number was used to compute it, or is an output of the same call */
     uint64_t version;    /* of the param when it was recorded */
     reel_param *param;   /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
@@ -43,9 +43,10 @@ struct reel_tape {
     struct reel_arena arena;
     struct reel_node **nodes; /* by number; each lives in the arena */
     int64_t count, capacity;
-    uint32_t generation;      /* of new vars */
+    uint64_t generation;      /* of new vars */
     int no_grad;              /* depth of the scopes */
     int passes;               /* backward passes that run */
+    bool applying;            /* a shape or forward runs, which must leave the tape alone */
     struct reel_scope *scope; /* the innermost */
     struct reel_pass *pass;   /* the first-order pass that runs, the innermost if a hook started another */
     void *temporary;          /* blocks of reel_call_temporary, the newest first */
@@ -61,6 +62,17 @@ static inline bool reel_op_says(const reel_op *op, uint32_t mask, int k)
 {
     return mask >> (op->variadic ? 0 : k) & 1;
 }
+
+/* Whether the tape may be given up, or a piece of it; else an error is recorded: a pass or an operation is at work on
+ * it.
+ */
+bool reel_tape_is_idle(reel_tape *tape, const char *who);
+
+/* Whether something may be put on the tape; else an error is recorded. */
+bool reel_tape_is_open(reel_tape *tape, const char *who);
+
+/* A function of an operation returned `status`, or recorded an error: the status that counts, recorded. */
+reel_status reel_call_failed(const reel_call *call, reel_status status, const char *function);
 
 /* What holds between any two calls, asserted in debug builds. */
 void reel_tape_expect_sound(const reel_tape *tape);

@@ -259,3 +259,219 @@ Test(own_operations, failing_forward_leave_nothing)
     struct powers attributes = {0};
     cr_expect_eq(reel_apply(t, &powers_op, &x, 1, &attributes, out), REEL_OK);
 }
+
+/* x, but at one stage it does something that it may not, or returns a status of which it told nobody. */
+enum stage { IN_SHAPE, IN_FORWARD, IN_ACCUMULATE, IN_VJP };
+
+struct meddling {
+    enum stage stage;
+    reel_status answer;
+    void (*deed)(reel_tape *tape, reel_var x);
+};
+
+static reel_status meddle(const reel_call *call, enum stage stage)
+{
+    const struct meddling *a = call->attributes;
+    if (a->stage != stage)
+        return REEL_OK;
+    if (a->deed)
+        a->deed(call->tape, call->inputs[0]);
+    return a->answer;
+}
+
+static reel_status meddler_shape(reel_call *call)
+{
+    call->out[0]->shape = call->in[0]->shape;
+    call->out[0]->dtype = REEL_REAL;
+    return meddle(call, IN_SHAPE);
+}
+
+static reel_status meddler_forward(reel_call *call)
+{
+    memcpy(call->out[0]->data, call->in[0]->data, (size_t)call->in[0]->numel * sizeof(reel_real));
+    return meddle(call, IN_FORWARD);
+}
+
+static reel_status meddler_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    return reel_sink_share(sinks[0], &grad_outputs[0]) == REEL_OK ? meddle(call, IN_ACCUMULATE) : REEL_ERROR_STATE;
+}
+
+static void meddler_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    grad_inputs[0] = reel_mul_scalar(call->tape, grad_outputs[0], 1);
+    meddle(call, IN_VJP);
+}
+
+static const reel_op meddler_op = {.name = "meddler",
+                                   .n_inputs = 1,
+                                   .n_outputs = 1,
+                                   .differentiable = 1,
+                                   .attributes_size = sizeof(struct meddling),
+                                   .shape = meddler_shape,
+                                   .forward = meddler_forward,
+                                   .vjp = meddler_vjp,
+                                   .accumulate = meddler_accumulate};
+
+/* The status of y = meddler(x * 3) and the gradient of its sum. */
+static reel_status run_meddler(struct meddling attributes, reel_var *x)
+{
+    static reel_op op;
+    op = meddler_op;
+    if (attributes.stage == IN_VJP)
+        op.accumulate = NULL;
+    *x = reel_mul_scalar(t, reel_full(t, REEL_SHAPE(2), 5), 3);
+    reel_var y = reel_apply1(t, &op, x, 1, &attributes), grad;
+    return reel_grad(t, reel_sum_all(t, y), x, 1, 0, &grad);
+}
+
+Test(own_operations, fail_with_what_they_return)
+{
+    const char *stages[] = {"shape", "forward", "accumulate"};
+    for (enum stage stage = IN_SHAPE; stage <= IN_ACCUMULATE; stage++) {
+        reel_var x;
+        char says[64];
+        snprintf(says, sizeof says, "meddler: its %s returned \"index out of range\"", stages[stage]);
+        int64_t count = t->count;
+        cr_expect_eq(run_meddler((struct meddling){.stage = stage, .answer = REEL_ERROR_INDEX}, &x), REEL_ERROR_INDEX);
+        expect_error(REEL_ERROR_INDEX, says);
+        cr_expect_eq(t->count, count + (stage == IN_ACCUMULATE ? 4 : 2), "what failed left something on the tape");
+    }
+}
+
+static void apply_another(reel_tape *tape, reel_var x)
+{
+    cr_expect(reel_is_null(reel_square(tape, x)));
+}
+
+static void make_a_var(reel_tape *tape, reel_var x)
+{
+    (void)x;
+    cr_expect(reel_is_null(reel_ones(tape, REEL_SHAPE(3))));
+}
+
+static void begin_a_scope(reel_tape *tape, reel_var x)
+{
+    (void)x;
+    cr_expect_eq(reel_scope_begin(tape), REEL_ERROR_STATE);
+}
+
+static void reset(reel_tape *tape, reel_var x)
+{
+    cr_expect_eq(reel_tape_reset(tape), REEL_ERROR_STATE);
+    cr_expect_eq(tape->nodes[x.number]->array.numel, 2, "it is still there");
+}
+
+static void free_it(reel_tape *tape, reel_var x)
+{
+    reel_tape_free(tape);
+    cr_expect_eq(tape->nodes[x.number]->array.numel, 2, "it is still there");
+}
+
+static reel_var see(reel_tape *tape, reel_var grad, void *user)
+{
+    (void)grad;
+    ++*(int *)user;
+    cr_expect_neq(reel_tape_reset(tape), REEL_OK);
+    return reel_null();
+}
+
+Test(own_operations, work_on_arrays_and_leave_the_tape_alone)
+{
+    void (*const deeds[])(reel_tape *, reel_var) = {apply_another, make_a_var, begin_a_scope, reset, free_it};
+    for (int i = 0; i < 5; i++)
+        for (enum stage stage = IN_SHAPE; stage <= IN_FORWARD; stage++) {
+            reel_var x;
+            cr_expect_eq(run_meddler((struct meddling){.stage = stage, .deed = deeds[i]}, &x), REEL_ERROR_STATE);
+            expect_error(REEL_ERROR_STATE, "inside an operation");
+            expect_near(reel_data_real(t, x)[1], 15);
+        }
+}
+
+Test(own_operations, may_not_take_the_tape_from_under_a_pass)
+{
+    void (*const deeds[])(reel_tape *, reel_var) = {reset, free_it};
+    for (int i = 0; i < 2; i++)
+        for (enum stage stage = IN_ACCUMULATE; stage <= IN_VJP; stage++) {
+            reel_var x;
+            cr_expect_eq(run_meddler((struct meddling){.stage = stage, .deed = deeds[i]}, &x), REEL_ERROR_STATE);
+            expect_error(REEL_ERROR_STATE, "inside a backward pass");
+            expect_near(reel_data_real(t, x)[1], 15);
+        }
+}
+
+static int seen;
+static reel_var kept;
+
+static void hook_and_keep(reel_tape *tape, reel_var x)
+{
+    cr_expect_eq(reel_register_hook(tape, x, see, &seen), REEL_OK);
+    reel_no_grad_begin(tape);
+    reel_scope_begin(tape);
+}
+
+static void keep(reel_tape *tape, reel_var x)
+{
+    kept = reel_square(tape, x);
+    cr_expect_not(reel_is_null(kept));
+}
+
+Test(own_operations, may_hook_in_a_rule_but_keep_nothing)
+{
+    reel_var x, grad;
+    for (enum stage stage = IN_ACCUMULATE; stage <= IN_VJP; stage++) {
+        seen = 0;
+        cr_assert_eq(run_meddler((struct meddling){.stage = stage, .deed = hook_and_keep}, &x), REEL_ERROR_STATE,
+                     "the hook is called in this pass, and resets");
+        expect_error(REEL_ERROR_STATE, "tape_reset");
+        cr_expect_eq(seen, 1);
+        cr_expect_eq(t->no_grad, 0);
+        cr_expect_null(t->scope);
+        /* Where the hook would be if it had gone with the rule's vars. */
+        memset(reel_arena_allocate(&t->arena, 4096), 0xee, 4096);
+        reel_var y = reel_sum_all(t, reel_square(t, x));
+        cr_expect_eq(reel_grad(t, y, &x, 1, 0, &grad), REEL_ERROR_STATE);
+        expect_error(REEL_ERROR_STATE, "tape_reset");
+        cr_expect_eq(seen, 2);
+    }
+    /* Without a hook the vars of a rule go, and what comes after is not taken for one of them. */
+    cr_assert_eq(run_meddler((struct meddling){.stage = IN_VJP, .deed = keep}, &x), REEL_OK);
+    for (int i = 0; i < 8; i++)
+        reel_ones(t, REEL_SHAPE(2));
+    cr_expect_eq(reel_numel(t, kept), -1);
+    expect_error(REEL_ERROR_STALE, "var");
+}
+
+static reel_status of_a_strange_type(reel_call *call)
+{
+    call->out[0]->dtype = (reel_dtype)17;
+    return REEL_OK;
+}
+
+Test(own_operations, that_are_malformed_are_refused)
+{
+    reel_var x = reel_ones(t, REEL_SHAPE(2)), out;
+    const struct meddling attributes = {.stage = IN_VJP};
+    static reel_op ops[5];
+    for (int i = 0; i < 5; i++)
+        ops[i] = meddler_op;
+    ops[0].n_outputs = 0;
+    ops[1].n_outputs = REEL_MAX_OUTPUTS + 1;
+    ops[2].shape = NULL;
+    ops[3].forward = NULL;
+    ops[4].shape = of_a_strange_type;
+    int64_t count = t->count;
+    for (int i = 0; i < 5; i++) {
+        cr_expect(reel_is_null(reel_apply1(t, &ops[i], &x, 1, &attributes)), "%d", i);
+        expect_error(i < 4 ? REEL_ERROR_ARGUMENT : REEL_ERROR_SHAPE, "meddler");
+    }
+    cr_expect_eq(reel_apply(t, NULL, &x, 1, &attributes, &out), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "apply");
+    cr_expect_eq(reel_apply(t, &meddler_op, NULL, 1, &attributes, &out), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "meddler");
+    cr_expect_eq(reel_apply(t, &meddler_op, &x, 1, NULL, &out), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "meddler");
+    cr_expect_eq(reel_apply(t, &meddler_op, &x, 1, &attributes, NULL), REEL_ERROR_ARGUMENT);
+    expect_error(REEL_ERROR_ARGUMENT, "meddler");
+    cr_expect_eq(t->count, count);
+}

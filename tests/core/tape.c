@@ -218,9 +218,13 @@ Test(tape, generations_never_repeat)
             cr_expect_neq(seen[k].generation, seen[i].generation);
         reel_tape_reset(tape);
     }
-    c->last_generation = UINT32_MAX; /* after four thousand million steps */
+    /* After as many resets as 32 bits can count. */
+    reel_var before = reel_ones(t, REEL_SCALAR);
+    c->last_generation = before.generation + UINT32_MAX;
     reel_tape_reset(t);
     cr_expect_not(reel_is_null(reel_ones(t, REEL_SCALAR)));
+    cr_expect_null(reel_data(t, before));
+    expect_error(REEL_ERROR_STALE, "kept across a reset");
     reel_tape_free(other);
 }
 

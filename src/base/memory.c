@@ -98,11 +98,9 @@ void reel_free(struct reel_memory *memory, void *allocation)
     memory->allocator.free(memory->allocator.user, header.raw, header.raw_size);
 }
 
-bool reel_grow(struct reel_memory *memory, void **array, int64_t count, int64_t *capacity, int64_t needed,
-               size_t element_size)
+bool reel_grow_array(struct reel_memory *memory, void **array, int64_t count, int64_t *capacity, int64_t needed,
+                     size_t element_size)
 {
-    if (needed <= *capacity)
-        return true;
     int64_t larger = *capacity < 8 ? 16 : *capacity;
     if (*capacity >= 8 && !reel_multiply_int64(*capacity, 2, &larger))
         return false;

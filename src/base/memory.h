@@ -23,7 +23,12 @@ void reel_free(struct reel_memory *memory, void *allocation);
 
 /* Makes room for `needed` elements in an array that holds `count` of capacity *capacity, at least doubling. False when
  * memory ran out; the array is as it was then. */
-bool reel_grow(struct reel_memory *memory, void **array, int64_t count, int64_t *capacity, int64_t needed,
-               size_t element_size);
+bool reel_grow_array(struct reel_memory *memory, void **array, int64_t count, int64_t *capacity, int64_t needed,
+                     size_t element_size);
+static inline bool reel_grow(struct reel_memory *memory, void **array, int64_t count, int64_t *capacity, int64_t needed,
+                             size_t element_size)
+{
+    return needed <= *capacity || reel_grow_array(memory, array, count, capacity, needed, element_size);
+}
 
 #endif

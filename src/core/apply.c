@@ -82,8 +82,7 @@ static reel_status compute(reel_call *call, struct reel_node *nodes)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the operation has no forward", call->op->name);
     const void *outer = tape->temporary;
     status = call->op->forward(call);
-    if (tape->temporary != outer)
-        reel_tape_release_temporary(tape, outer);
+    reel_tape_release_temporary(tape, outer);
     if (status != REEL_OK || tape->context->status != REEL_OK)
         return reel_call_failed(call, status, "forward");
     return tape->context->detect_anomaly ? reel_anomaly_expect_result(call) : REEL_OK;
@@ -117,7 +116,13 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         vars[i] = inputs[i];
     }
     for (int i = 0; i < op->n_outputs; i++) {
-        nodes[i] = (struct reel_node){0};
+        nodes[i].array.data = NULL;
+        nodes[i].array.dtype = REEL_REAL;
+        nodes[i].array.shape.ndim = 0;
+        nodes[i].version = 0;
+        nodes[i].param = NULL;
+        nodes[i].is_param = false;
+        nodes[i].hooks = NULL;
         out[i] = &nodes[i].array;
         vars[n_inputs + i] = (reel_var){(uint32_t)(tape->count + i), tape->generation};
     }
@@ -153,24 +158,15 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
     return REEL_OK;
 }
 
-static reel_status refuse_call(reel_context *c, const reel_op *op)
+/* reel_apply, whose outputs are only written when all is well. */
+static inline reel_status apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
+                                const void *attributes, reel_var *outputs)
 {
-    if (!op || op->n_outputs < 1 || op->n_outputs > REEL_MAX_OUTPUTS || !op->shape)
-        return reel_fail(c, REEL_ERROR_ARGUMENT, "apply: %s is no operation: 1..%d outputs and a shape make one",
-                         op ? op->name : "NULL", REEL_MAX_OUTPUTS);
-    return reel_fail(c, REEL_ERROR_ARGUMENT, "%s: inputs, attributes or outputs are NULL", op->name);
-}
-
-reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes,
-                       reel_var *outputs)
-{
-    bool known = op && outputs && op->n_outputs >= 1 && op->n_outputs <= REEL_MAX_OUTPUTS;
-    for (int i = 0; known && i < op->n_outputs; i++)
-        outputs[i] = reel_null();
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
-    if (!known || !op->shape || (!inputs && n_inputs > 0) || (!attributes && op->attributes_size > 0))
-        return refuse_call(tape->context, op);
+    if (!outputs || !op->shape || (!inputs && n_inputs > 0) || (!attributes && op->attributes_size > 0))
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT,
+                         "%s: its shape, or the inputs, attributes or outputs given are NULL", op->name);
     if (!reel_tape_is_open(tape, op->name))
         return tape->context->status;
     if (op->variadic ? n_inputs < op->n_inputs : n_inputs != op->n_inputs)
@@ -183,6 +179,18 @@ reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *input
     reel_status status = run(tape, op, inputs, n_inputs, attributes, outputs);
     if (status != REEL_OK)
         reel_arena_rewind(&tape->arena, mark);
+    return status;
+}
+
+reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes,
+                       reel_var *outputs)
+{
+    if (!op || op->n_outputs < 1 || op->n_outputs > REEL_MAX_OUTPUTS)
+        return reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "apply: %s has no number of outputs in 1..%d",
+                         op ? op->name : "NULL", REEL_MAX_OUTPUTS);
+    reel_status status = apply(tape, op, inputs, n_inputs, attributes, outputs);
+    for (int i = 0; status != REEL_OK && outputs && i < op->n_outputs; i++)
+        outputs[i] = reel_null();
     return status;
 }
 
@@ -217,7 +225,7 @@ void *reel_temporary_block(void *temporary)
     return (char *)temporary - REEL_ALIGNMENT;
 }
 
-void reel_tape_release_temporary(reel_tape *tape, const void *outer)
+void reel_tape_release_newer(reel_tape *tape, const void *outer)
 {
     while (tape->temporary != outer) {
         void *block = tape->temporary;

@@ -180,12 +180,12 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
     }
     if (!call || node->output != 0)
         return REEL_OK; /* the rule runs when the first output is reached, after the others */
+    /* The sinks of a call's outputs stand next to each other. */
     bool any = false;
     for (int i = 0; i < call->n_outputs; i++) {
-        struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
-        if (out->lists && reel_sink_densify(out) != REEL_OK)
+        if (sink[i].lists && reel_sink_densify(&sink[i]) != REEL_OK)
             return *status;
-        any = any || out->data;
+        any = any || sink[i].data;
     }
     const void *outer = pass->tape->temporary;
     if (any && pass->tape->context->detect_anomaly)
@@ -193,11 +193,9 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
     else if (any)
         run_rule(pass, call);
     reel_tape_release_temporary(pass->tape, outer);
-    for (int i = 0; i < call->n_outputs; i++) {
-        struct reel_sink *out = reel_pass_sink(pass, call->outputs[i]);
-        if (!out->target)
-            reel_sink_release(out);
-    }
+    for (int i = 0; i < call->n_outputs; i++)
+        if (!sink[i].target)
+            reel_sink_release(&sink[i]);
     return *status;
 }
 

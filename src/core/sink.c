@@ -8,11 +8,6 @@
 #include <reel/elementwise.h>
 #include <reel/reduce.h>
 
-reel_gradient reel_sink_gradient(const struct reel_sink *sink)
-{
-    return (reel_gradient){sink->data, sink->rows, sink->columns, sink->stride, sink->block};
-}
-
 static struct reel_scratch *scratch_of(const struct reel_sink *sink)
 {
     return &sink->pass->tape->context->scratch;
@@ -216,7 +211,8 @@ reel_status reel_sink_make_contiguous(struct reel_sink *sink)
 void reel_sink_release(struct reel_sink *sink)
 {
     reel_scratch_release(scratch_of(sink), sink->block);
-    reel_rows_release(sink->pass->tape->context, sink->lists);
+    if (sink->lists)
+        reel_rows_release(sink->pass->tape->context, sink->lists);
     sink->data = NULL;
     sink->block = NULL;
     sink->lists = NULL;

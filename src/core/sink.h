@@ -40,7 +40,10 @@ static inline bool reel_sink_is_empty(const struct reel_sink *sink)
 }
 
 /* The sum as a gradient; row contributions must have been summed. */
-reel_gradient reel_sink_gradient(const struct reel_sink *sink);
+static inline reel_gradient reel_sink_gradient(const struct reel_sink *sink)
+{
+    return (reel_gradient){sink->data, sink->rows, sink->columns, sink->stride, sink->block};
+}
 
 /* Sums row contributions into data. */
 reel_status reel_sink_densify(struct reel_sink *sink);

@@ -99,7 +99,12 @@ struct reel_node *reel_tape_add_array(reel_tape *tape, reel_dtype dtype, const r
                                       reel_var *v);
 
 /* Gives up the temporaries that are newer than `outer`, an earlier value of tape->temporary. */
-void reel_tape_release_temporary(reel_tape *tape, const void *outer);
+void reel_tape_release_newer(reel_tape *tape, const void *outer);
+static inline void reel_tape_release_temporary(reel_tape *tape, const void *outer)
+{
+    if (tape->temporary != outer)
+        reel_tape_release_newer(tape, outer);
+}
 
 /* The block of scratch that memory of reel_call_temporary lies in: who holds it keeps it. */
 void *reel_temporary_block(void *temporary);

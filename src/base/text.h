@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <reel/types.h>
+
 /* Whether the text is UTF-8. */
 bool reel_is_utf8(const char *text);
 

@@ -1,26 +1,9 @@
 /* Exponential moving averages of params. */
-#include <reel/ema.h>
+#include "train/ema.h"
 
 #include "kern/optim.h"
-#include "train/row_average.h"
 
 #include <string.h>
-
-struct average {
-    void *data;
-    struct reel_row_average *by_row; /* or NULL: every update reads all of it */
-    void *param;                     /* of one by row, while swapped: the param's elements */
-};
-
-struct reel_ema {
-    reel_context *context;
-    reel_params *params;
-    double decay;
-    struct average *averages; /* of the set's params and buffers, in order */
-    int64_t count, capacity;
-    bool updated; /* at least once */
-    bool swapped;
-};
 
 static size_t bytes_of(const reel_param *param)
 {
@@ -33,7 +16,7 @@ static reel_status take_new_params(reel_ema *ema)
     struct reel_memory *memory = &ema->context->memory;
     while (ema->count < ema->params->count) {
         reel_param *param = ema->params->params[ema->count];
-        struct average average = {NULL, NULL, NULL};
+        struct reel_average average = {NULL, NULL, NULL};
         if (reel_grow(memory, (void **)&ema->averages, ema->count, &ema->capacity, ema->count + 1,
                       sizeof *ema->averages))
             average.data = reel_allocate(memory, bytes_of(param));
@@ -126,7 +109,7 @@ reel_status reel_ema_update(reel_ema *ema)
     double weight = 1 - ema->decay;
     for (int64_t i = 0; i < ema->count; i++) {
         const reel_param *param = ema->params->params[i];
-        const struct average *average = &ema->averages[i];
+        const struct reel_average *average = &ema->averages[i];
         if (average->by_row)
             reel_row_average_update(average->by_row, ema->updated ? ema->decay : 0);
         else if (ema->updated && ema->decay > 0 && param->kind != REEL_PARAM_BUFFER)
@@ -155,7 +138,7 @@ static reel_status reserve_swap(reel_ema *ema, bool wanted)
 {
     struct reel_memory *memory = &ema->context->memory;
     for (int64_t i = 0; i < ema->count; i++) {
-        struct average *average = &ema->averages[i];
+        struct reel_average *average = &ema->averages[i];
         size_t bytes = bytes_of(ema->params->params[i]);
         if (wanted && average->by_row && !(average->param = reel_allocate(memory, bytes))) {
             reserve_swap(ema, false);
@@ -179,7 +162,7 @@ reel_status reel_ema_swap(reel_ema *ema)
         return ema->context->status;
     for (int64_t i = 0; i < ema->count; i++) {
         reel_param *param = ema->params->params[i];
-        const struct average *average = &ema->averages[i];
+        const struct reel_average *average = &ema->averages[i];
         if (average->by_row && !ema->swapped)
             reel_row_average_read(average->by_row, average->param);
         /* Averages by row are not told of a change: the params come back. */

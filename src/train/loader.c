@@ -1,5 +1,5 @@
 /* The loader: which samples make the next batch, and their way from the user's arrays to vars. */
-#include <reel/loader.h>
+#include "train/loader.h"
 
 #include "base/checked.h"
 #include "base/shape.h"
@@ -620,6 +620,33 @@ reel_status reel_loader_position_of(const reel_loader *loader, reel_loader_posit
     return REEL_OK;
 }
 
+/* Whether the order of the epoch under way is one that was drawn. */
+static bool is_drawn(const reel_loader *loader, const reel_loader_position *position)
+{
+    return loader->order && position->next >= 0;
+}
+
+reel_status reel_loader_expect_fits(const reel_loader *loader, const reel_loader_position *position)
+{
+    struct reel_generator trial;
+    if (position->samples != loader->n_samples || position->epoch < 0 || position->next < -1 ||
+        position->next > loader->n_samples)
+        return reel_fail(loader->context, REEL_ERROR_FORMAT,
+                         "loader_set_position: sample %lld of %lld in epoch %lld, of a loader with %lld samples",
+                         (long long)position->next, (long long)position->samples, (long long)position->epoch,
+                         (long long)loader->n_samples);
+    if (is_drawn(loader, position) &&
+        !reel_generator_set_state(&trial, position->generator, sizeof position->generator))
+        return reel_fail(loader->context, REEL_ERROR_FORMAT,
+                         "loader_set_position: not a state of the MT19937 generator");
+    return REEL_OK;
+}
+
+const reel_context *reel_loader_context(const reel_loader *loader)
+{
+    return loader->context;
+}
+
 reel_status reel_loader_set_position(reel_loader *loader, const reel_loader_position *position)
 {
     if (usable(loader) != REEL_OK)
@@ -627,15 +654,11 @@ reel_status reel_loader_set_position(reel_loader *loader, const reel_loader_posi
     reel_context *c = loader->context;
     if (!position)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "loader_set_position: position is NULL");
-    if (position->samples != loader->n_samples || position->epoch < 0 || position->next < -1 ||
-        position->next > loader->n_samples)
-        return reel_fail(c, REEL_ERROR_FORMAT,
-                         "loader_set_position: sample %lld of %lld in epoch %lld, of a loader with %lld samples",
-                         (long long)position->next, (long long)position->samples, (long long)position->epoch,
-                         (long long)loader->n_samples);
-    bool drawn = loader->order && position->next >= 0;
-    if (drawn && !reel_generator_set_state(&loader->generator, position->generator, sizeof position->generator))
-        return reel_fail(c, REEL_ERROR_FORMAT, "loader_set_position: not a state of the MT19937 generator");
+    if (reel_loader_expect_fits(loader, position) != REEL_OK)
+        return c->status;
+    bool drawn = is_drawn(loader, position);
+    if (drawn)
+        reel_generator_set_state(&loader->generator, position->generator, sizeof position->generator);
     loader->epoch = position->epoch;
     loader->next = position->next;
     loader->base_seed = position->base_seed;

@@ -2,6 +2,7 @@
 #include "train/schedule.h"
 
 #include <math.h>
+#include <string.h>
 
 static const double PI = 3.14159265358979323846;
 
@@ -60,6 +61,17 @@ static double momentum_formula(const reel_schedule *s, int64_t step)
     return reel_one_cycle_momentum(step, s->size, &s->one_cycle);
 }
 
+static const char *const words[REEL_SCHEDULE_WORDS] = {"one_cycle_lr", "total_steps", NULL, NULL, NULL};
+
+static int numbers_of(const reel_schedule *s, double *numbers)
+{
+    const reel_one_cycle_lr_options *o = &s->one_cycle;
+    const double all[] = {o->pct_start,   o->div_factor,     o->final_div_factor, o->linear,
+                          o->three_phase, o->cycle_momentum, o->base_momentum,    o->max_momentum};
+    memcpy(numbers, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
 reel_schedule *reel_one_cycle_lr_new(reel_optim *optim, int64_t total_steps, const reel_one_cycle_lr_options *options)
 {
     reel_one_cycle_lr_options o = reel_one_cycle_lr_defaults();
@@ -78,7 +90,7 @@ reel_schedule *reel_one_cycle_lr_new(reel_optim *optim, int64_t total_steps, con
                   who, o.base_momentum, o.max_momentum);
         return NULL;
     }
-    reel_schedule s = {.formula = formula, .size = total_steps, .one_cycle = o};
+    reel_schedule s = {.formula = formula, .words = words, .numbers = numbers_of, .size = total_steps, .one_cycle = o};
     if (o.cycle_momentum) {
         s.momentum_formula = momentum_formula;
         s.momentum = reel_optim_find_option(optim->algorithm, "beta1") ? "beta1" : "momentum";

@@ -111,4 +111,18 @@ int64_t reel_optim_state_numel(const reel_optim *optim, const struct reel_optim_
 void *reel_optim_allocate_state(const reel_optim *optim, const struct reel_optim_entry *entry, int64_t count,
                                 size_t size);
 
+/* ---- State (train/optim_state.c) ----
+ *
+ * The slots of an entry are the states that it may have, whether they hold something or not. reel_optim_slot says what
+ * one is, and where its elements are: *data is NULL while there are none. They are current only after
+ * reel_param_before_read_all. reel_optim_slot_memory makes them, as zeros, if need be; NULL with the error recorded. */
+int reel_optim_slots(const reel_optim *optim);
+reel_optim_state reel_optim_slot(const reel_optim *optim, struct reel_optim_entry *entry, int slot, void **data);
+void *reel_optim_slot_memory(reel_optim *optim, struct reel_optim_entry *entry, int slot);
+
+/* A group with other values of all options, in the order of the algorithm's, and another initial learning rate: whether
+ * it may have them, and then all at once, since some do not go together with those before. */
+reel_status reel_optim_check_group(reel_optim *optim, int group, const double *values, double initial_lr);
+void reel_optim_restore_group(reel_optim *optim, int group, const double *values, double initial_lr);
+
 #endif

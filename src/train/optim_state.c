@@ -80,16 +80,15 @@ reel_status reel_optim_set_option(reel_optim *optim, int group, const char *name
 
 /* ---- State ---- */
 
-/* The slots of an entry: how often it was updated, the algorithm's states, and which rows were updated. */
+/* How often it was updated, the algorithm's states, and which rows were updated. */
 enum slot { STEP, FIRST_STATE };
 
-static int slots(const reel_optim *optim)
+int reel_optim_slots(const reel_optim *optim)
 {
     return FIRST_STATE + optim->algorithm->n_states + (optim->algorithm->first_differs ? 2 : 0);
 }
 
-/* What a slot is, and where its data is or would be; *data is NULL while there is none. */
-static reel_optim_state describe(const reel_optim *optim, struct reel_optim_entry *entry, int slot, void **data)
+reel_optim_state reel_optim_slot(const reel_optim *optim, struct reel_optim_entry *entry, int slot, void **data)
 {
     const reel_param *param = entry->param;
     const reel_shape scalar = {.ndim = 0}, rows = {.ndim = 1, .dim = {reel_param_rows(param)}};
@@ -115,13 +114,13 @@ static reel_optim_state describe(const reel_optim *optim, struct reel_optim_entr
     return (reel_optim_state){"seen", REEL_BOOL, rows, *data};
 }
 
-/* The slot of a name, and what it is; slots(optim) with the error recorded. */
+/* The slot of a name, and what it is; reel_optim_slots(optim) with the error recorded. */
 static int find_slot(const reel_optim *optim, struct reel_optim_entry *entry, const char *who, const char *name,
                      reel_optim_state *state, void **data)
 {
-    int slot = 0, n = slots(optim);
+    int slot = 0, n = reel_optim_slots(optim);
     for (; slot < n; slot++) {
-        *state = describe(optim, entry, slot, data);
+        *state = reel_optim_slot(optim, entry, slot, data);
         if (name && strcmp(state->name, name) == 0)
             return slot;
     }
@@ -136,9 +135,9 @@ int reel_optim_states(reel_optim *optim, const reel_param *param)
         return 0;
     struct reel_optim_entry *entry = reel_optim_entry_of(optim, "optim_states", param);
     int count = 0;
-    for (int slot = 0; entry && slot < slots(optim); slot++) {
+    for (int slot = 0; entry && slot < reel_optim_slots(optim); slot++) {
         void *data;
-        describe(optim, entry, slot, &data);
+        reel_optim_slot(optim, entry, slot, &data);
         count += data != NULL;
     }
     return count;
@@ -153,9 +152,9 @@ reel_status reel_optim_state_at(reel_optim *optim, const reel_param *param, int 
         return optim->context->status;
     reel_param_before_read_all(param);
     int left = i;
-    for (int slot = 0; slot < slots(optim); slot++) {
+    for (int slot = 0; slot < reel_optim_slots(optim); slot++) {
         void *data;
-        *out = describe(optim, entry, slot, &data);
+        *out = reel_optim_slot(optim, entry, slot, &data);
         if (data && left-- == 0)
             return REEL_OK;
     }
@@ -169,10 +168,23 @@ reel_status reel_optim_get_state(reel_optim *optim, const reel_param *param, con
         return optim && optim->context->status != REEL_OK ? optim->context->status : REEL_ERROR_ARGUMENT;
     struct reel_optim_entry *entry = reel_optim_entry_of(optim, "optim_get_state", param);
     void *data;
-    if (!entry || find_slot(optim, entry, "optim_get_state", name, out, &data) == slots(optim))
+    if (!entry || find_slot(optim, entry, "optim_get_state", name, out, &data) == reel_optim_slots(optim))
         return optim->context->status;
     reel_param_before_read_all(param);
     return REEL_OK;
+}
+
+void *reel_optim_slot_memory(reel_optim *optim, struct reel_optim_entry *entry, int slot)
+{
+    void *data;
+    reel_optim_state state = reel_optim_slot(optim, entry, slot, &data);
+    if (!data)
+        data = reel_optim_allocate_state(optim, entry, reel_shape_numel(&state.shape), reel_dtype_size(state.dtype));
+    if (slot >= FIRST_STATE && slot - FIRST_STATE < optim->algorithm->n_states)
+        entry->state[slot - FIRST_STATE] = data;
+    else if (state.dtype == REEL_BOOL && state.shape.ndim == 1)
+        entry->seen = data;
+    return data;
 }
 
 reel_status reel_optim_set_state(reel_optim *optim, const reel_param *param, const reel_optim_state *state)
@@ -192,16 +204,53 @@ reel_status reel_optim_set_state(reel_optim *optim, const reel_param *param, con
     if (!state->data || (slot == STEP && *(const int64_t *)state->data < 0))
         return reel_fail(c, REEL_ERROR_ARGUMENT, "optim_set_state: \"%s\" of \"%s\" is NULL, or below 0", want.name,
                          param->name);
-    int64_t numel = reel_shape_numel(&want.shape);
-    size_t size = reel_dtype_size(want.dtype);
-    if (!data && !(data = reel_optim_allocate_state(optim, entry, numel, size)))
-        return c->status;
     /* What was put off is about the old state. */
     reel_optim_end_deferring(entry);
-    memmove(data, state->data, (size_t)numel * size);
-    if (slot >= FIRST_STATE && slot - FIRST_STATE < optim->algorithm->n_states)
-        entry->state[slot - FIRST_STATE] = data;
-    else if (want.dtype == REEL_BOOL && want.shape.ndim == 1)
-        entry->seen = data;
+    if (!(data = reel_optim_slot_memory(optim, entry, slot)))
+        return c->status;
+    memmove(data, state->data, (size_t)reel_shape_numel(&want.shape) * reel_dtype_size(want.dtype));
     return REEL_OK;
+}
+
+/* A group's options with other values, of all options in order, in a struct that is the caller's. */
+static reel_status change_options(const reel_optim *optim, const double *values, void *options)
+{
+    const reel_optim_algorithm *a = optim->algorithm;
+    for (int i = 0; i < a->n_options; i++) {
+        if (reel_optim_expect_value(optim->context, a->name, &a->options[i], values[i]) != REEL_OK)
+            return optim->context->status;
+        reel_optim_write_option(&a->options[i], options, values[i]);
+    }
+    return reel_optim_check_options(optim->context, a->name, a, options);
+}
+
+reel_status reel_optim_check_group(reel_optim *optim, int group, const double *values, double initial_lr)
+{
+    reel_context *c = optim->context;
+    const reel_optim_algorithm *algorithm = optim->algorithm;
+    void *options = reel_allocate(&c->memory, algorithm->options_size);
+    if (!options)
+        return reel_fail_memory(c, algorithm->name, algorithm->options_size);
+    memcpy(options, optim->groups[group].options, algorithm->options_size);
+    if (change_options(optim, values, options) == REEL_OK)
+        reel_optim_expect_value(c, algorithm->name, reel_optim_find_option(algorithm, "lr"), initial_lr);
+    reel_free(&c->memory, options);
+    return c->status;
+}
+
+void reel_optim_restore_group(reel_optim *optim, int group, const double *values, double initial_lr)
+{
+    struct reel_optim_group *g = &optim->groups[group];
+    for (int64_t i = 0; i < optim->n_entries; i++)
+        if (optim->entries[i].group == group)
+            reel_optim_end_deferring(&optim->entries[i]);
+    for (int i = 0; i < optim->algorithm->n_options; i++) {
+        const reel_optim_option *option = &optim->algorithm->options[i];
+        if (strcmp(option->name, "lr") == 0)
+            g->lr = values[i];
+        else
+            reel_optim_write_option(option, g->options, values[i]);
+    }
+    g->initial_lr = initial_lr;
+    reel_optim_derive(optim->algorithm, g);
 }

@@ -2,6 +2,7 @@
 #include "train/schedule.h"
 
 #include <math.h>
+#include <string.h>
 
 reel_reduce_lr_on_plateau_options reel_reduce_lr_on_plateau_defaults(void)
 {
@@ -12,6 +13,17 @@ reel_reduce_lr_on_plateau_options reel_reduce_lr_on_plateau_defaults(void)
         .threshold = 1e-4,
         .eps = 1e-8,
     };
+}
+
+static const char *const words[REEL_SCHEDULE_WORDS] = {"reduce_lr_on_plateau", NULL, NULL, NULL, NULL};
+
+static int numbers_of(const reel_schedule *s, double *numbers)
+{
+    const reel_reduce_lr_on_plateau_options *o = &s->plateau.options;
+    const double all[] = {o->maximize,           o->factor,           (double)o->patience, o->threshold,
+                          o->absolute_threshold, (double)o->cooldown, o->min_lr,           o->eps};
+    memcpy(numbers, all, sizeof all);
+    return sizeof all / sizeof *all;
 }
 
 reel_schedule *reel_reduce_lr_on_plateau_new(reel_optim *optim, const reel_reduce_lr_on_plateau_options *options)
@@ -30,7 +42,9 @@ reel_schedule *reel_reduce_lr_on_plateau_new(reel_optim *optim, const reel_reduc
         return NULL;
     }
     return reel_schedule_start(optim,
-                               &(reel_schedule){.plateau = {.options = o, .best = o.maximize ? -INFINITY : INFINITY}});
+                               &(reel_schedule){.words = words,
+                                                .numbers = numbers_of,
+                                                .plateau = {.options = o, .best = o.maximize ? -INFINITY : INFINITY}});
 }
 
 static bool is_better(const reel_reduce_lr_on_plateau_options *o, double measure, double best)

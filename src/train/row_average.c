@@ -172,3 +172,14 @@ void reel_row_average_update(struct reel_row_average *r, double decay)
      * powers, follow from the decays alone. */
     reel_history_append(&r->decays, decay, r->one_by_one ? r->param->version : 0);
 }
+
+void reel_row_average_restore(struct reel_row_average *r, const int64_t done[2], bool one_by_one, int64_t n,
+                              const int64_t *first, const double *decay)
+{
+    r->base = done[0];
+    r->one_by_one = one_by_one;
+    reel_history_clear(&r->decays, done[1] + 1);
+    r->decays.count = n;
+    for (int64_t i = 0; i < n; i++)
+        r->decays.runs[i] = (struct reel_history_run){.first = first[i], .value = decay[i]};
+}

@@ -37,4 +37,9 @@ void reel_row_average_read(struct reel_row_average *r, reel_real *out);
  * that there is. */
 void reel_row_average_settle(struct reel_row_average *r);
 
+/* What was settled elsewhere: base and all updates, and n runs of decays, for which there is room. Average and stamps
+ * are the caller's to fill. */
+void reel_row_average_restore(struct reel_row_average *r, const int64_t done[2], bool one_by_one, int64_t n,
+                              const int64_t *first, const double *decay);
+
 #endif

@@ -135,6 +135,17 @@ static reel_status go_to(reel_schedule *s, int64_t step)
     return REEL_OK;
 }
 
+static const char *const step_words[REEL_SCHEDULE_WORDS] = {"step_lr", "step_size", NULL, "gamma", NULL};
+static const char *const multi_step_words[REEL_SCHEDULE_WORDS] = {"multi_step_lr", NULL, NULL, "gamma", NULL};
+static const char *const exponential_words[REEL_SCHEDULE_WORDS] = {"exponential_lr", NULL, NULL, "gamma", NULL};
+static const char *const cosine_words[REEL_SCHEDULE_WORDS] = {"cosine_annealing_lr", "t_max", NULL, "eta_min", NULL};
+static const char *const linear_words[REEL_SCHEDULE_WORDS] = {"linear_lr", "total_iters", NULL, "start_factor",
+                                                              "end_factor"};
+static const char *const polynomial_words[REEL_SCHEDULE_WORDS] = {"polynomial_lr", "total_iters", NULL, "power", NULL};
+static const char *const warm_restarts_words[REEL_SCHEDULE_WORDS] = {"cosine_annealing_warm_restarts_lr", "t_0",
+                                                                     "t_mult", "eta_min", NULL};
+static const char *const lambda_words[REEL_SCHEDULE_WORDS] = {"lambda_lr", NULL, NULL, NULL, NULL};
+
 reel_schedule *reel_schedule_start(reel_optim *optim, const reel_schedule *prototype)
 {
     reel_context *c = optim->context;
@@ -160,6 +171,24 @@ reel_schedule *reel_schedule_start(reel_optim *optim, const reel_schedule *proto
         return NULL;
     }
     return s;
+}
+
+const char *reel_schedule_text(const reel_schedule *s, char text[REEL_SCHEDULE_TEXT])
+{
+    const double values[REEL_SCHEDULE_WORDS] = {0, (double)s->size, (double)s->growth, s->first, s->second};
+    double numbers[REEL_SCHEDULE_NUMBERS];
+    int n = s->numbers ? s->numbers(s, numbers) : 0;
+    text[0] = '\0';
+    reel_append_text(text, REEL_SCHEDULE_TEXT, "%s", s->words[0]);
+    for (int i = 1; i < REEL_SCHEDULE_WORDS; i++)
+        if (s->words[i])
+            reel_append_text(text, REEL_SCHEDULE_TEXT, ", %s %.17g", s->words[i], values[i]);
+    for (int i = 0; i < n; i++)
+        reel_append_text(text, REEL_SCHEDULE_TEXT, "%s %.17g", i ? "," : ", options", numbers[i]);
+    if (s->warm_up_steps > 0)
+        reel_append_text(text, REEL_SCHEDULE_TEXT, ", warm-up of %lld steps from %.17g", (long long)s->warm_up_steps,
+                         s->warm_up_factor);
+    return text;
 }
 
 bool reel_schedule_usable(const reel_optim *optim)
@@ -191,7 +220,9 @@ reel_schedule *reel_step_lr_new(reel_optim *optim, int64_t step_size, double gam
         !reel_schedule_expect_finite(optim, "step_lr", "gamma", gamma))
         return NULL;
     return reel_schedule_start(
-        optim, &(reel_schedule){.formula = step_formula, .multiplies = true, .size = step_size, .first = gamma});
+        optim,
+        &(reel_schedule){
+            .formula = step_formula, .words = step_words, .multiplies = true, .size = step_size, .first = gamma});
 }
 
 reel_schedule *reel_multi_step_lr_new(reel_optim *optim, const int64_t *milestones, int n, double gamma)
@@ -208,18 +239,21 @@ reel_schedule *reel_multi_step_lr_new(reel_optim *optim, const int64_t *mileston
                       (long long)milestones[i], (long long)milestones[i - 1]);
             return NULL;
         }
-    return reel_schedule_start(
-        optim,
-        &(reel_schedule){
-            .formula = multi_step_formula, .multiplies = true, .first = gamma, .n = n, .milestones = milestones});
+    return reel_schedule_start(optim, &(reel_schedule){.formula = multi_step_formula,
+                                                       .words = multi_step_words,
+                                                       .multiplies = true,
+                                                       .first = gamma,
+                                                       .n = n,
+                                                       .milestones = milestones});
 }
 
 reel_schedule *reel_exponential_lr_new(reel_optim *optim, double gamma)
 {
     if (!reel_schedule_usable(optim) || !reel_schedule_expect_finite(optim, "exponential_lr", "gamma", gamma))
         return NULL;
-    return reel_schedule_start(optim,
-                               &(reel_schedule){.formula = exponential_formula, .multiplies = true, .first = gamma});
+    return reel_schedule_start(
+        optim, &(reel_schedule){
+                   .formula = exponential_formula, .words = exponential_words, .multiplies = true, .first = gamma});
 }
 
 reel_schedule *reel_cosine_annealing_lr_new(reel_optim *optim, int64_t t_max, double eta_min)
@@ -227,9 +261,11 @@ reel_schedule *reel_cosine_annealing_lr_new(reel_optim *optim, int64_t t_max, do
     if (!reel_schedule_usable(optim) || !reel_schedule_expect_count(optim, "cosine_annealing_lr", "t_max", t_max, 1) ||
         !reel_schedule_expect_finite(optim, "cosine_annealing_lr", "eta_min", eta_min))
         return NULL;
-    return reel_schedule_start(
-        optim,
-        &(reel_schedule){.formula = cosine_formula, .multiplies = eta_min == 0, .size = t_max, .first = eta_min});
+    return reel_schedule_start(optim, &(reel_schedule){.formula = cosine_formula,
+                                                       .words = cosine_words,
+                                                       .multiplies = eta_min == 0,
+                                                       .size = t_max,
+                                                       .first = eta_min});
 }
 
 static bool expect_start_factor(reel_optim *optim, const char *who, double factor)
@@ -250,6 +286,7 @@ reel_schedule *reel_linear_lr_new(reel_optim *optim, double start_factor, double
         return NULL;
     }
     return reel_schedule_start(optim, &(reel_schedule){.formula = linear_formula,
+                                                       .words = linear_words,
                                                        .multiplies = true,
                                                        .size = total_iters,
                                                        .first = start_factor,
@@ -262,9 +299,11 @@ reel_schedule *reel_polynomial_lr_new(reel_optim *optim, int64_t total_iters, do
         !reel_schedule_expect_count(optim, "polynomial_lr", "total_iters", total_iters, 1) ||
         !reel_schedule_expect_finite(optim, "polynomial_lr", "power", power))
         return NULL;
-    return reel_schedule_start(
-        optim,
-        &(reel_schedule){.formula = polynomial_formula, .multiplies = true, .size = total_iters, .first = power});
+    return reel_schedule_start(optim, &(reel_schedule){.formula = polynomial_formula,
+                                                       .words = polynomial_words,
+                                                       .multiplies = true,
+                                                       .size = total_iters,
+                                                       .first = power});
 }
 
 reel_schedule *reel_cosine_annealing_warm_restarts_lr_new(reel_optim *optim, int64_t t_0, int64_t t_mult,
@@ -275,8 +314,11 @@ reel_schedule *reel_cosine_annealing_warm_restarts_lr_new(reel_optim *optim, int
         !reel_schedule_expect_count(optim, who, "t_mult", t_mult, 1) ||
         !reel_schedule_expect_finite(optim, who, "eta_min", eta_min))
         return NULL;
-    return reel_schedule_start(
-        optim, &(reel_schedule){.formula = warm_restarts_formula, .size = t_0, .growth = t_mult, .first = eta_min});
+    return reel_schedule_start(optim, &(reel_schedule){.formula = warm_restarts_formula,
+                                                       .words = warm_restarts_words,
+                                                       .size = t_0,
+                                                       .growth = t_mult,
+                                                       .first = eta_min});
 }
 
 reel_schedule *reel_lambda_lr_new(reel_optim *optim, double (*factor)(int64_t step, void *user), void *user)
@@ -287,7 +329,8 @@ reel_schedule *reel_lambda_lr_new(reel_optim *optim, double (*factor)(int64_t st
         reel_fail(optim->context, REEL_ERROR_ARGUMENT, "lambda_lr: factor is NULL");
         return NULL;
     }
-    return reel_schedule_start(optim, &(reel_schedule){.formula = lambda_formula, .factor = factor, .user = user});
+    return reel_schedule_start(
+        optim, &(reel_schedule){.formula = lambda_formula, .words = lambda_words, .factor = factor, .user = user});
 }
 
 void reel_schedule_free(reel_schedule *schedule)
@@ -372,6 +415,7 @@ reel_status reel_schedule_set_last_step(reel_schedule *schedule, int64_t step)
 
 /* ---- State ---- */
 
+enum { BEST = 1 };
 static const char *const state_names[] = {"last_step", "best", "num_bad_epochs", "cooldown_counter"};
 
 int reel_schedule_states(const reel_schedule *schedule)
@@ -392,6 +436,30 @@ reel_status reel_schedule_state_at(const reel_schedule *schedule, int i, reel_sc
     return REEL_OK;
 }
 
+reel_status reel_schedule_expect_state(const reel_schedule *schedule, int i, double value)
+{
+    /* Counts are whole, and those that a double holds exactly. */
+    if (i == BEST ? !isnan(value) : value >= 0 && value <= 0x1p53 && floor(value) == value)
+        return REEL_OK;
+    return reel_fail(schedule->context, REEL_ERROR_ARGUMENT, "schedule_set_state: %s cannot be %g", state_names[i],
+                     value);
+}
+
+static void set_plateau(reel_schedule *schedule, int i, double value)
+{
+    if (i == BEST)
+        schedule->plateau.best = value;
+    else
+        *(int64_t *const[]){&schedule->step, NULL, &schedule->plateau.bad_steps, &schedule->plateau.cooldown}[i] =
+            (int64_t)value;
+}
+
+void reel_schedule_restore(reel_schedule *schedule, const double *states)
+{
+    for (int i = 0; i < reel_schedule_states(schedule); i++)
+        set_plateau(schedule, i, states[i]);
+}
+
 reel_status reel_schedule_set_state(reel_schedule *schedule, const char *name, double value)
 {
     if (!schedule || !reel_schedule_usable(schedule->optim))
@@ -403,17 +471,10 @@ reel_status reel_schedule_set_state(reel_schedule *schedule, const char *name, d
     if (i == reel_schedule_states(schedule))
         return reel_fail(schedule->context, REEL_ERROR_ARGUMENT, "schedule_set_state: there is no state \"%s\"",
                          reel_printable(name ? name : "", printable));
-    enum { BEST = 1 };
-    /* Counts are whole, and those that a double holds exactly. */
-    if (i == BEST ? isnan(value) : !(value >= 0 && value <= 0x1p53 && floor(value) == value))
-        return reel_fail(schedule->context, REEL_ERROR_ARGUMENT, "schedule_set_state: %s cannot be %g", state_names[i],
-                         value);
+    if (reel_schedule_expect_state(schedule, i, value) != REEL_OK)
+        return schedule->context->status;
     if (schedule->formula)
         return go_to(schedule, (int64_t)value);
-    if (i == BEST)
-        schedule->plateau.best = value;
-    else
-        *(int64_t *const[]){&schedule->step, NULL, &schedule->plateau.bad_steps, &schedule->plateau.cooldown}[i] =
-            (int64_t)value;
+    set_plateau(schedule, i, value);
     return REEL_OK;
 }

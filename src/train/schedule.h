@@ -6,6 +6,8 @@
 
 #include <reel/schedule.h>
 
+enum { REEL_SCHEDULE_WORDS = 5, REEL_SCHEDULE_NUMBERS = 9 };
+
 struct reel_schedule {
     reel_context *context;
     reel_optim *optim;
@@ -15,10 +17,13 @@ struct reel_schedule {
     double (*formula)(const reel_schedule *schedule, double lr, int64_t step); /* NULL: it follows a measure */
     const char *momentum; /* the option that follows a formula too, or NULL */
     double (*momentum_formula)(const reel_schedule *schedule, int64_t step);
-    bool multiplies;      /* formula(x * lr) is x * formula(lr) */
-    reel_schedule *next;  /* whose factors multiply the learning rates too; owned */
-    int64_t size, growth; /* step_size, t_max, total_iters, total_steps or t_0; t_mult */
-    double first, second; /* gamma, eta_min or power; or the two factors */
+    bool multiplies;          /* formula(x * lr) is x * formula(lr) */
+    reel_schedule *next;      /* whose factors multiply the learning rates too; owned */
+    int64_t size, growth;     /* step_size, t_max, total_iters, total_steps or t_0; t_mult */
+    double first, second;     /* gamma, eta_min or power; or the two factors */
+    const char *const *words; /* what it and its settings are called: itself, size, growth, first, second; or NULL */
+    /* The numbers of its options, up to REEL_SCHEDULE_NUMBERS; NULL: it has none. Returns how many. */
+    int (*numbers)(const reel_schedule *schedule, double *numbers);
     double (*factor)(int64_t step, void *user);
     void *user;
     union {
@@ -37,6 +42,16 @@ struct reel_schedule {
 
 /* Copies a prototype with its milestones, and goes to step 0. NULL with the error recorded when that failed. */
 reel_schedule *reel_schedule_start(reel_optim *optim, const reel_schedule *prototype);
+
+/* What the schedule is, without the others of its chain: "cosine_annealing_lr, t_max 100, eta_min 0". Two with the same
+ * text and the same milestones are the same, but for the functions and pointers of a user. */
+enum { REEL_SCHEDULE_TEXT = 512 };
+const char *reel_schedule_text(const reel_schedule *schedule, char text[REEL_SCHEDULE_TEXT]);
+
+/* Whether the i-th state can have a value: REEL_ERROR_ARGUMENT. And all states at once, without a change of learning
+ * rates, which are restored beside them. */
+reel_status reel_schedule_expect_state(const reel_schedule *schedule, int i, double value);
+void reel_schedule_restore(reel_schedule *schedule, const double *states);
 
 /* Whether there is an optimizer without an error. */
 bool reel_schedule_usable(const reel_optim *optim);

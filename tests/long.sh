@@ -7,7 +7,7 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 minutes=${FUZZ_MINUTES:-10}
-names=${*:-mutants system_calls kills fuzz long}
+names=${*:-mutants system_calls calls kills fuzz long}
 log=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$log" "$table"' EXIT
@@ -39,6 +39,10 @@ for name in $names; do
     case $name in
     mutants) run 'mutants of safetensors and idx headers' "$programs/reliability_mutants" ;;
     system_calls) run 'system calls of saving that fail' "$programs/reliability_system_calls" ;;
+    calls)
+        run 'functions with a NULL for each pointer' "$programs/reliability_calls" nulls
+        run 'calls with arguments of all kinds' "$programs/reliability_calls" random 10000000
+        ;;
     kills)
         run 'kills of a saving loop' "$programs/reliability_kills" 2000
         run 'kills of a training' "$programs/reliability_kills" 100 build/release/models/cgan

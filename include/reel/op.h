@@ -112,7 +112,10 @@ REEL_API int reel_op_count(void);
 REEL_API const reel_op *reel_op_at(int i);
 REEL_API const reel_op *reel_op_find(const char *name);
 
-/* Sinks, for accumulate. reel_sink_target gives the contiguous destination of numel elements, and tells in *add whether
+/* What a function of an operation may call with its call and its sinks. A NULL that must not be gives NULL or
+ * REEL_ERROR_ARGUMENT, which is to be returned.
+ *
+ * Sinks, for accumulate. reel_sink_target gives the contiguous destination of numel elements, and tells in *add whether
  * to add to it (true) or to overwrite every element (false). NULL when memory ran out (recorded). One call per sink per
  * rule. */
 REEL_API reel_real *reel_sink_target(reel_sink *sink, bool *add);

@@ -25,7 +25,7 @@ extern "C" {
 /* StepLR: lr * gamma ^ floor(step / step_size). */
 REEL_API double reel_step_lr(double lr, int64_t step, int64_t step_size, double gamma);
 
-/* MultiStepLR: lr * gamma ^ (how many of the n milestones, ascending, are <= step). */
+/* MultiStepLR: lr * gamma ^ (how many of the n milestones, ascending, are <= step). NaN when they are at NULL. */
 REEL_API double reel_multi_step_lr(double lr, int64_t step, const int64_t *milestones, int n, double gamma);
 
 /* ExponentialLR: lr * gamma ^ step. */

@@ -75,11 +75,11 @@ typedef struct reel_shape {
  * function refuses with REEL_ERROR_SHAPE. */
 REEL_API reel_shape reel_shape_make(int ndim, const int64_t *dim);
 
-/* The product of the sizes; or -1 when a size is negative, ndim is outside 0..8, or the product of the sizes that are
- * not 0 does not fit: with [2^32, 2^32, 0] no stride would. */
+/* The product of the sizes; or -1 when shape is NULL, a size is negative, ndim is outside 0..8, or the product of the
+ * sizes that are not 0 does not fit: with [2^32, 2^32, 0] no stride would. */
 REEL_API int64_t reel_shape_numel(const reel_shape *shape);
 
-/* Whether both have the same axes. */
+/* Whether both have the same axes; false for NULL. */
 REEL_API bool reel_shape_equal(const reel_shape *a, const reel_shape *b);
 
 /* A value recorded on a tape: its number, and the generation of the tape that it belongs to, which no other tape or

@@ -54,7 +54,8 @@ REEL_API int64_t reel_vocabulary_size(const reel_vocabulary *vocabulary);
 /* The number of a token, or options.unknown; that too while there are no numbers. */
 REEL_API int64_t reel_vocabulary_id(const reel_vocabulary *vocabulary, const char *token, int64_t length);
 
-/* The numbers of a text's tokens. Writes the first `room` of them to ids and returns how many tokens there are. */
+/* The numbers of a text's tokens. Writes the first `room` of them to ids and returns how many tokens there are. 0 when
+ * ids is NULL with room for some. */
 REEL_API int64_t reel_vocabulary_ids(const reel_vocabulary *vocabulary, const char *text, int64_t length, int64_t *ids,
                                      int64_t room);
 

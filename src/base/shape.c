@@ -15,7 +15,7 @@ reel_shape reel_shape_make(int ndim, const int64_t *dim)
 
 int64_t reel_shape_numel(const reel_shape *shape)
 {
-    if (shape->ndim < 0 || shape->ndim > REEL_MAX_NDIM)
+    if (!shape || shape->ndim < 0 || shape->ndim > REEL_MAX_NDIM)
         return -1;
     int64_t product = 1;
     bool empty = false;
@@ -29,7 +29,7 @@ int64_t reel_shape_numel(const reel_shape *shape)
 
 bool reel_shape_equal(const reel_shape *a, const reel_shape *b)
 {
-    if (a->ndim != b->ndim)
+    if (!a || !b || a->ndim != b->ndim)
         return false;
     for (int i = 0; i < a->ndim; i++)
         if (a->dim[i] != b->dim[i])

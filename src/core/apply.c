@@ -209,6 +209,8 @@ reel_var reel_apply1(reel_tape *tape, const reel_op *op, const reel_var *inputs,
 /* A block begins with a link to the one before. */
 void *reel_call_temporary(const reel_call *call, size_t size)
 {
+    if (!call)
+        return NULL;
     reel_context *c = call->context;
     void **block = size <= SIZE_MAX - REEL_ALIGNMENT ? reel_scratch_allocate(&c->scratch, size + REEL_ALIGNMENT) : NULL;
     if (!block) {
@@ -236,6 +238,8 @@ void reel_tape_release_newer(reel_tape *tape, const void *outer)
 
 void *reel_call_allocate(const reel_call *call, size_t size)
 {
+    if (!call)
+        return NULL;
     void *memory = reel_arena_allocate(&call->tape->arena, size);
     if (!memory)
         reel_fail_memory(call->context, call->op->name, size);
@@ -244,6 +248,8 @@ void *reel_call_allocate(const reel_call *call, size_t size)
 
 reel_status reel_call_read_rows(const reel_call *call, int k, const reel_array *index)
 {
+    if (!call || !index || k < 0 || k >= call->n_inputs)
+        return REEL_ERROR_ARGUMENT;
     const struct reel_node *node = call->tape->nodes[call->inputs[k].number];
     if (!node->param)
         return REEL_OK;

@@ -145,7 +145,7 @@ reel_status reel_fail(reel_context *context, reel_status status, const char *for
     context->status = status;
     va_list arguments;
     va_start(arguments, format);
-    reel_format_text(context->error, sizeof context->error, format, arguments);
+    reel_format_text(context->error, sizeof context->error, format ? format : "no text was given", arguments);
     va_end(arguments);
     if (context->layer)
         name_the_layer(context->error, sizeof context->error, context->layer);

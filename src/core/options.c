@@ -8,6 +8,8 @@
 reel_status reel_options_take(reel_context *context, const char *kind, const void *given, void *options)
 {
     reel_status status = reel_context_status(context);
+    if (status == REEL_OK && (!kind || !options))
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "options_take: kind or options is NULL");
     if (!given || status != REEL_OK)
         return status;
     reel_options_mark theirs, ours;

@@ -305,6 +305,10 @@ reel_status reel_print(FILE *file, reel_tape *tape, reel_var v)
 size_t reel_format(reel_tape *tape, reel_var v, char *text, size_t size)
 {
     struct writer w = {.text = text, .size = size};
+    if (!text && size > 0) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "format: text is NULL, for %zu bytes", size);
+        return 0;
+    }
     if (size > 0)
         *text = '\0';
     struct reel_node *node = reel_tape_node(tape, v, "format");

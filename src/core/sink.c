@@ -49,6 +49,8 @@ static reel_status copy_shared(struct reel_sink *sink)
 
 reel_real *reel_sink_target(struct reel_sink *sink, bool *add)
 {
+    if (!sink || !add)
+        return NULL;
     if (sink->data) {
         if (!sink->owned && copy_shared(sink) != REEL_OK)
             return NULL;
@@ -70,6 +72,8 @@ reel_real *reel_sink_target(struct reel_sink *sink, bool *add)
 
 void reel_sink_columns(const struct reel_sink *sink, int64_t *first, int64_t *end)
 {
+    if (!sink || !first || !end)
+        return;
     const struct reel_node *node = sink->node;
     const reel_call *call = node->call;
     const reel_shape *shape = &node->array.shape;
@@ -135,6 +139,8 @@ reel_status reel_sink_add_broadcast(struct reel_sink *sink, const reel_real *val
 
 reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradient)
 {
+    if (!sink || !gradient)
+        return REEL_ERROR_ARGUMENT;
     bool param = sink->pass->into_params && sink->node->is_param;
     if (!sink->data && !param) {
         sink->data = (reel_real *)(uintptr_t)gradient->data; /* read only while owned is false */
@@ -162,6 +168,8 @@ reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradien
 reel_status reel_sink_rows(struct reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
                            const reel_gradient *gradient)
 {
+    if (!sink || !gradient || (!indices && count > 0))
+        return REEL_ERROR_ARGUMENT;
     reel_tape *tape = sink->pass->tape;
     struct reel_rows *rows = reel_arena_allocate(&tape->arena, sizeof *rows);
     if (!rows)
@@ -246,6 +254,8 @@ reel_status reel_sink_commit(struct reel_sink *sink)
 
 const reel_real *reel_gradient_contiguous(const reel_call *call, const reel_gradient *gradient)
 {
+    if (!call || !gradient)
+        return NULL;
     if (gradient->stride == gradient->columns || gradient->rows <= 1 || !gradient->data)
         return gradient->data;
     size_t size = (size_t)(gradient->rows * gradient->columns) * sizeof(reel_real);

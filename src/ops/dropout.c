@@ -71,7 +71,9 @@ static reel_var dropout_with(reel_tape *tape, reel_var x, const struct dropout_a
 reel_var reel_dropout(reel_tape *tape, reel_var x, double p, bool training)
 {
     reel_context *c = reel_tape_context(tape);
-    if (!c || p == 0 || (!training && p > 0 && p <= 1))
+    if (!c)
+        return reel_null();
+    if (p == 0 || (!training && p > 0 && p <= 1))
         return x;
     const struct dropout_attributes a = {p, {c->generator.seed, c->philox_draws}};
     reel_var y = dropout_with(tape, x, &a);

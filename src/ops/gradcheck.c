@@ -363,6 +363,8 @@ reel_status reel_gradcheck(reel_context *context, reel_gradcheck_function functi
 {
     if (!context || context->status != REEL_OK)
         return reel_context_status(context);
+    if (!function)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "gradcheck: the function is NULL");
     return first_order(context, "gradcheck", function, user, inputs, n, options);
 }
 
@@ -371,6 +373,8 @@ reel_status reel_gradgradcheck(reel_context *context, reel_gradcheck_function fu
 {
     if (!context || context->status != REEL_OK)
         return reel_context_status(context);
+    if (!function)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "gradgradcheck: the function is NULL");
     return second_order(context, "gradgradcheck", function, user, inputs, n, options);
 }
 
@@ -446,6 +450,8 @@ reel_status reel_sample_inputs(reel_tape *tape, const reel_sample *sample, uint6
 {
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    if (!sample || !out)
+        return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "sample_inputs: the sample or the vars are NULL");
     for (int k = 0; k < sample->n_inputs; k++) {
         const reel_sample_input *input = &sample->inputs[k];
         reel_shape shape = reel_shape_make(input->ndim, input->dim);

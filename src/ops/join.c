@@ -189,8 +189,9 @@ reel_var reel_stack(reel_tape *tape, const reel_var *vars, int n, int axis)
     if (!tape || tape->context->status != REEL_OK)
         return reel_null();
     reel_context *c = tape->context;
-    if (n < 1) {
-        reel_fail(c, REEL_ERROR_ARGUMENT, "stack: %d vars, it takes at least 1", n);
+    if (n < 1 || !vars) {
+        reel_fail(c, REEL_ERROR_ARGUMENT,
+                  n < 1 ? "stack: %d vars, it takes at least 1" : "stack: %d vars, at a NULL pointer", n);
         return reel_null();
     }
     const struct reel_node *first = reel_tape_node(tape, vars[0], "stack");
@@ -361,12 +362,14 @@ reel_var reel_narrow(reel_tape *tape, reel_var x, int axis, int64_t start, int64
 
 reel_status reel_split(reel_tape *tape, reel_var x, const int64_t *sizes, int n, int axis, reel_var *out)
 {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; out && i < n; i++)
         out[i] = reel_null();
     struct reel_node *node = reel_tape_node(tape, x, "split");
     if (!node)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
     reel_context *c = tape->context;
+    if (n > 0 && (!sizes || !out))
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "split: %d pieces, at a NULL pointer", n);
     if (reel_normalize_axis(c, "split", node->array.shape.ndim, &axis) != REEL_OK)
         return c->status;
     int64_t size = node->array.shape.dim[axis], left = size;
@@ -394,13 +397,15 @@ reel_status reel_split(reel_tape *tape, reel_var x, const int64_t *sizes, int n,
 
 int reel_chunk(reel_tape *tape, reel_var x, int chunks, int axis, reel_var *out)
 {
-    for (int i = 0; i < chunks; i++)
+    for (int i = 0; out && i < chunks; i++)
         out[i] = reel_null();
     struct reel_node *node = reel_tape_node(tape, x, "chunk");
     if (!node || reel_normalize_axis(tape->context, "chunk", node->array.shape.ndim, &axis) != REEL_OK)
         return 0;
-    if (chunks < 1) {
-        reel_fail(tape->context, REEL_ERROR_ARGUMENT, "chunk: %d chunks, at least 1 is needed", chunks);
+    if (chunks < 1 || !out) {
+        reel_fail(tape->context, REEL_ERROR_ARGUMENT,
+                  chunks < 1 ? "chunk: %d chunks, at least 1 is needed" : "chunk: %d chunks, at a NULL pointer",
+                  chunks);
         return 0;
     }
     int64_t size = node->array.shape.dim[axis], length = size / chunks + (size % chunks != 0);

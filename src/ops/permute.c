@@ -141,6 +141,10 @@ static const reel_op permute_op = {
 reel_var reel_permute(reel_tape *tape, reel_var x, const int *axes, int n)
 {
     struct permute_attributes a = {.n = n};
+    if (n > 0 && !axes) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "permute: %d axes, at a NULL pointer", n);
+        return reel_null();
+    }
     for (int i = 0; i < n && i < REEL_MAX_NDIM; i++)
         a.axes[i] = axes[i];
     return reel_apply1(tape, &permute_op, &x, 1, &a);

@@ -60,6 +60,8 @@ void reel_optim_write_option(const reel_optim_option *option, void *options, dou
 
 void reel_optim_fill_options(const reel_optim_algorithm *algorithm, void *options)
 {
+    if (!algorithm || !options)
+        return;
     const reel_options_mark mark = {REEL_OPTIONS_MAGIC, (uint32_t)algorithm->options_size};
     memset(options, 0, algorithm->options_size);
     memcpy(options, &mark, sizeof mark);

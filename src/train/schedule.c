@@ -16,6 +16,8 @@ double reel_step_lr(double lr, int64_t step, int64_t step_size, double gamma)
 double reel_multi_step_lr(double lr, int64_t step, const int64_t *milestones, int n, double gamma)
 {
     int passed = 0;
+    if (!milestones && n > 0)
+        return NAN;
     while (passed < n && milestones[passed] <= step)
         passed++;
     return lr * pow(gamma, passed);

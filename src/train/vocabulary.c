@@ -286,7 +286,7 @@ int64_t reel_vocabulary_id(const reel_vocabulary *vocabulary, const char *token,
 int64_t reel_vocabulary_ids(const reel_vocabulary *vocabulary, const char *text, int64_t length, int64_t *ids,
                             int64_t room)
 {
-    if (!vocabulary || !text)
+    if (!vocabulary || !text || (!ids && room > 0))
         return 0;
     const char *end = text + (length < 0 ? (int64_t)strlen(text) : length);
     int64_t count = 0;

@@ -175,6 +175,8 @@ void reel_table_renormalized(reel_param *table, struct reel_renormalized *done)
             memcpy((reel_real *)table->data + done->rows[i] * columns, done->before + i * columns,
                    (size_t)columns * sizeof(reel_real));
         table->version = done->version;
+        table->leaf = reel_null(); /* its version may come again, for other values */
+        table->leaf_version = 0;
     }
     release(c, done);
 }

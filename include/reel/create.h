@@ -32,7 +32,8 @@ REEL_API reel_var reel_tensor(reel_tape *tape, const reel_real *data, reel_shape
 REEL_API reel_var reel_tensor_of(reel_tape *tape, reel_dtype dtype, const void *data, reel_shape shape);
 
 /* The caller's elements themselves, not a copy (torch.from_numpy): they must live, and stay as they are, until the tape
- * is reset or freed. Bools must be 0 or 1. data must be aligned for its type, and as above for NULL. */
+ * is reset or freed, and bools must be 0 or 1: debug builds assert it when they look next. REEL_ERROR_ARGUMENT when
+ * data is not aligned for its type, and as above for NULL. */
 REEL_API reel_var reel_borrow(reel_tape *tape, const reel_real *data, reel_shape shape);
 REEL_API reel_var reel_borrow_of(reel_tape *tape, reel_dtype dtype, const void *data, reel_shape shape);
 

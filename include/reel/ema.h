@@ -13,7 +13,7 @@ typedef struct reel_ema reel_ema;
 
 /* An average of the params of a set, trained and frozen; of its buffers the latest values are kept. decay in [0, 1]. It
  * begins as a copy. NULL when params is NULL, the context has an error, decay is outside its range
- * (REEL_ERROR_ARGUMENT) or memory ran out. Owned by the caller; free it before the set.
+ * (REEL_ERROR_ARGUMENT) or memory ran out. Owned by the caller. Freed while swapped, it leaves the set the averages.
  *
  *     reel_ema *ema = reel_ema_new(params, 0.998);
  *     ...
@@ -40,8 +40,9 @@ REEL_API reel_status reel_ema_set_decay(reel_ema *ema, double decay);
 REEL_API reel_status reel_ema_update(reel_ema *ema);
 
 /* Exchanges params and buffers with their averages; a second call brings them back, with all their bits. Counts as a
- * change of every param. Between the two calls neither train nor update. Needs memory for params with sparse gradients:
- * REEL_ERROR_OUT_OF_MEMORY, and nothing is exchanged. */
+ * change of every param. Between the two calls a step of an optimizer, an update, the swap of another average of the
+ * set, and loading or copying into the set are refused (REEL_ERROR_STATE). Needs memory for params with sparse
+ * gradients: REEL_ERROR_OUT_OF_MEMORY, and nothing is exchanged. */
 REEL_API reel_status reel_ema_swap(reel_ema *ema);
 
 /* Copies the averages, and the buffers, to the params of the same names, shapes and types in another set, or in the

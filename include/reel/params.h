@@ -8,8 +8,9 @@
 extern "C" {
 #endif
 
-/* An empty set. NULL context or no memory: NULL. Owned by the caller, freed after the optimizers that use it and before
- * the context. The modules made in it are freed with it. A tape that used it must be reset before or freed next. */
+/* An empty set. NULL context or no memory: NULL. Owned by the caller, freed before the context. The modules made in it
+ * are freed with it. Its vars on tapes, and those computed from them, become stale. Optimizers and averages of the set
+ * are freed before it or after: as long as there is one, the memory is kept, but a step is refused. */
 REEL_API reel_params *reel_params_new(reel_context *context);
 REEL_API void reel_params_free(reel_params *params);
 REEL_API reel_context *reel_params_context(const reel_params *params);

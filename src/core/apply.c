@@ -123,6 +123,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         nodes[i].param = NULL;
         nodes[i].is_param = false;
         nodes[i].hooks = NULL;
+        reel_node_borrows_nothing(&nodes[i]);
         out[i] = &nodes[i].array;
         vars[n_inputs + i] = (reel_var){(uint32_t)(tape->count + i), tape->generation};
     }
@@ -164,6 +165,7 @@ static inline reel_status apply(reel_tape *tape, const reel_op *op, const reel_v
 {
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
+    reel_context_expect_owner(tape->context);
     if (!outputs || !op->shape || (!inputs && n_inputs > 0) || (!attributes && op->attributes_size > 0))
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT,
                          "%s: its shape, or the inputs, attributes or outputs given are NULL", op->name);

@@ -66,6 +66,7 @@ reel_context *reel_context_new_checked(const reel_context_options *options, size
     if (!c)
         return NULL;
     c->memory = memory;
+    c->owner = pthread_self();
     reel_scratch_init(&c->scratch, &c->memory);
     c->num_threads = o.num_threads ? o.num_threads : reel_kern_default_threads();
     if (c->num_threads > MAX_THREADS)
@@ -87,6 +88,7 @@ void reel_context_free(reel_context *context)
     reel_scratch_free(&context->scratch);
     struct reel_memory memory = context->memory;
     reel_free(&memory, context);
+    assert(memory.statistics.bytes == 0 && "a context is freed after everything that was made from it");
 }
 
 reel_status reel_context_status(const reel_context *context)

@@ -8,6 +8,9 @@
 
 #include <reel/context.h>
 
+#include <assert.h>
+#include <pthread.h>
+
 struct reel_context {
     struct reel_memory memory;
     struct reel_scratch scratch; /* shared by the tapes and optimizers of this context */
@@ -15,8 +18,10 @@ struct reel_context {
     uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
     uint64_t last_generation;
     int num_threads;
-    bool detect_anomaly; /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
-    const char *layer;   /* whose module is at work: failures name it */
+    bool detect_anomaly;     /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
+    struct reel_tape *tapes; /* a list: those of this context */
+    pthread_t owner;         /* the thread that made it */
+    const char *layer;       /* whose module is at work: failures name it */
     reel_status status;
     char error[512];
 };
@@ -28,6 +33,13 @@ reel_status reel_fail_memory(reel_context *context, const char *what, size_t siz
  * is named now. Enter gives what leave wants. The name must live until then. */
 const char *reel_enter_layer(reel_context *context, const char *name);
 void reel_leave_layer(reel_context *context, const char *outer);
+
+/* Asserted in debug builds: the thread that made the context is at work. */
+static inline void reel_context_expect_owner(const reel_context *context)
+{
+    (void)context;
+    assert(pthread_equal(context->owner, pthread_self()) && "one thread uses a context: the one that made it");
+}
 
 /* A generation number that no tape of this context had before. */
 uint64_t reel_next_generation(reel_context *context);

@@ -133,10 +133,17 @@ static reel_var borrowed(reel_tape *tape, const char *who, reel_dtype dtype, con
     static const int64_t no_elements[1];
     if (!check_caller(tape, who, dtype, data, shape))
         return reel_null();
+    if ((uintptr_t)data % reel_dtype_size(dtype) != 0) {
+        reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: data at %p is not aligned for %s", who, data,
+                  reel_dtype_name(dtype));
+        return reel_null();
+    }
     reel_var v;
     struct reel_node *node = reel_tape_add(tape, dtype, shape, who, &v);
-    if (node)
+    if (node) {
         node->array.data = (void *)(uintptr_t)(data ? data : no_elements);
+        reel_node_note_borrowed(node);
+    }
     return v;
 }
 

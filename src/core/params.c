@@ -61,18 +61,47 @@ static void free_param(reel_param *param)
     reel_free(memory, param);
 }
 
-void reel_params_free(reel_params *params)
+static void destroy(reel_params *params)
 {
-    if (!params)
-        return;
     reel_params_expect_sound(params);
     reel_zero_grad(params);
+    for (reel_tape *tape = params->context->tapes; tape; tape = tape->next)
+        reel_tape_forget_params(tape, params);
     reel_params_rewind(params, (struct reel_params_mark){0, 0});
     struct reel_memory *memory = &params->context->memory;
     reel_free(memory, params->params);
     reel_free(memory, params->owned);
     reel_free(memory, params->prefix);
     reel_free(memory, params);
+}
+
+void reel_params_free(reel_params *params)
+{
+    if (!params)
+        return;
+    params->is_freed = true;
+    if (params->holders == 0)
+        destroy(params);
+}
+
+void reel_params_hold(reel_params *params)
+{
+    params->holders++;
+}
+
+void reel_params_let_go(reel_params *params)
+{
+    if (--params->holders == 0 && params->is_freed)
+        destroy(params);
+}
+
+reel_status reel_params_expect_own_values(const reel_params *params, const char *who)
+{
+    if (!params->swapped && !params->is_freed)
+        return REEL_OK;
+    return reel_fail(params->context, REEL_ERROR_STATE, "%s: %s", who,
+                     params->is_freed ? "the param set was freed"
+                                      : "params and averages are swapped; swap them back first");
 }
 
 void *reel_params_allocate(reel_params *params, size_t size)
@@ -408,8 +437,9 @@ reel_status reel_params_copy(reel_params *to, const reel_params *from)
         return to ? to->context->status : REEL_ERROR_ARGUMENT;
     if (!from)
         return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: there is nothing to copy from");
-    if (reel_params_expect_own(to, "params_copy") != REEL_OK)
-        return REEL_ERROR_STATE;
+    if (reel_params_expect_own(to, "params_copy") != REEL_OK ||
+        reel_params_expect_own_values(to, "params_copy") != REEL_OK)
+        return to->context->status;
     if (to->count != from->count)
         return reel_fail(to->context, REEL_ERROR_ARGUMENT, "params_copy: one set has %lld params, the other %lld",
                          (long long)from->count, (long long)to->count);

@@ -50,9 +50,19 @@ struct reel_params {
     bool gradients_incomplete;   /* a backward failed half-way */
     bool gradients_given;        /* since they were forgotten, a backward pass came here, or one was set */
     bool shared;                 /* nothing of it changes any more, but what its own thread keeps of gradients */
+    const void *swapped;         /* the average whose values the params have at the moment */
+    int64_t holders;             /* optimizers and averages of the set */
+    bool is_freed;               /* by its owner; it lives on as long as it has holders */
     reel_grad_hook gradient_hook;
     void *gradient_hook_user;
 };
+
+/* Optimizers and averages hold their set: one that is freed before them lives on until they let go. */
+void reel_params_hold(reel_params *params);
+void reel_params_let_go(reel_params *params);
+
+/* REEL_ERROR_STATE in the name of `who` while the params have the values of an average, or when the set was freed. */
+reel_status reel_params_expect_own_values(const reel_params *params, const char *who);
 
 /* Zeroed memory that lives as long as the set; NULL with the error recorded. */
 void *reel_params_allocate(reel_params *params, size_t size);

@@ -6,10 +6,42 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
+
+#ifndef NDEBUG
+/* FNV-1a, eight bytes at a time. */
+static uint64_t checksum(const reel_array *array)
+{
+    const unsigned char *bytes = array->data;
+    size_t left = (size_t)array->numel * reel_dtype_size(array->dtype);
+    uint64_t sum = 0xcbf29ce484222325u;
+    while (left > 0) {
+        uint64_t word = 0;
+        size_t size = left < sizeof word ? left : sizeof word;
+        memcpy(&word, bytes, size);
+        sum = (sum ^ word) * 0x100000001b3u;
+        bytes += size;
+        left -= size;
+    }
+    return sum;
+}
+#endif
+
+void reel_node_note_borrowed(struct reel_node *node)
+{
+    (void)node;
+#ifndef NDEBUG
+    const unsigned char *bytes = node->array.data;
+    for (int64_t i = 0; node->array.dtype == REEL_BOOL && i < node->array.numel; i++)
+        assert(bytes[i] <= 1 && "borrowed bools are 0 or 1");
+    node->is_borrowed = true;
+    node->checksum = checksum(&node->array);
+#endif
+}
 
 void reel_tape_expect_sound(const reel_tape *tape)
 {
-    (void)tape;
+    reel_context_expect_owner(tape->context);
     assert(tape->count <= tape->capacity && tape->no_grad >= 0 && tape->passes >= 0);
 #ifndef NDEBUG
     for (int64_t i = 0; i < tape->count; i++) {
@@ -18,6 +50,8 @@ void reel_tape_expect_sound(const reel_tape *tape)
         assert(node->first <= i && (node->array.data || node->array.numel == 0) &&
                "a var has elements, and depends on none after it");
         assert(node->array.numel == reel_shape_numel(&node->array.shape) && "the elements are those of the shape");
+        assert((!node->is_borrowed || node->checksum == checksum(&node->array)) &&
+               "what is borrowed stays as it is until the reset");
         assert((!call || call->outputs[node->output].number == i) && "a var is an output of what computed it");
         for (int k = 0; call && k < call->n_inputs; k++)
             assert(call->inputs[k].number < i && "inputs stand before outputs");
@@ -35,6 +69,8 @@ reel_tape *reel_tape_new(reel_context *context)
         return NULL;
     }
     tape->context = context;
+    tape->next = context->tapes;
+    context->tapes = tape;
     tape->generation = reel_next_generation(context);
     reel_arena_init(&tape->arena, &context->memory);
     return tape;
@@ -45,9 +81,30 @@ void reel_tape_free(reel_tape *tape)
     if (!tape || !reel_tape_is_idle(tape, "tape_free"))
         return;
     reel_params_drop_pending(tape);
+    struct reel_tape **link = &tape->context->tapes;
+    while (*link != tape)
+        link = &(*link)->next;
+    *link = tape->next;
     reel_arena_free(&tape->arena);
     reel_free(&tape->context->memory, tape->nodes);
     reel_free(&tape->context->memory, tape);
+}
+
+void reel_tape_forget_params(reel_tape *tape, const reel_params *params)
+{
+    const uint64_t stale = reel_next_generation(tape->context); /* of no var */
+    for (int64_t i = 0; i < tape->count; i++) {
+        struct reel_node *node = tape->nodes[i];
+        bool goes = node->param && node->param->set == params;
+        if (goes) {
+            node->param = NULL;
+            node->is_param = false;
+        }
+        for (int k = 0; node->call && !goes && k < node->call->n_inputs; k++)
+            goes = tape->nodes[node->call->inputs[k].number]->generation == stale;
+        if (goes)
+            node->generation = stale;
+    }
 }
 
 reel_context *reel_tape_context(const reel_tape *tape)
@@ -117,7 +174,7 @@ struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who)
         reel_fail(
             tape->context, REEL_ERROR_STALE,
             "%s: var %u of generation %llu is not on this tape (generation %llu, %lld vars): it was kept across a "
-            "reset or the end of its scope, or belongs to another tape",
+            "reset or the end of its scope, its param set was freed, or it belongs to another tape",
             who, v.number, (unsigned long long)v.generation, (unsigned long long)tape->generation,
             (long long)tape->count);
     return NULL;
@@ -129,6 +186,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     *v = reel_null();
     if (!tape || tape->context->status != REEL_OK || !reel_tape_is_open(tape, who))
         return NULL;
+    reel_context_expect_owner(tape->context);
     int64_t numel = reel_shape_numel(shape);
     if (numel < 0) {
         if (shape->ndim < 0 || shape->ndim > REEL_MAX_NDIM)
@@ -160,6 +218,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     node->is_param = false;
     node->is_cut = false;
     node->hooks = NULL;
+    reel_node_borrows_nothing(node);
     *v = (reel_var){(uint32_t)tape->count, tape->generation};
     tape->nodes[tape->count++] = node;
     return node;

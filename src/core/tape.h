@@ -27,6 +27,10 @@ struct reel_node {
     bool is_param;       /* the param itself: where its gradient is summed */
     bool is_cut;         /* computed from others, yet a constant: inside no_grad, detached, or kept by a scope */
     struct reel_node_hook *hooks;
+#ifndef NDEBUG
+    bool is_borrowed;
+    uint64_t checksum; /* of what is borrowed */
+#endif
 };
 
 /* A piece of the tape that is open. Lives in the arena, behind its mark. */
@@ -40,6 +44,7 @@ struct reel_scope {
 
 struct reel_tape {
     reel_context *context;
+    struct reel_tape *next; /* of the same context */
     struct reel_arena arena;
     struct reel_node **nodes; /* by number; each lives in the arena */
     int64_t count, capacity;
@@ -82,6 +87,20 @@ static inline bool reel_tape_holds(const reel_tape *tape, reel_var v)
 {
     return v.number < tape->count && tape->nodes[v.number]->generation == v.generation;
 }
+
+/* For a new node; and, when its elements are lent by the user, noting in debug builds what they are, so that a change
+ * of them is found. */
+static inline void reel_node_borrows_nothing(struct reel_node *node)
+{
+    (void)node;
+#ifndef NDEBUG
+    node->is_borrowed = false;
+#endif
+}
+void reel_node_note_borrowed(struct reel_node *node);
+
+/* A set goes: its vars, and what was computed from them, become stale. */
+void reel_tape_forget_params(reel_tape *tape, const reel_params *params);
 
 /* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
  * already has an error. */

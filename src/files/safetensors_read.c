@@ -528,7 +528,8 @@ reel_status reel_load_safetensors(reel_params *params, const char *path, const r
     if (!params)
         return REEL_ERROR_ARGUMENT;
     reel_context *c = params->context;
-    if (reel_options_take(c, "load", options, &o) != REEL_OK)
+    if (reel_options_take(c, "load", options, &o) != REEL_OK ||
+        reel_params_expect_own_values(params, "load") != REEL_OK)
         return c->status;
     reel_load_report report = {0};
     reel_safetensors *file = reel_safetensors_open(c, path);

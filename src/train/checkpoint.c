@@ -394,7 +394,7 @@ static void describe_rows(struct run *run, const char *prefix, struct reel_row_a
 static void describe_ema(struct run *run, const struct part *part, struct staged_ema *staged)
 {
     reel_ema *ema = part->object;
-    if (ema->swapped) {
+    if (ema->params->swapped) {
         reel_fail(run->context, REEL_ERROR_STATE, "checkpoint: the average \"%s\" is swapped; swap it back first",
                   part->name);
         return;

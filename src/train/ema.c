@@ -57,6 +57,7 @@ reel_ema *reel_ema_new(reel_params *params, double decay)
     ema->context = c;
     ema->params = params;
     ema->decay = decay;
+    reel_params_hold(params);
     if (take_new_params(ema) != REEL_OK) {
         reel_ema_free(ema);
         return NULL;
@@ -85,21 +86,17 @@ void reel_ema_free(reel_ema *ema)
         reel_free(memory, ema->averages[i].data);
     }
     reel_free(memory, ema->averages);
+    if (ema->params->swapped == ema)
+        ema->params->swapped = NULL;
+    reel_params_let_go(ema->params);
     reel_free(memory, ema);
-}
-
-static reel_status expect_not_swapped(const reel_ema *ema, const char *who)
-{
-    if (!ema->swapped)
-        return REEL_OK;
-    return reel_fail(ema->context, REEL_ERROR_STATE, "%s: params and averages are swapped; swap them back first", who);
 }
 
 reel_status reel_ema_update(reel_ema *ema)
 {
     if (!ema || ema->context->status != REEL_OK)
         return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
-    if (expect_not_swapped(ema, "ema_update") != REEL_OK || take_new_params(ema) != REEL_OK)
+    if (reel_params_expect_own_values(ema->params, "ema_update") != REEL_OK || take_new_params(ema) != REEL_OK)
         return ema->context->status;
     for (int64_t i = 0; i < ema->count; i++) {
         struct reel_row_average *by_row = ema->averages[i].by_row;
@@ -158,20 +155,22 @@ reel_status reel_ema_swap(reel_ema *ema)
         return ema ? ema->context->status : REEL_ERROR_ARGUMENT;
     if (reel_params_expect_own(ema->params, "ema_swap") != REEL_OK)
         return REEL_ERROR_STATE;
-    if (!ema->swapped && reserve_swap(ema, true) != REEL_OK)
+    bool swapped = ema->params->swapped == ema;
+    if (!swapped &&
+        (reel_params_expect_own_values(ema->params, "ema_swap") != REEL_OK || reserve_swap(ema, true) != REEL_OK))
         return ema->context->status;
     for (int64_t i = 0; i < ema->count; i++) {
         reel_param *param = ema->params->params[i];
         const struct reel_average *average = &ema->averages[i];
-        if (average->by_row && !ema->swapped)
+        if (average->by_row && !swapped)
             reel_row_average_read(average->by_row, average->param);
         /* Averages by row are not told of a change: the params come back. */
         reel_param_before_read_all(param);
         swap_bytes(bytes_of(param), reel_param_count_change(param), average->by_row ? average->param : average->data);
     }
-    if (ema->swapped)
+    if (swapped)
         reserve_swap(ema, false);
-    ema->swapped = !ema->swapped;
+    ema->params->swapped = swapped ? NULL : ema;
     return REEL_OK;
 }
 
@@ -182,7 +181,9 @@ reel_status reel_ema_copy_to(const reel_ema *ema, reel_params *to)
     reel_context *c = ema->context;
     if (!to)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: there is no set to copy to");
-    if (expect_not_swapped(ema, "ema_copy_to") != REEL_OK || reel_params_expect_own(to, "ema_copy_to") != REEL_OK)
+    if (reel_params_expect_own_values(ema->params, "ema_copy_to") != REEL_OK ||
+        reel_params_expect_own_values(to, "ema_copy_to") != REEL_OK ||
+        reel_params_expect_own(to, "ema_copy_to") != REEL_OK)
         return c->status;
     if (to->count != ema->count)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "ema_copy_to: there are %lld averages, the set has %lld params",

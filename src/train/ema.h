@@ -19,7 +19,6 @@ struct reel_ema {
     struct reel_average *averages; /* of the set's params and buffers, in order */
     int64_t count, capacity;
     bool updated; /* at least once */
-    bool swapped;
 };
 
 #endif

@@ -95,6 +95,7 @@ reel_optim *reel_optim_new(reel_params *params, const reel_optim_algorithm *algo
     optim->context = c;
     optim->params = params;
     optim->algorithm = algorithm;
+    reel_params_hold(params);
     if (append_group(optim, options) != REEL_OK || take_new_params(optim) != REEL_OK) {
         reel_optim_free(optim);
         return NULL;
@@ -128,6 +129,7 @@ void reel_optim_free(reel_optim *optim)
         reel_free(memory, optim->groups[i].options);
     reel_free(memory, optim->entries);
     reel_free(memory, optim->groups);
+    reel_params_let_go(optim->params);
     reel_free(memory, optim);
 }
 
@@ -356,7 +358,9 @@ reel_status reel_optim_step(reel_optim *optim)
     if (!optim || optim->context->status != REEL_OK)
         return optim ? optim->context->status : REEL_ERROR_ARGUMENT;
     reel_context *c = optim->context;
+    reel_context_expect_owner(c);
     if (reel_params_expect_own(optim->params, optim->algorithm->name) != REEL_OK ||
+        reel_params_expect_own_values(optim->params, optim->algorithm->name) != REEL_OK ||
         reel_params_expect_gradients(optim->params, optim->algorithm->name) != REEL_OK ||
         take_new_params(optim) != REEL_OK)
         return c->status;

@@ -138,6 +138,8 @@ Test(create, borrows)
     cr_assert_eq(reel_data_real(t, reel_borrow(t, data, REEL_SHAPE(2, 2))), data);
     static const int32_t narrow[] = {1, 2};
     cr_assert_eq(reel_data(t, reel_borrow_of(t, REEL_INT32, narrow, REEL_SHAPE(2))), (const void *)narrow);
+    const void *askew = (const char *)data + 1;
+    expect_refused(reel_borrow_of(t, REEL_REAL, askew, REEL_SHAPE(1)), REEL_ERROR_ARGUMENT);
 }
 
 Test(create, null_stands_for_no_elements)

@@ -504,7 +504,7 @@ Test(row_grads, from_outside_are_summed_like_lookups)
     cr_assert_not_null(each);
     for (int i = 0; i < LOOKUPS * COLUMNS; i++)
         each[i] = (reel_real)(0.3 * (i % 23) - 2);
-    reel_var weights = reel_borrow(t, each, REEL_SHAPE(LOOKUPS, COLUMNS));
+    reel_var weights = reel_tensor(t, each, REEL_SHAPE(LOOKUPS, COLUMNS));
     back(reel_sum_all(t, reel_mul(t, look_up(dense, 0, LOOKUPS), weights)));
     for (int threads = 1; threads <= 3; threads++) {
         reel_set_num_threads(c, threads);

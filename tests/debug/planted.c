@@ -1,11 +1,13 @@
-/* A debug build finds mistakes in the library's own state: each is planted in a child process, which must die of an
- * assertion when the library next looks. That the same calls pass without the mistake is checked, too. */
+/* A debug build finds mistakes in the library's own state, and uses that the headers forbid and cannot refuse: each is
+ * planted in a child process, which must die of an assertion when the library next looks. That the same calls pass
+ * without the mistake is checked, too. */
 #include "core/params.h"
 #include "core/tape.h"
 #include "support/check.h"
 
 #include <reel/reel.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,6 +18,7 @@ static reel_context *c;
 static reel_tape *t;
 static reel_params *params;
 static reel_param *p;
+static reel_real borrowed[5];
 
 /* A step on all that can be corrupted; `plant` acts in its middle, unless it is NULL. */
 static void run(void (*plant)(void))
@@ -29,7 +32,8 @@ static void run(void (*plant)(void))
     reel_var rows = reel_embedding(t, reel_param_var(t, p), reel_arange_int64(t, 0, 3, 1), NULL);
     for (int i = 0; i < 400; i++) /* more than the arena's first chunk */
         rows = reel_add_scalar(t, rows, 1);
-    reel_var loss = reel_mean_all(t, reel_square(t, rows));
+    reel_var lent = reel_sum_all(t, reel_borrow(t, borrowed, REEL_SHAPE(5)));
+    reel_var loss = reel_add(t, reel_mean_all(t, reel_square(t, rows)), lent);
     CHECK(reel_backward(t, loss, params) == REEL_OK, "%s", reel_error(c));
     if (plant)
         plant();
@@ -130,6 +134,37 @@ static void exchange_rows(void)
     p->gradient.rows[2] = 0;
 }
 
+/* ---- What the headers forbid ---- */
+
+static void change_what_is_borrowed(void)
+{
+    borrowed[4] = 1;
+}
+
+static void lend_a_bool_of_two(void)
+{
+    static const unsigned char bools[] = {0, 1, 2};
+    reel_borrow_of(t, REEL_BOOL, bools, REEL_SHAPE(3));
+}
+
+static void *use_the_context(void *user)
+{
+    reel_ones(t, REEL_SHAPE(3));
+    return user;
+}
+
+static void use_a_context_in_another_thread(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, use_the_context, NULL) == 0, "no thread");
+    pthread_join(thread, NULL);
+}
+
+static void free_a_context_first(void)
+{
+    reel_context_free(c);
+}
+
 #define PLANT(function)                                                                                                \
     {                                                                                                                  \
 #function, function                                                                                            \
@@ -151,6 +186,10 @@ static const struct {
     PLANT(turn_a_version_back),
     PLANT(make_a_gradient_dense_and_rows),
     PLANT(exchange_rows),
+    PLANT(change_what_is_borrowed),
+    PLANT(lend_a_bool_of_two),
+    PLANT(use_a_context_in_another_thread),
+    PLANT(free_a_context_first),
 };
 
 /* What a process that runs a step ends with, as waitpid says it. */

@@ -274,7 +274,7 @@ static void expect_int32(const char *what, reel_var v, int n, const int32_t *val
         cr_expect_eq(data[i], values[i], "%s: element %d is %d, not %d", what, i, (int)data[i], (int)values[i]);
 }
 
-/* The quotient of the least integer by -1, which PyTorch leaves to the processor, wraps as its products do. */
+/* The quotient of the least integer by -1 wraps, as in PyTorch; the processor alone would end the process. */
 Test(elementwise, integers_round_down_and_wrap)
 {
     reel_var a = int64s(6, (int64_t[]){7, -7, 7, -7, INT64_MIN, INT64_MAX});

@@ -27,6 +27,14 @@ static void identity(reel_tape *tape, reel_module *module, const reel_var *input
     outputs[0] = inputs[0];
 }
 
+/* Options are looked at before the var, which the loader does not have. */
+static void with_loader(const reel_augment_options *options)
+{
+    reel_loader *loader = reel_loader_new(c, 4, NULL);
+    reel_loader_augment(loader, 0, options);
+    reel_loader_free(loader);
+}
+
 /* F(function, kind, call): how the function is called with options `o`, of reel_<kind>_options. */
 #define FUNCTIONS(F)                                                                                                   \
     F(reel_sgd_new, sgd, reel_sgd_new(p, &o))                                                                          \
@@ -55,6 +63,9 @@ static void identity(reel_tape *tape, reel_module *module, const reel_var *input
     F(reel_one_cycle_lr_new, one_cycle_lr, reel_one_cycle_lr_new(optim = reel_adam_new(p, NULL), 10, &o))              \
     F(reel_reduce_lr_on_plateau_new, reduce_lr_on_plateau,                                                             \
       reel_reduce_lr_on_plateau_new(optim = reel_adam_new(p, NULL), &o))                                               \
+    F(reel_loader_new, loader, reel_loader_free(reel_loader_new(c, 4, &o)))                                            \
+    F(reel_loader_augment, augment, with_loader(&o))                                                                   \
+    F(reel_vocabulary_new, vocabulary, reel_vocabulary_free(reel_vocabulary_new(c, &o)))                               \
     F(reel_linear_new, linear, reel_linear_new(p, "m", 2, 2, &o))                                                      \
     F(reel_embedding_new, embedding, reel_embedding_new(p, "m", 2, 2, &o))                                             \
     F(reel_embedding_bag_new, embedding_bag, reel_embedding_bag_new(p, "m", 2, 2, &o))                                 \

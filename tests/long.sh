@@ -7,7 +7,7 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 minutes=${FUZZ_MINUTES:-10}
-names=${*:-mutants system_calls calls kills fuzz long}
+names=${*:-mutants system_calls calls contexts valgrind kills fuzz long}
 log=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$log" "$table"' EXIT
@@ -42,6 +42,17 @@ for name in $names; do
     calls)
         run 'functions with a NULL for each pointer' "$programs/reliability_calls" nulls
         run 'calls with arguments of all kinds' "$programs/reliability_calls" random 10000000
+        ;;
+    contexts)
+        cmake --preset tsan >/dev/null
+        cmake --build --preset tsan --target reliability_contexts -- --quiet
+        OMP_NUM_THREADS=1 run 'contexts in ThreadSanitizer' build/tsan/tests/reliability_contexts
+        ;;
+    valgrind)
+        for model in notebook cgan; do
+            OPENBLAS_CORETYPE=Haswell run "steps of $model in valgrind" valgrind -q --error-exitcode=1 --leak-check=full \
+                build/release/bench/reel_bench --run "$model/threads:1" 3
+        done
         ;;
     kills)
         run 'kills of a saving loop' "$programs/reliability_kills" 2000

@@ -43,8 +43,7 @@ static int64_t step_of(const char *name, bool complete)
 /* The link is made beside the old one and takes its place, as files do. */
 static reel_status link_latest(reel_context *c, const char *folder, int descriptor, const char *name)
 {
-    char temporary[64];
-    snprintf(temporary, sizeof temporary, "%s.%lx.tmp", LATEST, (unsigned long)getpid());
+    static const char temporary[] = "latest.tmp"; /* one that a killed process left is in nobody's way */
     unlinkat(descriptor, temporary, 0);
     if (symlinkat(name, descriptor, temporary) != 0)
         return fail_system(c, folder, "make the link \"latest\" in it");

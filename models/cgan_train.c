@@ -17,10 +17,10 @@ enum { GRID_COLUMNS = 10 };
 
 struct settings {
     int recipe;
-    const char *data, *out;
+    const char *data, *out, *resume;
     int64_t epochs, batch, seed, threads;
     double minutes, lr;
-    bool overwrite, detect_anomaly;
+    bool overwrite, extend, detect_anomaly;
 };
 
 /* What differs between the recipes besides the loss. */
@@ -55,6 +55,10 @@ struct metrics {
     int64_t steps, penalties;
 };
 
+/* What a checkpoint says about the run besides its state, so that it is not resumed as another one. Doubles are there
+ * as their bits. */
+enum { SAVED_RECIPE, SAVED_EPOCHS, SAVED_BATCH, SAVED_SEED, SAVED_MINUTES, SAVED_LR, SAVED_IMAGES, SAVED };
+
 struct training {
     const struct settings *settings;
     struct run run;
@@ -74,7 +78,11 @@ struct training {
     reel_optim *g_optim, *d_optim;
     reel_ema *average;
     struct metrics metrics;
-    int64_t step;
+    int64_t step, epoch, next_batch; /* the epoch under way, and its first batch that is not done */
+    double seconds;                  /* until the last checkpoint */
+    int64_t saved[SAVED];
+    reel_checkpoint *checkpoint;
+    bool resumed; /* in the middle of an epoch, or before what its end writes */
     char error[CGAN_ERROR_SIZE];
 };
 
@@ -262,6 +270,22 @@ static void missing(struct training *tr, bool *written, const char *error)
     *written = false;
 }
 
+/* What the model is made of, before that draws anything: so a run that is resumed writes the model anew, and has then
+ * drawn what one has that was never stopped. */
+static bool write_checkpoint(struct training *tr, bool *written)
+{
+    char path[RUN_MAX_PATH];
+    run_path(&tr->run, path, RUN_CHECKPOINT);
+    reel_status status = reel_checkpoint_save(tr->checkpoint, path);
+    if (status != REEL_OK)
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+    if (status != REEL_ERROR_IO)
+        return status == REEL_OK;
+    missing(tr, written, reel_error(tr->context));
+    reel_clear_error(tr->context);
+    return true;
+}
+
 /* Writes the model, then a picture. A disk that is full does not end a training: false is for other errors, *written
  * becomes false when a file could not be written, and tr->error says why. */
 static bool write_model(struct training *tr, int64_t epoch, bool *written)
@@ -318,7 +342,8 @@ static bool write_outputs(struct training *tr, int64_t epoch, double seconds, bo
     bool complained = !*written;
     *written = true;
     note_metrics(tr, epoch, seconds);
-    if (!write_model(tr, epoch, written))
+    tr->seconds = seconds;
+    if (!write_checkpoint(tr, written) || !write_model(tr, epoch, written))
         return false;
     char error[CGAN_ERROR_SIZE];
     if (!run_write_metrics(&tr->run, epoch, error, sizeof error))
@@ -385,21 +410,25 @@ static bool train(struct training *tr)
     int64_t batches = tr->data.count / s->batch;
     struct progress progress;
     char label[96], text[128];
-    double fraction = 0;
-    bool written = true;
+    double before = tr->seconds, fraction = fraction_done(tr, batches, before);
+    bool written = true, under_way = tr->resumed;
     progress_begin(&progress, stderr);
-    for (int64_t epoch = 1; fraction < 1 && !process_stopping(); epoch++) {
-        tr->metrics = (struct metrics){0};
-        epoch_text(s, epoch, label);
-        if (!shuffle(tr))
-            return false;
-        for (int64_t b = 0; b < batches && fraction < 1 && !process_stopping(); b++) {
+    for (; (fraction < 1 || under_way) && !process_stopping(); tr->epoch++) {
+        epoch_text(s, tr->epoch, label);
+        if (!under_way) {
+            tr->metrics = (struct metrics){0};
+            tr->next_batch = 0;
+            if (!shuffle(tr))
+                return false;
+        }
+        under_way = false;
+        for (; tr->next_batch < batches && fraction < 1 && !process_stopping(); tr->next_batch++) {
             set_learning_rate(tr, fraction);
-            if (!run_step(tr, tr->order + b * s->batch)) {
+            if (!run_step(tr, tr->order + tr->next_batch * s->batch)) {
                 progress_end(&progress);
                 return false;
             }
-            fraction = fraction_done(tr, batches, progress_seconds(&progress));
+            fraction = fraction_done(tr, batches, before + progress_seconds(&progress));
             if (progress_due(&progress)) {
                 metrics_text(&tr->metrics, text);
                 progress_report(&progress, fraction, tr->step * s->batch, "img", label, text);
@@ -407,7 +436,7 @@ static bool train(struct training *tr)
         }
         metrics_text(&tr->metrics, text);
         progress_line(&progress, fraction, tr->step * s->batch, "img", label, text);
-        if (!write_outputs(tr, epoch, progress_seconds(&progress), &written)) {
+        if (!write_outputs(tr, tr->epoch, before + progress_seconds(&progress), &written)) {
             progress_end(&progress);
             return false;
         }
@@ -496,9 +525,163 @@ static bool build(struct training *tr)
     return true;
 }
 
+/* ---- Resuming ---- */
+
+static int64_t bits_of(double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static double double_of(int64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* FNV-1a. */
+static int64_t hash_bytes(const unsigned char *bytes, int64_t n, uint64_t hash)
+{
+    for (int64_t i = 0; i < n; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    return (int64_t)hash;
+}
+
+static void note_settings(const struct training *tr, int64_t saved[SAVED])
+{
+    const struct settings *s = tr->settings;
+    int64_t hash = hash_bytes(tr->data.labels, tr->data.count, UINT64_C(14695981039346656037));
+    saved[SAVED_RECIPE] = s->recipe;
+    saved[SAVED_EPOCHS] = s->epochs;
+    saved[SAVED_BATCH] = s->batch;
+    saved[SAVED_SEED] = s->seed;
+    saved[SAVED_MINUTES] = bits_of(s->minutes);
+    saved[SAVED_LR] = bits_of(s->lr);
+    saved[SAVED_IMAGES] = hash_bytes(tr->data.images, tr->data.count * tr->pixels, (uint64_t)hash);
+}
+
+static bool make_checkpoint(struct training *tr)
+{
+    static const char *const names[] = {"d_loss", "g_loss", "d_real", "d_fake", "penalty"};
+    struct metrics *m = &tr->metrics;
+    double *numbers[] = {&m->d_loss, &m->g_loss, &m->d_real, &m->d_fake, &m->penalty};
+    const struct {
+        const char *name;
+        int64_t *data;
+    } counts[] = {{"step", &tr->step},
+                  {"epoch", &tr->epoch},
+                  {"next_batch", &tr->next_batch},
+                  {"steps", &m->steps},
+                  {"penalties", &m->penalties}};
+    note_settings(tr, tr->saved);
+    reel_checkpoint *k = tr->checkpoint = reel_checkpoint_new(tr->context);
+    reel_checkpoint_add_params(k, "generator", tr->gan.generator);
+    reel_checkpoint_add_params(k, "discriminator", tr->gan.discriminator);
+    reel_checkpoint_add_optim(k, "generator", tr->g_optim);
+    reel_checkpoint_add_optim(k, "discriminator", tr->d_optim);
+    if (tr->average)
+        reel_checkpoint_add_ema(k, "generator", tr->average);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        reel_checkpoint_add_number(k, names[i], numbers[i]);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        reel_checkpoint_add_array(k, counts[i].name, REEL_INT64, counts[i].data, REEL_SCALAR);
+    reel_checkpoint_add_number(k, "seconds", &tr->seconds);
+    reel_checkpoint_add_array(k, "settings", REEL_INT64, tr->saved, REEL_SHAPE(SAVED));
+    reel_checkpoint_add_array(k, "order", REEL_INT64, tr->order, REEL_SHAPE(tr->data.count));
+    reel_checkpoint_add_array(k, "grid_noise", REEL_REAL, tr->grid_noise,
+                              REEL_SHAPE(tr->classes * GRID_COLUMNS, tr->gan.sizes.noise));
+    snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+    return reel_context_status(tr->context) == REEL_OK;
+}
+
+/* Goes to where the run was. Its settings were compared before; whether the images are the same shows only now. */
+static bool load_checkpoint(struct training *tr)
+{
+    char path[RUN_MAX_PATH];
+    int64_t images = tr->saved[SAVED_IMAGES];
+    run_path(&tr->run, path, RUN_CHECKPOINT);
+    if (reel_checkpoint_load(tr->checkpoint, path) != REEL_OK) {
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+        return false;
+    }
+    if (tr->saved[SAVED_IMAGES] != images) {
+        snprintf(tr->error, sizeof tr->error, "--resume %s: it was trained on other images than those in %s",
+                 tr->settings->resume, tr->settings->data);
+        return false;
+    }
+    for (int64_t i = 0; i < tr->data.count; i++)
+        if (tr->order[i] < 0 || tr->order[i] >= tr->data.count || tr->next_batch < 0 || tr->epoch < 1) {
+            snprintf(tr->error, sizeof tr->error, "%s: not a checkpoint of this program", path);
+            return false;
+        }
+    note_settings(tr, tr->saved);
+    tr->resumed = true;
+    return run_continue(&tr->run, tr->epoch, tr->error, sizeof tr->error);
+}
+
+/* The settings of the run that a folder holds. */
+static bool read_settings(const char *folder, struct settings *s, char *error, size_t error_size)
+{
+    char path[RUN_MAX_PATH];
+    const struct run run = {.folder = folder};
+    int64_t saved[SAVED];
+    run_path(&run, path, RUN_CHECKPOINT);
+    reel_context *c = reel_context_new(NULL);
+    reel_safetensors *file = reel_safetensors_open(c, path);
+    reel_safetensors_read(file, "user/settings", REEL_INT64, saved, SAVED);
+    bool ok = reel_context_status(c) == REEL_OK;
+    snprintf(error, error_size, "%s", reel_error(c));
+    reel_safetensors_close(file);
+    reel_context_free(c);
+    if (!ok)
+        return false;
+    if (saved[SAVED_RECIPE] < RECIPE_DEFAULT || saved[SAVED_RECIPE] > RECIPE_REFERENCE) {
+        snprintf(error, error_size, "%s: it has a recipe that this program does not know", path);
+        return false;
+    }
+    s->recipe = (int)saved[SAVED_RECIPE];
+    s->epochs = saved[SAVED_EPOCHS];
+    s->batch = saved[SAVED_BATCH];
+    s->seed = saved[SAVED_SEED];
+    s->minutes = double_of(saved[SAVED_MINUTES]);
+    s->lr = double_of(saved[SAVED_LR]);
+    return true;
+}
+
+/* Whether what was given on the command line goes together with the run that is resumed. */
+static bool expect_same_run(const struct settings *given, const struct settings *saved, char *error, size_t error_size)
+{
+    const char *other = given->recipe != saved->recipe             ? "--recipe"
+                        : given->batch != saved->batch             ? "--batch"
+                        : given->seed != saved->seed               ? "--seed"
+                        : bits_of(given->lr) != bits_of(saved->lr) ? "--lr"
+                                                                   : NULL;
+    if (other) {
+        snprintf(error, error_size, "--resume %s: it has another %s; leave the option out", given->resume, other);
+        return false;
+    }
+    bool same = given->epochs == saved->epochs && bits_of(given->minutes) == bits_of(saved->minutes);
+    if (same)
+        return true;
+    char change[256];
+    snprintf(change, sizeof change, "--epochs %lld --minutes %g instead of --epochs %lld --minutes %g",
+             (long long)given->epochs, given->minutes, (long long)saved->epochs, saved->minutes);
+    if (given->extend) {
+        fprintf(stderr, "cgan train: --extend: %s; from here on the learning rate follows the new length\n", change);
+        return true;
+    }
+    snprintf(error, error_size,
+             "--resume %s: %s is another length, and so another schedule; add --extend if you want it", given->resume,
+             change);
+    return false;
+}
+
 static void release(struct training *tr)
 {
     run_close(&tr->run);
+    reel_checkpoint_free(tr->checkpoint);
     reel_ema_free(tr->average);
     reel_optim_free(tr->g_optim);
     reel_optim_free(tr->d_optim);
@@ -519,7 +702,7 @@ int cgan_train(int argc, char **argv)
     struct settings s = {.recipe = RECIPE_DEFAULT, .data = DATASET_FASHION_MNIST, .out = "cgan-out", .minutes = 10};
     const struct option options[] = {
         OPTION_TEXT("data", &s.data, "DIR", "folder with MNIST-style idx or idx.gz files"),
-        OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv and model.safetensors"),
+        OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv, the model and the checkpoint"),
         OPTION_INTEGER("epochs", &s.epochs, 0, 1000000, "N", "end after N passes over the images; 0: no limit"),
         OPTION_NUMBER("minutes", &s.minutes, 0, 1e6, "M", "end after M minutes; 0: no limit"),
         OPTION_INTEGER("batch", &s.batch, 0, 65536, "N", "images a step; 0: the recipe's"),
@@ -527,6 +710,8 @@ int cgan_train(int argc, char **argv)
         OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
         OPTION_FLAG("overwrite", &s.overwrite, "replace the run that --out holds"),
+        OPTION_TEXT("resume", &s.resume, "DIR", "go on with the run that DIR holds, with its settings"),
+        OPTION_FLAG("extend", &s.extend, "with --resume: another --epochs or --minutes is meant"),
         OPTION_FLAG("detect-anomaly", &s.detect_anomaly, "end at the first number that is not finite and say where"),
         OPTION_CHOICE("recipe", &s.recipe, recipe_names, "NAME",
                       "default: non-saturating loss with R1; reference: PyTorch-GAN's script"),
@@ -535,27 +720,45 @@ int cgan_train(int argc, char **argv)
         .usage = "cgan train",
         .summary = "Trains the conditional GAN; after every epoch writes a grid of samples (one row a\n"
                    "class), a line of metrics, and the model. Ctrl-C, TERM and HUP end it and keep\n"
-                   "what was learned. "
+                   "what was learned; --resume DIR goes on from there, to the same bits. "
                    "With --minutes 0 and --epochs N the same seed gives the same model.",
         .options = options,
         .count = sizeof options / sizeof *options};
     int exit_code;
     if (!arguments_parse(&arguments, argc, argv, &exit_code))
         return exit_code;
+    if (s.extend && !s.resume)
+        return fputs("cgan train: --extend is for --resume\n", stderr), ARGUMENTS_WRONG;
+    struct training tr = {.settings = &s, .epoch = 1};
+    struct settings saved = s;
+    if (s.resume) {
+        if (!read_settings(s.resume, &saved, tr.error, sizeof tr.error))
+            return cgan_fail("train", tr.error);
+        /* Once more, over what the run has: only what the command line names differs. */
+        s = saved;
+        arguments_parse(&arguments, argc, argv, &exit_code);
+        s.out = s.resume;
+    }
     if (s.epochs == 0 && s.minutes == 0)
         return fputs("cgan train: --epochs 0 with --minutes 0 would never end\n", stderr), ARGUMENTS_WRONG;
 
-    struct training tr = {.settings = &s, .recipe = recipes[s.recipe]};
+    tr.recipe = recipes[s.recipe];
     if (s.batch == 0)
         s.batch = tr.recipe.batch;
     if (s.lr <= 0)
         s.lr = tr.recipe.lr;
     if (s.batch == 1)
         return fputs("cgan train: --batch 1: batch norm needs at least 2 images a step\n", stderr), ARGUMENTS_WRONG;
-    bool ok = run_check(s.out, s.overwrite, tr.error, sizeof tr.error) && load_data(&tr) && build(&tr) &&
-              run_open(&tr.run, s.out, s.overwrite, tr.error, sizeof tr.error);
-    if (ok) {
+    if (s.resume && !expect_same_run(&s, &saved, tr.error, sizeof tr.error))
+        return cgan_fail("train", tr.error);
+    bool replaces = s.overwrite || s.resume;
+    bool ok = run_check(s.out, replaces, tr.error, sizeof tr.error) && load_data(&tr) && build(&tr) &&
+              make_checkpoint(&tr) && run_open(&tr.run, s.out, replaces, tr.error, sizeof tr.error);
+    if (ok && s.resume)
+        ok = load_checkpoint(&tr);
+    else if (ok)
         run_note(&tr.run, "epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1\n");
+    if (ok) {
         process_catch_stop();
         fprintf(stderr, "%lld images of %lld x %lld in %lld classes from %s; recipe %s, batch %lld, %d thread%s\n",
                 (long long)tr.data.count, (long long)tr.image.columns, (long long)tr.image.rows, (long long)tr.classes,

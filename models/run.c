@@ -54,7 +54,8 @@ static bool is_left_over(const char *name)
 {
     size_t length = strlen(name), ending = strlen(OUTPUT_ENDING);
     return (strncmp(name, "samples-", 8) == 0 || strncmp(name, RUN_MODEL, strlen(RUN_MODEL)) == 0 ||
-            strncmp(name, RUN_METRICS, strlen(RUN_METRICS)) == 0) &&
+            strncmp(name, RUN_METRICS, strlen(RUN_METRICS)) == 0 ||
+            strncmp(name, RUN_CHECKPOINT, strlen(RUN_CHECKPOINT)) == 0) &&
            length > ending && strcmp(name + length - ending, OUTPUT_ENDING) == 0;
 }
 
@@ -133,6 +134,22 @@ void run_note(struct run *run, const char *line)
     }
     memcpy(run->metrics + run->size, line, length);
     run->size += length;
+}
+
+bool run_continue(struct run *run, int64_t epoch, char *error, size_t error_size)
+{
+    char path[RUN_MAX_PATH], line[512];
+    run_path(run, path, RUN_METRICS);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        snprintf(error, error_size, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    /* The header begins with no number, which counts as 0. */
+    while (fgets(line, sizeof line, file) && strtoll(line, NULL, 10) < epoch)
+        run_note(run, line);
+    fclose(file);
+    return true;
 }
 
 bool run_write_metrics(struct run *run, int64_t epoch, char *error, size_t error_size)

@@ -10,6 +10,7 @@
 /* The files of a run. Pictures are called samples-0001.png and so on, after the epoch. */
 #define RUN_MODEL "model.safetensors"
 #define RUN_METRICS "metrics.csv"
+#define RUN_CHECKPOINT "checkpoint.safetensors"
 
 enum { RUN_MAX_PATH = PATH_MAX };
 
@@ -40,6 +41,10 @@ void run_picture_path(const struct run *run, char path[RUN_MAX_PATH], int64_t ep
 
 /* Adds a line, with its end, to the metrics. */
 void run_note(struct run *run, const char *line);
+
+/* Begins with the lines that metrics.csv has of epochs before `epoch`, and its header. Returns false with one line in
+ * `error` when it cannot be read. */
+bool run_continue(struct run *run, int64_t epoch, char *error, size_t error_size);
 
 /* Replaces metrics.csv by all the lines, the last of which is of that epoch. Returns false with one line in `error`;
  * then it is as it was. */

@@ -115,8 +115,40 @@ touch "$work/again/samples-0009.png" "$work/again/model.safetensors.1.tmp" "$wor
     >"$work/stdout" 2>"$work/stderr"
 check 'a run is replaced' test $? -eq 0
 check 'the files of the new run alone' test "$(ls "$work/again" | tr '\n' ' ')" = \
-    'metrics.csv mine.txt model.safetensors samples-0001.png '
+    'checkpoint.safetensors metrics.csv mine.txt model.safetensors samples-0001.png '
 check 'the metrics of the new run alone' test "$(wc -l <"$work/again/metrics.csv")" -eq 2
+
+# A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
+"$cgan" train --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1 --out "$work/whole" 2>"$work/stderr"
+resumed() {
+    env --default-signal=INT "$cgan" train --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1 \
+        --out "$2" >"$work/stdout" 2>"$work/stderr" &
+    process=$!
+    waited=0
+    while [ $waited -lt 600 ] && ! [ -s "$2/samples-0003.png" ]; do
+        sleep 0.05
+        waited=$((waited + 1))
+    done
+    kill -"$1" "$process"
+    wait "$process" 2>/dev/null
+    check "$1 came before the end" test ! -s "$2/samples-0008.png"
+    "$cgan" train --data "$work/small" --resume "$2" --threads 2 >"$work/stdout" 2>"$work/stderr"
+    check "resumed after $1" test $? -eq 0
+    for file in model.safetensors samples-0008.png; do
+        check "resumed after $1: $file" cmp -s "$work/whole/$file" "$2/$file"
+    done
+    check "resumed after $1: metrics" test "$(cut -d, -f1,2,4- "$work/whole/metrics.csv" | cksum)" = \
+        "$(cut -d, -f1,2,4- "$2/metrics.csv" | cksum)"
+}
+resumed INT "$work/resume-int"
+resumed KILL "$work/resume-kill"
+refused 'extend without resume' 2 'for --resume' "$cgan" train --data "$work/small" --extend --out "$work/none"
+refused 'resume with another length' 1 'add --extend' "$cgan" train --data "$work/small" --epochs 9 --resume "$work/whole"
+refused 'resume with another seed' 1 'another --seed' "$cgan" train --data "$work/small" --seed 6 --resume "$work/whole"
+refused 'resume what is no run' 1 'no-such-folder' "$cgan" train --data "$work/small" --resume "$work/no-such-folder"
+"$cgan" train --data "$work/small" --epochs 9 --extend --resume "$work/whole" >"$work/stdout" 2>"$work/stderr"
+check 'an extended training' test $? -eq 0 -a -s "$work/whole/samples-0009.png"
+check 'an extended training says what changes' grep -q -e '--epochs 9 .* instead of --epochs 8' "$work/stderr"
 
 # Closed streams: nothing that is printed may land in a file.
 sh -c '"$@" >&- 2>&-' - "$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 \
@@ -134,7 +166,7 @@ check 'its model is the same, too' cmp -s "$work/a/model.safetensors" "$work/pip
 (ulimit -f 2048 && exec "$cgan" train --data "$work/small" --batch 4 --epochs 3 --minutes 0 --threads 1 \
     --out "$work/full") >"$work/stdout" 2>"$work/stderr"
 check 'without room for the model training says so in the end' test $? -eq 1
-check 'one warning' test "$(grep -c 'warning: .*model.safetensors.*File too large' "$work/stderr")" -eq 1
+check 'one warning' test "$(grep -c 'warning: .*checkpoint.safetensors.*File too large' "$work/stderr")" -eq 1
 check 'but goes on to its end' test "$(wc -l <"$work/full/metrics.csv")" -eq 4 -a -s "$work/full/samples-0003.png"
 check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 4
 

@@ -1,6 +1,7 @@
 /* Processes that write are killed at any moment: whatever file is there afterwards is whole.
  *
- *   kills KILLS [CGAN]    a loop that saves a model; with the program's path: a training instead */
+ *   kills KILLS [CGAN]    a loop that saves a model, and one that keeps checkpoints; with the program's path: a
+ * training instead */
 #include "support/check.h"
 
 #include <reel/reel.h>
@@ -150,6 +151,99 @@ static void kill_savings(int kills)
            loaded, left);
 }
 
+/* ---- A loop that keeps checkpoints ---- */
+
+struct kept {
+    reel_context *c;
+    reel_params *params;
+    reel_param *w;
+    reel_checkpoint *checkpoint;
+    int64_t step;
+};
+
+/* Starts from the last one, if there is one. Its address is kept. */
+static void kept_new(struct kept *k)
+{
+    k->step = 0;
+    k->c = make_context();
+    k->params = reel_params_new(k->c);
+    k->w = reel_param_new(k->params, "w", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(NUMEL));
+    k->checkpoint = reel_checkpoint_new(k->c);
+    reel_checkpoint_add_params(k->checkpoint, "model", k->params);
+    reel_checkpoint_add_array(k->checkpoint, "step", REEL_INT64, &k->step, REEL_SCALAR);
+    struct stat link;
+    if (lstat(in_folder("latest"), &link) == 0)
+        reel_checkpoint_load(k->checkpoint, in_folder("latest"));
+}
+
+static void keep_for_ever(void)
+{
+    struct kept k;
+    kept_new(&k);
+    for (k.step++;; k.step++) {
+        reel_init_constant(k.w, (double)k.step);
+        if (reel_checkpoint_save_in(k.checkpoint, folder, k.step, 2) != REEL_OK)
+            _exit(1);
+    }
+}
+
+/* The step that the link leads to, whose file is whole; 0 while there is no link. */
+static int64_t check_latest(void)
+{
+    struct kept k;
+    kept_new(&k);
+    CHECK(reel_context_status(k.c) == REEL_OK, "%s", reel_error(k.c));
+    const float *values = reel_param_data(k.w);
+    for (int i = 0; i < NUMEL; i++)
+        CHECK(values[i] == (float)k.step, "step %lld: element %d is %g", (long long)k.step, i, (double)values[i]);
+    reel_checkpoint_free(k.checkpoint);
+    reel_params_free(k.params);
+    reel_context_free(k.c);
+    return k.step;
+}
+
+static int found;
+
+static void count_checkpoint(const char *name)
+{
+    found += strncmp(name, "checkpoint-", 11) == 0;
+}
+
+static int count_files(void)
+{
+    found = 0;
+    walk(count_checkpoint, false);
+    return found;
+}
+
+static void kill_keepers(int kills)
+{
+    double window = measure_start() + 0.02;
+    int64_t step = 0;
+    walk(NULL, true);
+    unlink(in_folder("model"));
+    for (int k = 0; k < kills; k++) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0)
+            keep_for_ever();
+        kill_within(child, window);
+        int64_t now = check_latest();
+        CHECK(now >= step, "step %lld follows %lld", (long long)now, (long long)step);
+        step = now;
+    }
+    CHECK(step > 0, "no process lived long enough to save");
+    /* One that ends removes what the others had no time to. */
+    struct kept k;
+    kept_new(&k);
+    CHECK(reel_checkpoint_save_in(k.checkpoint, folder, step + 1, 2) == REEL_OK, "%s", reel_error(k.c));
+    reel_checkpoint_free(k.checkpoint);
+    reel_params_free(k.params);
+    reel_context_free(k.c);
+    CHECK(count_files() == 2 && walk(NULL, false) == 0, "%d checkpoints are there", count_files());
+    printf("kills: %d of a loop that keeps checkpoints, which came to step %lld\n", kills, (long long)step);
+}
+
 /* ---- A training ---- */
 
 static void put_bytes(const char *name, const void *head, size_t head_size, size_t zeros)
@@ -179,7 +273,8 @@ static void check_output(const char *name)
     reel_context *c = make_context();
     reel_safetensors *model = reel_safetensors_open(c, in_folder(name));
     CHECK(model, "%s", reel_error(c));
-    CHECK(reel_safetensors_find(model, "model.11.weight"), "%s holds no generator", name);
+    const char *weight = strcmp(name, "checkpoint.safetensors") == 0 ? "generator.model.11.weight" : "model.11.weight";
+    CHECK(reel_safetensors_find(model, weight), "%s holds no generator", name);
     reel_safetensors_close(model);
     reel_context_free(c);
 }
@@ -235,8 +330,10 @@ int main(int argc, char **argv)
     CHECK(mkdtemp(folder), "no folder");
     if (argc > 2)
         kill_trainings(kills, argv[2]);
-    else
+    else {
         kill_savings(kills);
+        kill_keepers(kills);
+    }
     char command[160];
     snprintf(command, sizeof command, "rm -rf %s %s.out", folder, folder);
     return system(command) == 0 ? 0 : 1;

@@ -54,6 +54,7 @@ static reel_ema *ema;
 static reel_loader *loader;
 static reel_alias *alias;
 static reel_vocabulary *vocabulary;
+static reel_checkpoint *checkpoint;
 static reel_auc *auc;
 static reel_safetensors *file;
 static reel_running_mean running;
@@ -85,6 +86,7 @@ static void make(void)
     loader = reel_loader_new(c, 4, NULL);
     reel_loader_add(loader, REEL_REAL, constants.reals, REEL_SHAPE(2));
     alias = reel_alias_new(c, weights, 2);
+    checkpoint = reel_checkpoint_new(c);
     vocabulary = reel_vocabulary_new(c, NULL);
     reel_vocabulary_add_text(vocabulary, "a b a", 5);
     auc = reel_auc_new(c);
@@ -101,6 +103,7 @@ static void drop(void)
 {
     reel_safetensors_close(file);
     reel_auc_free(auc);
+    reel_checkpoint_free(checkpoint);
     reel_vocabulary_free(vocabulary);
     reel_alias_free(alias);
     reel_loader_free(loader);
@@ -247,6 +250,7 @@ PICK(reel_ema, reel_ema_pointer, ema)
 PICK(reel_loader, reel_loader_pointer, loader)
 PICK(reel_alias, reel_alias_pointer, alias)
 PICK(reel_vocabulary, reel_vocabulary_pointer, vocabulary)
+PICK(reel_checkpoint, reel_checkpoint_pointer, checkpoint)
 PICK(reel_auc, reel_auc_pointer, auc)
 PICK(reel_safetensors, reel_safetensors_pointer, file)
 PICK(reel_running_mean, reel_running_mean_pointer, &running)
@@ -420,6 +424,7 @@ MADE(reel_ema, reel_ema_free)
 MADE(reel_loader, reel_loader_free)
 MADE(reel_alias, reel_alias_free)
 MADE(reel_vocabulary, reel_vocabulary_free)
+MADE(reel_checkpoint, reel_checkpoint_free)
 MADE(reel_auc, reel_auc_free)
 MADE(reel_safetensors, reel_safetensors_close)
 

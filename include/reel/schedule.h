@@ -59,8 +59,8 @@ typedef struct reel_one_cycle_lr_options {
     double max_momentum;     /* 0.95: at the smallest ones; in [0, 1) */
 } reel_one_cycle_lr_options;
 REEL_API reel_one_cycle_lr_options reel_one_cycle_lr_defaults(void);
-/* The learning rate, and the momentum. NULL options: the defaults. In pure numbers: options are not checked, and
- * total_steps below 1 gives NaN. */
+/* The learning rate, and the momentum. NULL options: the defaults. In pure numbers: NaN for total_steps
+ * below 1 and for options that did not come from their defaults; other ranges are not checked. */
 REEL_API double reel_one_cycle_lr(double max_lr, int64_t step, int64_t total_steps,
                                   const reel_one_cycle_lr_options *options);
 REEL_API double reel_one_cycle_momentum(int64_t step, int64_t total_steps, const reel_one_cycle_lr_options *options);

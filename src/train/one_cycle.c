@@ -41,6 +41,8 @@ static double at_step(int64_t step, int64_t total_steps, const reel_one_cycle_lr
 double reel_one_cycle_lr(double max_lr, int64_t step, int64_t total_steps, const reel_one_cycle_lr_options *options)
 {
     const reel_one_cycle_lr_options defaults = reel_one_cycle_lr_defaults(), *o = options ? options : &defaults;
+    if (o->mark.magic != REEL_OPTIONS_MAGIC)
+        return NAN;
     double first = max_lr / o->div_factor;
     return at_step(step, total_steps, o, first, max_lr, first / o->final_div_factor);
 }
@@ -48,6 +50,8 @@ double reel_one_cycle_lr(double max_lr, int64_t step, int64_t total_steps, const
 double reel_one_cycle_momentum(int64_t step, int64_t total_steps, const reel_one_cycle_lr_options *options)
 {
     const reel_one_cycle_lr_options defaults = reel_one_cycle_lr_defaults(), *o = options ? options : &defaults;
+    if (o->mark.magic != REEL_OPTIONS_MAGIC)
+        return NAN;
     return at_step(step, total_steps, o, o->max_momentum, o->base_momentum, o->max_momentum);
 }
 

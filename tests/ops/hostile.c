@@ -179,13 +179,21 @@ static reel_var flow_like(reel_tape *t, reel_var y, double (*flow)(int64_t))
     return g;
 }
 
-/* Numbers below 1 are compared as if they were 1: how many digits are kept is for other tests, and in float much
- * cancels.
- */
-static bool agree(double a, double b)
+/* How many digits are kept is for other tests, and in float much cancels: a sum is off by roundings of its terms, of
+ * which there are `terms` of a size of 1 or so. */
+static bool agree(double a, double b, double terms)
 {
     double relative = sizeof(reel_real) == sizeof(float) ? 1e-4 : 64 * DBL_EPSILON;
-    return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= relative * fmax(fmax(fabs(a), fabs(b)), 1);
+    return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= relative * fmax(fmax(fabs(a), fabs(b)), terms);
+}
+
+/* How many elements of an input or output come together in one of x, as in the gradient of a bias. */
+static double terms_of(reel_tape *t, reel_var x, const reel_var *others, int n)
+{
+    double most = 1, numel = (double)reel_numel(t, x);
+    for (int i = 0; i < n; i++)
+        most = fmax(most, (double)reel_numel(t, others[i]) / fmax(numel, 1));
+    return most;
 }
 
 static int compared, refused;
@@ -222,9 +230,10 @@ static void compare_ways(const reel_op *op, const reel_sample *sample, const str
         if (reel_is_null(fast[k]) || reel_is_null(slow[k]))
             continue;
         const reel_real *a = reel_data_real(t, fast[k]), *b = reel_data_real(t, slow[k]);
+        double terms = fmax(terms_of(t, xs[k], inputs, sample->n_inputs), terms_of(t, xs[k], outputs, op->n_outputs));
         for (int64_t i = 0; i < reel_numel(t, xs[k]); i++) {
             compared++;
-            if (agree((double)a[i], (double)b[i]))
+            if (agree((double)a[i], (double)b[i], terms))
                 continue;
             cr_expect_fail("%s, sample \"%s\", %s, %s: element %lld of gradient %d is %g by accumulate and %g by vjp",
                            op->name, sample->what, pattern ? pattern->what : "its own inputs", flow_names[flow],

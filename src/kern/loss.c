@@ -67,7 +67,7 @@ REEL_INLINE reel_real smooth_l1_loss(reel_real d, reel_real beta)
 /* NaN, which has no sign, goes on. */
 REEL_INLINE reel_real smooth_l1_slope(reel_real d, reel_real beta)
 {
-    return (REEL_ABS(d) < beta) | (d != d) ? d / beta : sign(d);
+    return ((REEL_ABS(d) < beta) | (d != d)) ? d / beta : sign(d);
 }
 
 /* Lane by lane, as kern/reduce.c sums a block. */

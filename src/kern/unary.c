@@ -257,8 +257,8 @@ UNARY(mul_scalar, x * a, g * a)
 UNARY(div_scalar, x / a, g / a)
 UNARY(rdiv_scalar, a / x, -g * (y / x))
 UNARY(pow_scalar, power(x, a), a == 0 ? 0 : g * (a * power(x, a - 1)))
-UNARY(maximum_scalar, (x >= a) | (x != x) ? x : a, x == a ? g * R(0.5) : x < a ? 0 : g)
-UNARY(minimum_scalar, (x <= a) | (x != x) ? x : a, x == a ? g * R(0.5) : x > a ? 0 : g)
+UNARY(maximum_scalar, ((x >= a) | (x != x)) ? x : a, x == a ? g * R(0.5) : x < a ? 0 : g)
+UNARY(minimum_scalar, ((x <= a) | (x != x)) ? x : a, x == a ? g * R(0.5) : x > a ? 0 : g)
 /* clang-format on */
 
 /* No gradient at a bound; an infinite one is none. */

@@ -423,3 +423,14 @@ Test(schedule, bad_arguments_are_refused)
     reel_schedule_free(s);
     end(&r);
 }
+
+Test(schedule, pure_numbers_of_options_that_nobody_filled_in_are_none)
+{
+    reel_one_cycle_lr_options o;
+    memset(&o, 0, sizeof o);
+    cr_assert(isnan(reel_one_cycle_lr(1, 0, 10, &o)));
+    cr_assert(isnan(reel_one_cycle_momentum(0, 10, &o)));
+    o = reel_one_cycle_lr_defaults();
+    cr_assert_not(isnan(reel_one_cycle_lr(1, 0, 10, &o)));
+    cr_assert_not(isnan(reel_one_cycle_momentum(0, 10, &o)));
+}

@@ -111,6 +111,11 @@ REEL_API const char *reel_safetensors_metadata(const reel_safetensors *file, con
 REEL_API reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out,
                                            int64_t numel);
 
+/* The same for rows first..first + rows - 1 of a tensor's axis 0, without reading the others; out has room for their
+ * elements. REEL_ERROR_SHAPE for a tensor without axes, REEL_ERROR_INDEX when it does not have those rows. */
+REEL_API reel_status reel_safetensors_read_rows(reel_safetensors *file, const char *name, reel_dtype dtype,
+                                                int64_t first, int64_t rows, void *out);
+
 #ifdef __cplusplus
 }
 #endif

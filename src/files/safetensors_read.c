@@ -239,37 +239,58 @@ static reel_status refuse_element(const reel_safetensors *file, const struct ree
                      (long long)i, what);
 }
 
-/* Piece by piece, for types that reel does not have. */
+/* Elements first..end - 1, piece by piece, for types that reel does not have. */
 static reel_status read_converted(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
-                                  void *out)
+                                  int64_t first, int64_t end, void *out)
 {
     enum { PIECE = 8192 };
     unsigned char piece[PIECE];
-    int64_t size = entry->type->bits / 8, count = PIECE / size, numel = entry->info.numel;
-    for (int64_t at = 0; at < numel; at += count) {
-        int64_t n = numel - at < count ? numel - at : count;
+    int64_t size = entry->type->bits / 8, count = PIECE / size;
+    for (int64_t at = first; at < end; at += count) {
+        int64_t n = end - at < count ? end - at : count;
         if (read_bytes(file, piece, n * size, file->data + entry->begin + at * size) != REEL_OK)
             return file->context->status;
         for (int64_t i = 0; i < n; i++)
-            if (!convert(piece + i * size, entry->type, dtype, out, at + i))
+            if (!convert(piece + i * size, entry->type, dtype, out, at - first + i))
                 return refuse_element(file, entry, at + i, "above the largest int64");
     }
     return REEL_OK;
 }
 
-/* The types are known to convert. */
+/* Elements first..end - 1. The types are known to convert. */
 static reel_status read_elements(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
-                                 void *out)
+                                 int64_t first, int64_t end, void *out)
 {
     if (entry->type->dtype < 0)
-        return read_converted(file, entry, dtype, out);
-    if (read_bytes(file, out, entry->end - entry->begin, file->data + entry->begin) != REEL_OK)
+        return read_converted(file, entry, dtype, first, end, out);
+    int64_t size = entry->type->bits / 8;
+    if (read_bytes(file, out, (end - first) * size, file->data + entry->begin + first * size) != REEL_OK)
         return file->context->status;
     const unsigned char *bytes = out;
-    for (int64_t i = 0; dtype == REEL_BOOL && i < entry->info.numel; i++)
-        if (bytes[i] > 1)
+    for (int64_t i = first; dtype == REEL_BOOL && i < end; i++)
+        if (bytes[i - first] > 1)
             return refuse_element(file, entry, i, "neither 0 nor 1");
     return REEL_OK;
+}
+
+/* The tensor of a name, whose elements convert; NULL with the error recorded. */
+static const struct reel_tensor_entry *expect_tensor(const reel_safetensors *file, const char *name, reel_dtype dtype)
+{
+    reel_context *c = file->context;
+    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE], type[REEL_PRINTABLE];
+    reel_printable(file->path, path);
+    if (!name) {
+        reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": the name of the tensor to read is NULL", path);
+        return NULL;
+    }
+    reel_printable(name, printable);
+    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, name);
+    if (!entry)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": there is no tensor \"%s\"", path, printable);
+    else if (!converts(entry, dtype))
+        reel_fail(c, REEL_ERROR_DTYPE, "\"%s\": tensor \"%s\" is %s, which cannot be read as %s", path, printable,
+                  reel_printable(entry->info.dtype, type), reel_dtype_name(dtype));
+    return c->status == REEL_OK ? entry : NULL;
 }
 
 reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out, int64_t numel)
@@ -279,23 +300,43 @@ reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel
     reel_context *c = file->context;
     if (c->status != REEL_OK)
         return c->status;
-    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE], type[REEL_PRINTABLE];
-    reel_printable(file->path, path);
-    if (!name)
-        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": the name of the tensor to read is NULL", path);
-    reel_printable(name, printable);
-    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, name);
+    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE];
+    const struct reel_tensor_entry *entry = expect_tensor(file, name, dtype);
     if (!entry)
-        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": there is no tensor \"%s\"", path, printable);
-    if (!converts(entry, dtype))
-        return reel_fail(c, REEL_ERROR_DTYPE, "\"%s\": tensor \"%s\" is %s, which cannot be read as %s", path,
-                         printable, reel_printable(entry->info.dtype, type), reel_dtype_name(dtype));
+        return c->status;
+    reel_printable(file->path, path);
+    reel_printable(name, printable);
     if (numel != entry->info.numel)
         return reel_fail(c, REEL_ERROR_SHAPE, "\"%s\": tensor \"%s\" has %lld elements, the room is for %lld", path,
                          printable, (long long)entry->info.numel, (long long)numel);
     if (!out && numel > 0)
         return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
-    return read_elements(file, entry, dtype, out);
+    return read_elements(file, entry, dtype, 0, numel, out);
+}
+
+reel_status reel_safetensors_read_rows(reel_safetensors *file, const char *name, reel_dtype dtype, int64_t first,
+                                       int64_t rows, void *out)
+{
+    if (!file)
+        return REEL_ERROR_ARGUMENT;
+    reel_context *c = file->context;
+    if (c->status != REEL_OK)
+        return c->status;
+    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE];
+    const struct reel_tensor_entry *entry = expect_tensor(file, name, dtype);
+    if (!entry)
+        return c->status;
+    reel_printable(file->path, path);
+    reel_printable(name, printable);
+    if (entry->info.shape.ndim == 0)
+        return reel_fail(c, REEL_ERROR_SHAPE, "\"%s\": tensor \"%s\" has no rows", path, printable);
+    int64_t all = entry->info.shape.dim[0], columns = all > 0 ? entry->info.numel / all : 0;
+    if (first < 0 || rows < 0 || first > all - rows)
+        return reel_fail(c, REEL_ERROR_INDEX, "\"%s\": tensor \"%s\" has %lld rows, not %lld from row %lld on", path,
+                         printable, (long long)all, (long long)rows, (long long)first);
+    if (!out && rows * columns > 0)
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
+    return read_elements(file, entry, dtype, first * columns, (first + rows) * columns, out);
 }
 
 reel_status reel_tensor_read_bytes(const reel_safetensors *file, const char *name, int64_t from, int64_t size,
@@ -509,7 +550,7 @@ static reel_status read_params(const reel_safetensors *file, reel_params *params
             const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
             if (!entry)
                 continue;
-            if (pass == 0 && read_elements(file, entry, param->dtype, at) != REEL_OK)
+            if (pass == 0 && read_elements(file, entry, param->dtype, 0, entry->info.numel, at) != REEL_OK)
                 return file->context->status;
             if (pass == 1) {
                 reel_param_set(param, at);

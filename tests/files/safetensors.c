@@ -746,3 +746,62 @@ Test(safetensors, long_names_are_cut_in_messages)
     expect_error(c, REEL_ERROR_FORMAT, "nnn...\" (bytes 0 to 8) has a shape of another number of bytes");
     reel_context_free(c);
 }
+
+Test(safetensors, rows_are_read_alone)
+{
+    enum { N = 3000, COLUMNS = 7, FIRST = 1234, COUNT = 1500 };
+    static int64_t numbers[N * COLUMNS], some[COUNT * COLUMNS + 1];
+    static unsigned char truths[N];
+    for (int i = 0; i < N * COLUMNS; i++)
+        numbers[i] = i;
+    truths[5] = 2;
+    const reel_named_array arrays[] = {{"numbers", REEL_INT64, REEL_SHAPE(N, COLUMNS), numbers},
+                                       {"truths", REEL_BOOL, REEL_SHAPE(N), truths},
+                                       {"scalar", REEL_INT64, REEL_SCALAR, numbers}};
+    reel_context *c = reel_context_new(NULL);
+    cr_assert_eq(reel_safetensors_write(c, path, arrays, 3), REEL_OK);
+    reel_safetensors *file = reel_safetensors_open(c, path);
+    some[COUNT * COLUMNS] = -1;
+    cr_assert_eq(reel_safetensors_read_rows(file, "numbers", REEL_INT64, FIRST, COUNT, some), REEL_OK);
+    cr_assert_arr_eq(some, numbers + FIRST * COLUMNS, COUNT * COLUMNS * sizeof *some);
+    cr_assert_eq(some[COUNT * COLUMNS], -1);
+    cr_assert_eq(reel_safetensors_read_rows(file, "numbers", REEL_INT64, N, 0, NULL), REEL_OK);
+    cr_assert_eq(reel_safetensors_read_rows(file, "truths", REEL_BOOL, 6, 4, some), REEL_OK,
+                 "only those are looked at");
+
+    static const struct {
+        const char *name;
+        reel_dtype dtype;
+        int64_t first, rows;
+        reel_status status;
+    } bad[] = {
+        {"numbers", REEL_INT64, N, 1, REEL_ERROR_INDEX},         {"numbers", REEL_INT64, -1, 1, REEL_ERROR_INDEX},
+        {"numbers", REEL_INT64, 1, INT64_MAX, REEL_ERROR_INDEX}, {"numbers", REEL_INT64, 0, -1, REEL_ERROR_INDEX},
+        {"scalar", REEL_INT64, 0, 1, REEL_ERROR_SHAPE},          {"numbers", REEL_INT32, 0, 1, REEL_ERROR_DTYPE},
+        {"none", REEL_INT64, 0, 1, REEL_ERROR_ARGUMENT},         {"truths", REEL_BOOL, 4, 2, REEL_ERROR_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_eq(reel_safetensors_read_rows(file, bad[i].name, bad[i].dtype, bad[i].first, bad[i].rows, some),
+                     bad[i].status, "%zu: %s", i, reel_error(c));
+        reel_clear_error(c);
+    }
+    cr_assert_eq(reel_safetensors_read_rows(file, "numbers", REEL_INT64, 0, 1, NULL), REEL_ERROR_ARGUMENT);
+    reel_clear_error(c);
+    reel_safetensors_close(file);
+
+    /* Of a type that is converted, in pieces: U8. */
+    static unsigned char small[200 + N * COLUMNS];
+    int length =
+        snprintf((char *)small + 8, 192, "{\"b\":{\"dtype\":\"U8\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}", N,
+                 COLUMNS, N * COLUMNS);
+    small[0] = (unsigned char)length;
+    for (int i = 0; i < N * COLUMNS; i++)
+        small[8 + length + i] = (unsigned char)(i * 7);
+    put_file(small, (size_t)(8 + length + N * COLUMNS));
+    file = reel_safetensors_open(c, path);
+    cr_assert_eq(reel_safetensors_read_rows(file, "b", REEL_INT64, FIRST, COUNT, some), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < COUNT * COLUMNS; i++)
+        cr_assert_eq(some[i], (unsigned char)((FIRST * COLUMNS + i) * 7));
+    reel_safetensors_close(file);
+    reel_context_free(c);
+}

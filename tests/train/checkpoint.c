@@ -1,6 +1,7 @@
 /* Checkpoints: a resumed run has the bits of one that was never stopped, saving changes none, and what does not fit is
  * refused as a whole. */
 #include "helpers.h"
+#include "support/allocator.h"
 
 #include <reel/reel.h>
 
@@ -513,6 +514,33 @@ Test(checkpoint, out_of_memory_leaves_everything)
     reel_params_free(params);
     reel_context_free(c);
     cr_assert_eq(f.live, 0);
+}
+
+/* A table goes between file and memory without a second copy. */
+Test(checkpoint, large_tables_stream)
+{
+    enum { MANY = 1 << 16, WIDE = 32, SOME = 1 << 20 };
+    struct counting a;
+    reel_context *c = counting_context(&a, 1);
+    reel_params *params = reel_params_new(c);
+    reel_param_new(params, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(MANY, WIDE));
+    reel_ema *ema = reel_ema_new(params, 0.9);
+    reel_checkpoint *k = reel_checkpoint_new(c);
+    reel_checkpoint_add_params(k, "model", params);
+    reel_checkpoint_add_ema(k, "ema", ema);
+    OK(c);
+    reel_memory_statistics before = reel_memory(c);
+    size_t most = before.bytes + SOME > before.peak_bytes ? before.bytes + SOME : before.peak_bytes;
+    cr_assert_lt(most, before.bytes + (size_t)MANY * WIDE * sizeof(reel_real), "a copy would not be noticed");
+    cr_assert_eq(reel_checkpoint_save(k, path_of("large")), REEL_OK, "%s", reel_error(c));
+    cr_assert_eq(reel_checkpoint_load(k, path_of("large")), REEL_OK, "%s", reel_error(c));
+    cr_assert_leq(reel_memory(c).peak_bytes, most);
+    unlink(path_of("large"));
+    reel_checkpoint_free(k);
+    reel_ema_free(ema);
+    reel_params_free(params);
+    reel_context_free(c);
+    cr_assert_eq(a.live, 0);
 }
 
 Test(checkpoint, a_folder_keeps_the_last_ones)

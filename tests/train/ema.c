@@ -154,3 +154,38 @@ Test(ema, out_of_memory_leaves_everything)
     reel_context_free(c);
     cr_assert_eq(f.live, 0);
 }
+
+/* An average by row needs memory to be swapped in: without it nothing is exchanged. */
+Test(ema, a_swap_without_memory_changes_nothing)
+{
+    reel_real values[] = {1, 2, 3, 4, 5, 6}, more[] = {7, 8, 9, 10, 11, 12};
+    struct failing f;
+    reel_context *c = failing_context(&f);
+    reel_params *params = reel_params_new(c);
+    reel_param *table[2];
+    for (int i = 0; i < 2; i++) {
+        table[i] = param_with(params, i ? "b" : "a", REEL_SHAPE(3, 2), values);
+        reel_param_set_sparse(table[i], true);
+    }
+    reel_ema *ema = reel_ema_new(params, 0.5);
+    for (int i = 0; i < 2; i++)
+        reel_param_set(table[i], more);
+    for (int k = 0; k < 2; k++) {
+        int64_t live = f.live;
+        f.fail_at = f.count + k;
+        cr_assert_eq(reel_ema_swap(ema), REEL_ERROR_OUT_OF_MEMORY);
+        f.fail_at = -1;
+        reel_clear_error(c);
+        cr_assert_eq(f.live, live);
+        for (int i = 0; i < 2; i++)
+            cr_assert_arr_eq(reel_param_data(table[i]), more, sizeof more);
+    }
+    cr_assert_eq(reel_ema_swap(ema), REEL_OK);
+    for (int i = 0; i < 2; i++)
+        cr_assert_arr_eq(reel_param_data(table[i]), values, sizeof values);
+    /* Freed while it is swapped, it takes the memory along. */
+    reel_ema_free(ema);
+    reel_params_free(params);
+    reel_context_free(c);
+    cr_assert_eq(f.live, 0);
+}

@@ -146,6 +146,12 @@ static void *pick_options(struct picker *k, const void *filled)
         return pick_pointer(k, name, pointer);                                                                         \
     }
 
+/* Arrays of numbers that are read, some of them later; the others are written to. */
+static bool is_kept(const char *name)
+{
+    return strcmp(name, "order") == 0 || strcmp(name, "lengths") == 0 || strcmp(name, "offsets") == 0;
+}
+
 static const char *text_for(const struct picker *k, const char *name)
 {
     if (strcmp(name, "path") == 0)
@@ -237,7 +243,7 @@ static reel_load_report report;
 static reel_optim_state optim_state;
 static reel_schedule_state schedule_state;
 static reel_module *modules[8];
-static reel_var vars[8];
+static reel_var vars[256]; /* a loader gives as many as were added to it */
 
 PICK(reel_context, reel_context_pointer, c)
 PICK(reel_tape, reel_tape_pointer, t)
@@ -256,7 +262,7 @@ PICK(reel_safetensors, reel_safetensors_pointer, file)
 PICK(reel_running_mean, reel_running_mean_pointer, &running)
 PICK(FILE, FILE_pointer, nowhere)
 PICK(char, char_pointer, strcmp(k->function, "reel_format") == 0 ? (const char *)&buffer : text_for(k, name))
-PICK(int64_t, int64_t_pointer, strcmp(name, "order") == 0 || strcmp(name, "lengths") == 0 ? &constants : &buffer)
+PICK(int64_t, int64_t_pointer, is_kept(name) ? &constants : &buffer)
 PICK(int, int_pointer, &constants)
 PICK(double, double_pointer, &buffer)
 PICK(bool, bool_pointer, &buffer)

@@ -58,16 +58,18 @@ static int64_t rows_a_block(int64_t columns)
     return columns < REEL_BLOCK ? REEL_BLOCK / columns : 1;
 }
 
-void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t bytes, const void *index, bool wide,
-                           const void *table, void *out, int threads)
+void reel_kern_gather_rows(int64_t outer, int64_t rows, size_t bytes, struct reel_kern_indices index, const void *table,
+                           void *out, int threads)
 {
+    const int64_t count = index.count;
     if (outer == 0 || count == 0 || bytes == 0)
         return;
     int64_t step = rows_a_block((int64_t)(bytes / sizeof(reel_real)) + 1);
     int64_t blocks = (count + step - 1) / step;
     REEL_PARALLEL_FOR(b, next, outer * blocks, 1, threads,
                       gather_block(b % blocks * step, b % blocks + 1 < blocks ? (b % blocks + 1) * step : count, count,
-                                   bytes, index, wide, (const char *)table + (size_t)(b / blocks * rows) * bytes,
+                                   bytes, index.data, index.wide,
+                                   (const char *)table + (size_t)(b / blocks * rows) * bytes,
                                    (char *)out + (size_t)(b / blocks * count) * bytes));
 }
 
@@ -87,13 +89,13 @@ static void take_rows(int64_t first, int64_t last, int64_t columns, const void *
         take_row(columns, table + reel_kern_index(index, wide, i) * stride, add, out + i * columns);
 }
 
-void reel_kern_gather_reals(int64_t count, int64_t columns, const void *index, bool wide, const reel_real *table,
-                            int64_t stride, bool add, reel_real *out, int threads)
+void reel_kern_gather_reals(int64_t columns, struct reel_kern_indices index, const reel_real *table, int64_t stride,
+                            bool add, reel_real *out, int threads)
 {
-    if (count == 0 || columns == 0)
+    if (index.count == 0 || columns == 0)
         return;
-    REEL_PARALLEL_FOR(first, last, count, rows_a_block(columns), threads,
-                      take_rows(first, last, columns, index, wide, table, stride, add, out));
+    REEL_PARALLEL_FOR(first, last, index.count, rows_a_block(columns), threads,
+                      take_rows(first, last, columns, index.data, index.wide, table, stride, add, out));
 }
 
 REEL_CLONES static void scale_row(int64_t columns, reel_real weight, const reel_real *from, reel_real *to)

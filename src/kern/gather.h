@@ -21,13 +21,20 @@ static inline void reel_kern_prefetch_row(const char *row, size_t bytes)
         __builtin_prefetch(row + at, 0);
 }
 
+/* `count` indices. */
+struct reel_kern_indices {
+    const void *data;
+    bool wide;
+    int64_t count;
+};
+
 /* out[o, i] = table[o, index[i]] for `outer` tables of `rows` rows of `bytes` bytes. */
-void reel_kern_gather_rows(int64_t outer, int64_t count, int64_t rows, size_t bytes, const void *index, bool wide,
-                           const void *table, void *out, int threads);
+void reel_kern_gather_rows(int64_t outer, int64_t rows, size_t bytes, struct reel_kern_indices index, const void *table,
+                           void *out, int threads);
 
 /* out[i, :] (+)= table[index[i], :] for rows of `columns` elements, `stride` apart in the table. */
-void reel_kern_gather_reals(int64_t count, int64_t columns, const void *index, bool wide, const reel_real *table,
-                            int64_t stride, bool add, reel_real *out, int threads);
+void reel_kern_gather_reals(int64_t columns, struct reel_kern_indices index, const reel_real *table, int64_t stride,
+                            bool add, reel_real *out, int threads);
 
 /* out[i, :] = weight[i] * from[i, :] for rows of `columns` elements, `stride` apart in from. */
 void reel_kern_scale_rows(int64_t count, int64_t columns, const reel_real *weight, const reel_real *from,

@@ -260,11 +260,12 @@ static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_rea
                       y + first * s.length + l);
 }
 
-void reel_kern_batch_norm(struct reel_norm_sizes s, const reel_real *x, const reel_real *weight, const reel_real *bias,
-                          double eps, reel_real *mean, reel_real *variance, reel_real *rstd, reel_real *y, int threads)
+void reel_kern_batch_norm(const struct reel_batch_norm *norm, reel_real *y, int threads)
 {
-    REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
-                      forward_tile(s, tile, x, weight, bias, eps, mean, variance, rstd, y));
+    const struct reel_norm_sizes s = norm->sizes;
+    REEL_PARALLEL_FOR(
+        tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
+        forward_tile(s, tile, norm->x, norm->weight, norm->bias, norm->eps, norm->mean, norm->variance, norm->rstd, y));
 }
 
 /* The gradient by x of a channel's mean and variance alone, where either may be NULL. */
@@ -345,14 +346,13 @@ static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_re
     }
 }
 
-void reel_kern_batch_norm_backward(struct reel_norm_sizes s, const reel_real *x, const reel_real *grad,
-                                   const reel_real *weight, const reel_real *mean, const reel_real *rstd,
-                                   const reel_real *grad_mean, const reel_real *grad_variance, reel_real *grad_weight,
-                                   reel_real *grad_bias, bool add, reel_real *grad_x, int threads)
+void reel_kern_batch_norm_backward(const struct reel_batch_norm *norm, const struct reel_batch_norm_gradients *g,
+                                   int threads)
 {
+    const struct reel_norm_sizes s = norm->sizes;
     REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
-                      backward_tile(s, tile, x, grad, weight, mean, rstd, grad_mean, grad_variance, grad_weight,
-                                    grad_bias, add, grad_x));
+                      backward_tile(s, tile, norm->x, g->grad, norm->weight, norm->mean, norm->rstd, g->grad_mean,
+                                    g->grad_variance, g->grad_weight, g->grad_bias, g->add, g->grad_x));
 }
 
 /* ---- Layer norm ---- */
@@ -433,12 +433,11 @@ static void layer_norm_rows(int64_t first, int64_t last, int64_t columns, const 
     }
 }
 
-void reel_kern_layer_norm(int64_t rows, int64_t columns, const reel_real *x, const reel_real *weight,
-                          const reel_real *bias, double eps, reel_real *mean, reel_real *rstd, reel_real *y,
-                          int threads)
+void reel_kern_layer_norm(const struct reel_layer_norm *norm, reel_real *y, int threads)
 {
-    REEL_PARALLEL_FOR(first, last, rows, rows_at_a_time(columns), threads,
-                      layer_norm_rows(first, last, columns, x, weight, bias, eps, mean, rstd, y));
+    REEL_PARALLEL_FOR(first, last, norm->rows, rows_at_a_time(norm->columns), threads,
+                      layer_norm_rows(first, last, norm->columns, norm->x, norm->weight, norm->bias, norm->eps,
+                                      norm->mean, norm->rstd, y));
 }
 
 /* sums: of weight grad, and of weight grad (x - mean). */
@@ -506,12 +505,12 @@ static void layer_norm_backward_rows(int64_t first, int64_t last, int64_t column
     }
 }
 
-void reel_kern_layer_norm_backward(int64_t rows, int64_t columns, const reel_real *x, const reel_real *grad,
-                                   const reel_real *weight, const reel_real *mean, const reel_real *rstd, bool add,
+void reel_kern_layer_norm_backward(const struct reel_layer_norm *norm, const reel_real *grad, bool add,
                                    reel_real *grad_x, int threads)
 {
-    REEL_PARALLEL_FOR(first, last, rows, rows_at_a_time(columns), threads,
-                      layer_norm_backward_rows(first, last, columns, x, grad, weight, mean, rstd, add, grad_x));
+    REEL_PARALLEL_FOR(first, last, norm->rows, rows_at_a_time(norm->columns), threads,
+                      layer_norm_backward_rows(first, last, norm->columns, norm->x, grad, norm->weight, norm->mean,
+                                               norm->rstd, add, grad_x));
 }
 
 REEL_CLONES
@@ -541,10 +540,10 @@ static void layer_norm_weight_tile(int64_t rows, int64_t columns, int64_t first,
         grad_weight[j] = (add ? grad_weight[j] : 0) + (reel_real)total[j - first];
 }
 
-void reel_kern_layer_norm_backward_weight(int64_t rows, int64_t columns, const reel_real *x, const reel_real *grad,
-                                          const reel_real *mean, const reel_real *rstd, bool add,
+void reel_kern_layer_norm_backward_weight(const struct reel_layer_norm *norm, const reel_real *grad, bool add,
                                           reel_real *grad_weight, int threads)
 {
-    REEL_PARALLEL_FOR(first, last, columns, TILE, threads_for(rows * columns, threads),
-                      layer_norm_weight_tile(rows, columns, first, last, x, grad, mean, rstd, add, grad_weight));
+    REEL_PARALLEL_FOR(first, last, norm->columns, TILE, threads_for(norm->rows * norm->columns, threads),
+                      layer_norm_weight_tile(norm->rows, norm->columns, first, last, norm->x, grad, norm->mean,
+                                             norm->rstd, add, grad_weight));
 }

@@ -38,6 +38,11 @@ reel_status reel_check_index(const reel_call *call, const reel_array *index, int
                      reel_position_text(&index->shape, i, position), range);
 }
 
+static struct reel_kern_indices indices_of(const reel_array *index)
+{
+    return (struct reel_kern_indices){index->data, is_wide(index), index->numel};
+}
+
 /* Sums values [outer, count, columns] into out [outer, rows, columns] of zeros, row index[i] of each. */
 static reel_status scatter(const reel_call *call, int64_t outer, const reel_array *index, int64_t columns, int64_t rows,
                            const reel_real *values, reel_real *out)
@@ -132,8 +137,8 @@ static reel_status index_select_forward(reel_call *call)
     if (reel_check_index(call, index, rows, "index_select") != REEL_OK)
         return call->context->status;
     view_along(&call->out[0]->shape, axis, &outer, &inner);
-    reel_kern_gather_rows(outer, index->numel, rows, (size_t)inner * reel_dtype_size(x->dtype), index->data,
-                          is_wide(index), x->data, call->out[0]->data, reel_get_num_threads(call->context));
+    reel_kern_gather_rows(outer, rows, (size_t)inner * reel_dtype_size(x->dtype), indices_of(index), x->data,
+                          call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -375,8 +380,8 @@ static reel_status embedding_forward(reel_call *call)
     if (reel_check_index(call, index, rows, "embedding") != REEL_OK || reel_call_read_rows(call, 0, index) != REEL_OK)
         return call->context->status;
     if (call->out[0]->numel > 0)
-        reel_kern_gather_rows(1, index->numel, rows, (size_t)(weight->numel / rows) * sizeof(reel_real), index->data,
-                              is_wide(index), weight->data, call->out[0]->data, reel_get_num_threads(call->context));
+        reel_kern_gather_rows(1, rows, (size_t)(weight->numel / rows) * sizeof(reel_real), indices_of(index),
+                              weight->data, call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -621,8 +626,8 @@ static reel_status scatter_accumulate(const reel_call *call, const reel_gradient
     reel_real *target = table ? reel_sink_target(sinks[0], &add) : NULL;
     if (!target)
         return call->context->status;
-    reel_kern_gather_reals(index->numel, columns, index->data, is_wide(index), table, keep ? g->stride : columns, add,
-                           target, reel_get_num_threads(call->context));
+    reel_kern_gather_reals(columns, indices_of(index), table, keep ? g->stride : columns, add, target,
+                           reel_get_num_threads(call->context));
     return REEL_OK;
 }
 

@@ -89,13 +89,24 @@ static const reel_real *values_of(const reel_call *call, int k)
 }
 
 /* saved: 1 / sqrt(variance + eps). */
-static reel_status batch_norm_forward(reel_call *call)
+static struct reel_batch_norm batch_norm_of(const reel_call *call)
 {
     const struct eps_attributes *a = call->attributes;
+    return (struct reel_batch_norm){.sizes = batch_norm_sizes(&call->in[0]->shape),
+                                    .x = call->in[0]->data,
+                                    .weight = values_of(call, 1),
+                                    .bias = values_of(call, 2),
+                                    .eps = a->eps,
+                                    .mean = call->out[1]->data,
+                                    .variance = call->out[2]->data,
+                                    .rstd = call->saved};
+}
+
+static reel_status batch_norm_forward(reel_call *call)
+{
+    const struct reel_batch_norm norm = batch_norm_of(call);
     if (call->in[0]->numel > 0)
-        reel_kern_batch_norm(batch_norm_sizes(&call->in[0]->shape), call->in[0]->data, values_of(call, 1),
-                             values_of(call, 2), a->eps, call->out[1]->data, call->out[2]->data, call->saved,
-                             call->out[0]->data, reel_get_num_threads(call->context));
+        reel_kern_batch_norm(&norm, call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -213,9 +224,15 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
         return call->context->status;
     if (call->in[0]->numel == 0 || (!grads[0] && !target)) /* weight and bias do not count for the statistics */
         return REEL_OK;
-    reel_kern_batch_norm_backward(s, call->in[0]->data, grads[0], values_of(call, 1), call->out[1]->data, call->saved,
-                                  grads[1], grads[2], grad_weight, grad_bias, add, target,
-                                  reel_get_num_threads(call->context));
+    const struct reel_batch_norm norm = batch_norm_of(call);
+    const struct reel_batch_norm_gradients gradients = {.grad = grads[0],
+                                                        .grad_mean = grads[1],
+                                                        .grad_variance = grads[2],
+                                                        .grad_weight = grad_weight,
+                                                        .grad_bias = grad_bias,
+                                                        .grad_x = target,
+                                                        .add = add};
+    reel_kern_batch_norm_backward(&norm, &gradients, reel_get_num_threads(call->context));
     if (is_affine(call) && grad_outputs[0].data && add_to_sink(sinks[1], grad_weight) == REEL_OK)
         add_to_sink(sinks[2], grad_bias);
     return call->context->status;
@@ -377,14 +394,26 @@ static reel_status layer_norm_shape(reel_call *call)
 }
 
 /* saved: the means, then 1 / sqrt(variance + eps), of the rows. */
-static reel_status layer_norm_forward(reel_call *call)
+static struct reel_layer_norm layer_norm_of(const reel_call *call)
 {
     const struct eps_attributes *a = call->attributes;
-    int64_t rows = call->in[0]->shape.dim[0];
+    const int64_t *dim = call->in[0]->shape.dim;
     reel_real *mean = call->saved;
+    return (struct reel_layer_norm){.rows = dim[0],
+                                    .columns = dim[1],
+                                    .x = call->in[0]->data,
+                                    .weight = values_of(call, 1),
+                                    .bias = values_of(call, 2),
+                                    .eps = a->eps,
+                                    .mean = mean,
+                                    .rstd = mean + dim[0]};
+}
+
+static reel_status layer_norm_forward(reel_call *call)
+{
+    const struct reel_layer_norm norm = layer_norm_of(call);
     if (call->in[0]->numel > 0)
-        reel_kern_layer_norm(rows, call->in[0]->shape.dim[1], call->in[0]->data, values_of(call, 1), values_of(call, 2),
-                             a->eps, mean, mean + rows, call->out[0]->data, reel_get_num_threads(call->context));
+        reel_kern_layer_norm(&norm, call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -412,10 +441,8 @@ static void layer_norm_vjp(const reel_call *call, const reel_var *grad_outputs, 
 static reel_status layer_norm_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
                                          reel_sink *const *sinks)
 {
-    const reel_shape *shape = &call->in[0]->shape;
-    int64_t rows = shape->dim[0], columns = shape->dim[1];
+    const struct reel_layer_norm norm = layer_norm_of(call);
     int threads = reel_get_num_threads(call->context);
-    const reel_real *mean = call->saved, *x = call->in[0]->data;
     const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]);
     bool add;
     reel_real *target;
@@ -425,16 +452,15 @@ static reel_status layer_norm_accumulate(const reel_call *call, const reel_gradi
         if (!(target = reel_sink_target(sinks[0], &add)))
             return call->context->status;
         if (call->in[0]->numel > 0)
-            reel_kern_layer_norm_backward(rows, columns, x, grad, values_of(call, 1), mean, mean + rows, add, target,
-                                          threads);
+            reel_kern_layer_norm_backward(&norm, grad, add, target, threads);
     }
     if (is_affine(call) && sinks[1]) {
         if (!(target = reel_sink_target(sinks[1], &add)))
             return call->context->status;
-        reel_kern_layer_norm_backward_weight(rows, columns, x, grad, mean, mean + rows, add, target, threads);
+        reel_kern_layer_norm_backward_weight(&norm, grad, add, target, threads);
     }
     if (is_affine(call) && sinks[2])
-        return reel_sink_add_broadcast(sinks[2], grad, shape);
+        return reel_sink_add_broadcast(sinks[2], grad, &call->in[0]->shape);
     return REEL_OK;
 }
 

@@ -152,10 +152,15 @@ static bool is_kept(const char *name)
     return strcmp(name, "order") == 0 || strcmp(name, "lengths") == 0 || strcmp(name, "offsets") == 0;
 }
 
+/* A path that nobody can make. */
+static const char nowhere_to_write[] = "/dev/null/here";
+
 static const char *text_for(const struct picker *k, const char *name)
 {
     if (strcmp(name, "path") == 0)
-        return strstr(k->function, "save") || strstr(k->function, "write") ? "/nothing/here" : saved.path;
+        return strstr(k->function, "save") || strstr(k->function, "write") ? nowhere_to_write : saved.path;
+    if (strcmp(name, "folder") == 0)
+        return nowhere_to_write;
     static const char *const names[] = {"module.weight", "lr", "exp_avg", "", "*", "another"};
     return names[k->random ? next(6) : 0];
 }

@@ -161,7 +161,8 @@ static const char *text_for(const struct picker *k, const char *name)
         return strstr(k->function, "save") || strstr(k->function, "write") ? nowhere_to_write : saved.path;
     if (strcmp(name, "folder") == 0)
         return nowhere_to_write;
-    static const char *const names[] = {"module.weight", "lr", "exp_avg", "", "*", "another"};
+    /* Functions that take a length beside a text may read that much. */
+    static const char names[][ROOM] = {"module.weight", "lr", "exp_avg", "", "*", "another"};
     return names[k->random ? next(6) : 0];
 }
 

@@ -231,7 +231,7 @@ static void check_embedding(const struct scene *s, reel_var y)
         memcpy(want, before, (size_t)numel * sizeof *want);
     for (int64_t i = 0; i < n; i++)
         want[s->x.values[i / size] * size + i % size] += weights[i];
-    reel_var loss = reel_sum_all(t, reel_mul(t, y, reel_borrow(t, weights, reel_shape_of(t, y))));
+    reel_var loss = reel_sum_all(t, reel_mul(t, y, reel_tensor(t, weights, reel_shape_of(t, y))));
     CHECK(reel_backward(t, loss, params) == REEL_OK, "%s: %s", s->what, reel_error(c));
     const reel_real *got = reel_param_grad(s->weight);
     for (int64_t i = 0; i < numel; i++) { /* none after lookups of nothing */

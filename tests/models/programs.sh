@@ -183,6 +183,7 @@ refused 'sample, a picture that cannot be' 1 'do not make a picture' \
 # stopped SIGNAL FOLDER: that signal ends a training, and what was learned is there. A shell may start background programs
 # with the interrupt ignored, so it is set anew.
 stopped() {
+    : >"$work/stderr" # of the one before, which says what is waited for
     env --default-signal="$1" "$cgan" train --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$2" \
         >"$work/stdout" 2>"$work/stderr" &
     process=$!

@@ -116,6 +116,16 @@ REEL_API reel_status reel_safetensors_read(reel_safetensors *file, const char *n
 REEL_API reel_status reel_safetensors_read_rows(reel_safetensors *file, const char *name, reel_dtype dtype,
                                                 int64_t first, int64_t rows, void *out);
 
+/* A tensor as it lies in the file, without copying it: only what is looked at is read from the disk, and nothing counts
+ * as memory of the context. Row-major elements of the type `dtype`, which is tensor_info.dtype; nothing is converted or
+ * checked (a BOOL may hold any byte). They may be read until the file is closed, by several threads, and not written.
+ * NULL with an error: REEL_ERROR_ARGUMENT when there is no such tensor, REEL_ERROR_DTYPE when it has another type or
+ * one of less than a byte, REEL_ERROR_FORMAT when its place in the file is none for elements of that size in memory
+ * (where reel and Python put them it always is one), REEL_ERROR_IO when the system does not map the file. A file
+ * that is replaced by another one stays as it was; one that somebody makes shorter ends the process with SIGBUS when
+ * what is gone is looked at. */
+REEL_API const void *reel_safetensors_map(reel_safetensors *file, const char *name, const char *dtype);
+
 #ifdef __cplusplus
 }
 #endif

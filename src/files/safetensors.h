@@ -3,7 +3,7 @@
 #ifndef REEL_FILES_SAFETENSORS_H
 #define REEL_FILES_SAFETENSORS_H
 
-#include "core/context.h"
+#include "files/elements.h"
 
 #include <reel/safetensors.h>
 
@@ -14,9 +14,7 @@ struct reel_tensor_source {
     const void *data;
 };
 
-/* The format's name for a type of reel's; NULL when there is no such type. And the bytes of an element by that name; 0
- * for one that is not written. */
-const char *reel_tensor_type_name(reel_dtype dtype);
+/* The bytes of an element of a type that is written; 0 for another. */
 size_t reel_tensor_element_size(const char *type);
 
 /* As reel_safetensors_write, with metadata as reel_save_safetensors_with. Nothing is copied on the way. */

@@ -9,49 +9,6 @@
 
 #include <string.h>
 
-#define FLOAT_DTYPE(bits) (sizeof(reel_real) * 8 == (bits) ? (int)REEL_REAL : -1)
-static const struct reel_tensor_type types[] = {
-    {"F32", 32, FLOAT_DTYPE(32), REEL_CODED_FLOAT, 23, true},
-    {"F64", 64, FLOAT_DTYPE(64), REEL_CODED_FLOAT, 52, true},
-    {"F16", 16, -1, REEL_CODED_FLOAT, 10, true},
-    {"BF16", 16, -1, REEL_CODED_FLOAT, 7, true},
-    {"F8_E5M2", 8, -1, REEL_CODED_FLOAT, 2, true},
-    {"F8_E4M3", 8, -1, REEL_CODED_FLOAT, 3, false},
-    {"I64", 64, REEL_INT64, REEL_CODED_SIGNED, 0, false},
-    {"I32", 32, REEL_INT32, REEL_CODED_SIGNED, 0, false},
-    {"I16", 16, -1, REEL_CODED_SIGNED, 0, false},
-    {"I8", 8, -1, REEL_CODED_SIGNED, 0, false},
-    {"U64", 64, -1, REEL_CODED_UNSIGNED, 0, false},
-    {"U32", 32, -1, REEL_CODED_UNSIGNED, 0, false},
-    {"U16", 16, -1, REEL_CODED_UNSIGNED, 0, false},
-    {"U8", 8, -1, REEL_CODED_UNSIGNED, 0, false},
-    {"BOOL", 8, REEL_BOOL, REEL_CODED_OTHERWISE, 0, false},
-    {"C64", 64, -1, REEL_CODED_OTHERWISE, 0, false},
-    {"F8_E8M0", 8, -1, REEL_CODED_OTHERWISE, 0, false},
-    {"F8_E4M3FNUZ", 8, -1, REEL_CODED_OTHERWISE, 0, false},
-    {"F8_E5M2FNUZ", 8, -1, REEL_CODED_OTHERWISE, 0, false},
-    {"F6_E2M3", 6, -1, REEL_CODED_OTHERWISE, 0, false},
-    {"F6_E3M2", 6, -1, REEL_CODED_OTHERWISE, 0, false},
-    {"F4", 4, -1, REEL_CODED_OTHERWISE, 0, false},
-};
-enum { TYPES = sizeof types / sizeof *types };
-
-const struct reel_tensor_type *reel_tensor_type_named(const char *name)
-{
-    for (int i = 0; i < TYPES; i++)
-        if (strcmp(types[i].name, name) == 0)
-            return &types[i];
-    return NULL;
-}
-
-const char *reel_tensor_type_name(reel_dtype dtype)
-{
-    for (int i = 0; i < TYPES; i++)
-        if (types[i].dtype == (int)dtype)
-            return types[i].name;
-    return NULL;
-}
-
 /* ---- The scanner ---- */
 
 struct scanner {

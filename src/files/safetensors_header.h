@@ -3,30 +3,11 @@
 #define REEL_FILES_SAFETENSORS_HEADER_H
 
 #include "base/text.h"
-#include "core/context.h"
+#include "files/elements.h"
 
 #include <reel/safetensors.h>
 
-/* Data is copied between file and memory as it is. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little-endian: swap bytes here");
-
 #define REEL_SAFETENSORS_MAX_HEADER INT64_C(100000000)
-
-/* How the bits of an element are to be read. */
-enum reel_tensor_coding { REEL_CODED_OTHERWISE, REEL_CODED_FLOAT, REEL_CODED_SIGNED, REEL_CODED_UNSIGNED };
-
-/* A type that the format knows. reel's own types are listed too. */
-struct reel_tensor_type {
-    const char *name;
-    int bits;
-    int dtype; /* the reel_dtype it is stored as, or -1 */
-    enum reel_tensor_coding coding;
-    int mantissa;  /* of a float: its lowest bits; all others but the sign are the exponent */
-    bool infinite; /* of a float: the highest exponent is kept for infinities and NaN, as IEEE 754 has it */
-};
-
-/* The type that the format calls so; NULL when there is none. */
-const struct reel_tensor_type *reel_tensor_type_named(const char *name);
 
 struct reel_tensor_entry {
     reel_tensor_info info;               /* begins with the name */

@@ -2,123 +2,58 @@
 #include "files/safetensors.h"
 #include "files/safetensors_header.h"
 
-#include "base/checked.h"
 #include "base/shape.h"
 #include "core/params.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <math.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct reel_safetensors {
     reel_context *context;
-    int fd;
-    char *path; /* for messages */
+    struct reel_input input;
     char *text; /* the header, which names point into */
     struct reel_tensor_header header;
     int64_t data; /* where the tensors begin */
 };
 
-static reel_status fail_system(const reel_safetensors *file, const char *what)
-{
-    char path[REEL_PRINTABLE];
-    return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": cannot %s: %s", reel_printable(file->path, path), what,
-                     reel_system_text(errno));
-}
-
-/* Through system calls: the buffer of a FILE would not come from the context's allocator. */
-static reel_status read_bytes(const reel_safetensors *file, void *out, int64_t size, int64_t from)
-{
-    enum { PIECE = 1 << 30 };
-    char *to = out;
-    while (size > 0) {
-        ssize_t got = pread(file->fd, to, (size_t)(size < PIECE ? size : PIECE), from);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail_system(file, "read it");
-        if (got == 0) {
-            char path[REEL_PRINTABLE];
-            return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": it became shorter while it was read",
-                             reel_printable(file->path, path));
-        }
-        to += got;
-        from += got;
-        size -= got;
-    }
-    return REEL_OK;
-}
-
-static reel_status read_header(reel_safetensors *file, int64_t file_size)
+static reel_status read_header(reel_safetensors *file)
 {
     unsigned char length[8];
-    char path[REEL_PRINTABLE];
-    reel_printable(file->path, path);
+    int64_t file_size = file->input.size;
     if (file_size < (int64_t)sizeof length)
-        return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": %lld bytes are too few for a safetensors file",
-                         path, (long long)file_size);
-    if (read_bytes(file, length, sizeof length, 0) != REEL_OK)
+        return reel_input_fail(&file->input, REEL_ERROR_FORMAT, "%lld bytes are too few for a safetensors file",
+                               (long long)file_size);
+    if (reel_input_read(&file->input, length, sizeof length, 0) != REEL_OK)
         return file->context->status;
     uint64_t size = 0;
     for (int i = 7; i >= 0; i--)
         size = size << 8 | length[i];
     if (size > (uint64_t)REEL_SAFETENSORS_MAX_HEADER || (int64_t)size > file_size - (int64_t)sizeof length)
-        return reel_fail(file->context, REEL_ERROR_FORMAT,
-                         "\"%s\": no safetensors file: it begins with a header length of %llu, but has %lld bytes (and "
-                         "100000000 is the most)",
-                         path, (unsigned long long)size, (long long)file_size);
+        return reel_input_fail(&file->input, REEL_ERROR_FORMAT,
+                               "no safetensors file: it begins with a header length of %llu, but has %lld bytes (and "
+                               "100000000 is the most)",
+                               (unsigned long long)size, (long long)file_size);
     file->text = reel_allocate(&file->context->memory, (size_t)size);
     if (!file->text)
         return reel_fail_memory(file->context, "the header of a file", (size_t)size);
     file->data = (int64_t)sizeof length + (int64_t)size;
-    if (read_bytes(file, file->text, (int64_t)size, sizeof length) != REEL_OK)
+    if (reel_input_read(&file->input, file->text, (int64_t)size, sizeof length) != REEL_OK)
         return file->context->status;
-    return reel_tensor_header_parse(file->context, file->path, file->text, (int64_t)size, file_size - file->data,
+    return reel_tensor_header_parse(file->context, file->input.path, file->text, (int64_t)size, file_size - file->data,
                                     &file->header);
-}
-
-static reel_status open_file(reel_safetensors *file)
-{
-    /* Without O_NONBLOCK, opening a pipe would wait for a writer. */
-    do
-        file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    while (file->fd < 0 && errno == EINTR);
-    struct stat about;
-    if (file->fd < 0 || fstat(file->fd, &about) != 0)
-        return fail_system(file, "open it");
-    if (!S_ISREG(about.st_mode)) {
-        char path[REEL_PRINTABLE];
-        return reel_fail(file->context, REEL_ERROR_IO, "\"%s\": not a regular file", reel_printable(file->path, path));
-    }
-    return read_header(file, about.st_size);
 }
 
 reel_safetensors *reel_safetensors_open(reel_context *context, const char *path)
 {
     if (!context || context->status != REEL_OK)
         return NULL;
-    if (!path) {
-        reel_fail(context, REEL_ERROR_ARGUMENT, "safetensors: the path is NULL");
-        return NULL;
-    }
-    struct reel_memory *memory = &context->memory;
-    reel_safetensors *file = reel_allocate_zeroed(memory, sizeof *file);
-    char *copy = reel_allocate(memory, strlen(path) + 1);
-    if (!file || !copy) {
-        reel_free(memory, file);
-        reel_free(memory, copy);
+    reel_safetensors *file = reel_allocate_zeroed(&context->memory, sizeof *file);
+    if (!file) {
         reel_fail_memory(context, "an open file", sizeof *file);
         return NULL;
     }
-    strcpy(copy, path);
     file->context = context;
-    file->path = copy;
-    file->fd = -1;
-    if (open_file(file) == REEL_OK)
+    if (reel_input_open(&file->input, context, "safetensors", path) == REEL_OK && read_header(file) == REEL_OK)
         return file;
     reel_safetensors_close(file);
     return NULL;
@@ -129,11 +64,9 @@ void reel_safetensors_close(reel_safetensors *file)
     if (!file)
         return;
     struct reel_memory *memory = &file->context->memory;
-    if (file->fd >= 0)
-        close(file->fd);
+    reel_input_close(&file->input);
     reel_tensor_header_release(file->context, &file->header);
     reel_free(memory, file->text);
-    reel_free(memory, file->path);
     reel_free(memory, file);
 }
 
@@ -163,154 +96,68 @@ const char *reel_safetensors_metadata(const reel_safetensors *file, const char *
 
 /* ---- Elements ---- */
 
-/* Whether the elements can become `dtype`: they are of that type, or of one that reel does not have and whose every
- * value it holds. F32 and F64 are both reel_real's, U64 fits when its values do. */
-static bool converts(const struct reel_tensor_entry *entry, reel_dtype dtype)
-{
-    const struct reel_tensor_type *type = entry->type;
-    if (!type || type->coding == REEL_CODED_OTHERWISE || type->dtype >= 0)
-        return type && type->dtype == (int)dtype;
-    if (type->coding == REEL_CODED_FLOAT)
-        return dtype == REEL_REAL;
-    return dtype == REEL_INT64 || (dtype == REEL_INT32 && type->bits < 32);
-}
-
-/* Little-endian bits. */
-static uint64_t bits_at(const unsigned char *bytes, int size)
-{
-    uint64_t bits = 0;
-    for (int i = size - 1; i >= 0; i--)
-        bits = bits << 8 | bytes[i];
-    return bits;
-}
-
-static double float_of(uint64_t bits, const struct reel_tensor_type *type)
-{
-    if (type->bits == 64) {
-        double x;
-        memcpy(&x, &bits, sizeof x);
-        return x;
-    }
-    if (type->bits == 32) {
-        float x;
-        uint32_t half = (uint32_t)bits;
-        memcpy(&x, &half, sizeof x);
-        return (double)x;
-    }
-    int exponent_bits = type->bits - 1 - type->mantissa, highest = (1 << exponent_bits) - 1, bias = highest / 2;
-    int exponent = (int)(bits >> type->mantissa) & highest;
-    int64_t whole = INT64_C(1) << type->mantissa, mantissa = (int64_t)bits & (whole - 1);
-    double sign = bits >> (type->bits - 1) & 1 ? -1 : 1;
-    /* Without infinities only the very last value is NaN. */
-    if (exponent == highest && (type->infinite || mantissa == whole - 1))
-        return type->infinite && mantissa == 0 ? sign * (double)INFINITY : sign * (double)NAN;
-    return sign * (exponent == 0 ? ldexp((double)mantissa, 1 - bias - type->mantissa)
-                                 : ldexp((double)(mantissa + whole), exponent - bias - type->mantissa));
-}
-
-/* Converts an element that reel has no type for. false: it does not fit. */
-static bool convert(const unsigned char *from, const struct reel_tensor_type *type, reel_dtype dtype, void *out,
-                    int64_t i)
-{
-    uint64_t bits = bits_at(from, type->bits / 8);
-    if (type->coding == REEL_CODED_FLOAT) {
-        reel_real *reals = out;
-        reals[i] = (reel_real)float_of(bits, type);
-        return true;
-    }
-    uint64_t sign = type->coding == REEL_CODED_SIGNED ? UINT64_C(1) << (type->bits - 1) : 0;
-    int64_t value = (int64_t)((bits ^ sign) - sign);
-    if (dtype == REEL_INT32) {
-        int32_t *integers = out;
-        integers[i] = (int32_t)value;
-    } else {
-        int64_t *integers = out;
-        integers[i] = value;
-    }
-    return sign || value >= 0;
-}
-
-static reel_status refuse_element(const reel_safetensors *file, const struct reel_tensor_entry *entry, int64_t i,
-                                  const char *what)
-{
-    char path[REEL_PRINTABLE], name[REEL_PRINTABLE];
-    return reel_fail(file->context, REEL_ERROR_FORMAT, "\"%s\": tensor \"%s\" is %s, but element %lld is %s",
-                     reel_printable(file->path, path), reel_printable(entry->info.name, name), entry->info.dtype,
-                     (long long)i, what);
-}
-
-/* Elements first..end - 1, piece by piece, for types that reel does not have. */
-static reel_status read_converted(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
-                                  int64_t first, int64_t end, void *out)
-{
-    enum { PIECE = 8192 };
-    unsigned char piece[PIECE];
-    int64_t size = entry->type->bits / 8, count = PIECE / size;
-    for (int64_t at = first; at < end; at += count) {
-        int64_t n = end - at < count ? end - at : count;
-        if (read_bytes(file, piece, n * size, file->data + entry->begin + at * size) != REEL_OK)
-            return file->context->status;
-        for (int64_t i = 0; i < n; i++)
-            if (!convert(piece + i * size, entry->type, dtype, out, at - first + i))
-                return refuse_element(file, entry, at + i, "above the largest int64");
-    }
-    return REEL_OK;
-}
-
 /* Elements first..end - 1. The types are known to convert. */
 static reel_status read_elements(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
                                  int64_t first, int64_t end, void *out)
 {
-    if (entry->type->dtype < 0)
-        return read_converted(file, entry, dtype, first, end, out);
-    int64_t size = entry->type->bits / 8;
-    if (read_bytes(file, out, (end - first) * size, file->data + entry->begin + first * size) != REEL_OK)
+    const struct reel_element_reading reading = {entry->type, false, dtype};
+    struct reel_input_part part =
+        reel_input_part(&file->input, file->data + entry->begin + first * (entry->type->bits / 8));
+    int64_t good = reel_elements_read(&part.source, &reading, end - first, out);
+    if (good == end - first || file->context->status != REEL_OK)
         return file->context->status;
-    const unsigned char *bytes = out;
-    for (int64_t i = first; dtype == REEL_BOOL && i < end; i++)
-        if (bytes[i - first] > 1)
-            return refuse_element(file, entry, i, "neither 0 nor 1");
-    return REEL_OK;
+    char name[REEL_PRINTABLE];
+    return reel_input_fail(&file->input, REEL_ERROR_FORMAT, "tensor \"%s\" is %s, but element %lld is %s",
+                           reel_printable(entry->info.name, name), entry->info.dtype, (long long)(first + good),
+                           reel_element_misfit(&reading));
 }
 
-/* The tensor of a name, whose elements convert; NULL with the error recorded. */
-static const struct reel_tensor_entry *expect_tensor(const reel_safetensors *file, const char *name, reel_dtype dtype)
+/* The tensor of a name; NULL with the error recorded. */
+static const struct reel_tensor_entry *expect_tensor(const reel_safetensors *file, const char *name)
 {
-    reel_context *c = file->context;
-    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE], type[REEL_PRINTABLE];
-    reel_printable(file->path, path);
-    if (!name) {
-        reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": the name of the tensor to read is NULL", path);
+    char printable[REEL_PRINTABLE];
+    if (file->context->status != REEL_OK)
         return NULL;
-    }
-    reel_printable(name, printable);
-    const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, name);
-    if (!entry)
-        reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": there is no tensor \"%s\"", path, printable);
-    else if (!converts(entry, dtype))
-        reel_fail(c, REEL_ERROR_DTYPE, "\"%s\": tensor \"%s\" is %s, which cannot be read as %s", path, printable,
-                  reel_printable(entry->info.dtype, type), reel_dtype_name(dtype));
-    return c->status == REEL_OK ? entry : NULL;
+    const struct reel_tensor_entry *entry = name ? reel_tensor_header_find(&file->header, name) : NULL;
+    if (!name)
+        reel_input_fail(&file->input, REEL_ERROR_ARGUMENT, "the name of the tensor to read is NULL");
+    else if (!entry)
+        reel_input_fail(&file->input, REEL_ERROR_ARGUMENT, "there is no tensor \"%s\"",
+                        reel_printable(name, printable));
+    return entry;
+}
+
+/* The same, and its elements convert. */
+static const struct reel_tensor_entry *expect_readable(const reel_safetensors *file, const char *name, reel_dtype dtype)
+{
+    const struct reel_tensor_entry *entry = expect_tensor(file, name);
+    if (!entry || reel_tensor_type_converts(entry->type, dtype))
+        return entry;
+    char printable[REEL_PRINTABLE], type[REEL_PRINTABLE];
+    reel_input_fail(&file->input, REEL_ERROR_DTYPE, "tensor \"%s\" is %s, which cannot be read as %s",
+                    reel_printable(name, printable), reel_printable(entry->info.dtype, type), reel_dtype_name(dtype));
+    return NULL;
+}
+
+static reel_status refuse_null(const reel_safetensors *file, const char *name)
+{
+    return reel_input_fail(&file->input, REEL_ERROR_ARGUMENT, "tensor \"%s\" cannot be read to NULL", name);
 }
 
 reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out, int64_t numel)
 {
     if (!file)
         return REEL_ERROR_ARGUMENT;
-    reel_context *c = file->context;
-    if (c->status != REEL_OK)
-        return c->status;
-    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE];
-    const struct reel_tensor_entry *entry = expect_tensor(file, name, dtype);
+    char printable[REEL_PRINTABLE];
+    const struct reel_tensor_entry *entry = expect_readable(file, name, dtype);
     if (!entry)
-        return c->status;
-    reel_printable(file->path, path);
+        return file->context->status;
     reel_printable(name, printable);
     if (numel != entry->info.numel)
-        return reel_fail(c, REEL_ERROR_SHAPE, "\"%s\": tensor \"%s\" has %lld elements, the room is for %lld", path,
-                         printable, (long long)entry->info.numel, (long long)numel);
+        return reel_input_fail(&file->input, REEL_ERROR_SHAPE, "tensor \"%s\" has %lld elements, the room is for %lld",
+                               printable, (long long)entry->info.numel, (long long)numel);
     if (!out && numel > 0)
-        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
+        return refuse_null(file, printable);
     return read_elements(file, entry, dtype, 0, numel, out);
 }
 
@@ -319,24 +166,43 @@ reel_status reel_safetensors_read_rows(reel_safetensors *file, const char *name,
 {
     if (!file)
         return REEL_ERROR_ARGUMENT;
-    reel_context *c = file->context;
-    if (c->status != REEL_OK)
-        return c->status;
-    char path[REEL_PRINTABLE], printable[REEL_PRINTABLE];
-    const struct reel_tensor_entry *entry = expect_tensor(file, name, dtype);
+    char printable[REEL_PRINTABLE];
+    const struct reel_tensor_entry *entry = expect_readable(file, name, dtype);
     if (!entry)
-        return c->status;
-    reel_printable(file->path, path);
+        return file->context->status;
     reel_printable(name, printable);
     if (entry->info.shape.ndim == 0)
-        return reel_fail(c, REEL_ERROR_SHAPE, "\"%s\": tensor \"%s\" has no rows", path, printable);
+        return reel_input_fail(&file->input, REEL_ERROR_SHAPE, "tensor \"%s\" has no rows", printable);
     int64_t all = entry->info.shape.dim[0], columns = all > 0 ? entry->info.numel / all : 0;
     if (first < 0 || rows < 0 || first > all - rows)
-        return reel_fail(c, REEL_ERROR_INDEX, "\"%s\": tensor \"%s\" has %lld rows, not %lld from row %lld on", path,
-                         printable, (long long)all, (long long)rows, (long long)first);
+        return reel_input_fail(&file->input, REEL_ERROR_INDEX, "tensor \"%s\" has %lld rows, not %lld from row %lld on",
+                               printable, (long long)all, (long long)rows, (long long)first);
     if (!out && rows * columns > 0)
-        return reel_fail(c, REEL_ERROR_ARGUMENT, "\"%s\": tensor \"%s\" cannot be read to NULL", path, printable);
+        return refuse_null(file, printable);
     return read_elements(file, entry, dtype, first * columns, (first + rows) * columns, out);
+}
+
+const void *reel_safetensors_map(reel_safetensors *file, const char *name, const char *dtype)
+{
+    const struct reel_tensor_entry *entry = file ? expect_tensor(file, name) : NULL;
+    if (!entry)
+        return NULL;
+    const struct reel_tensor_type *type = entry->type;
+    char printable[REEL_PRINTABLE], wanted[REEL_PRINTABLE], found[REEL_PRINTABLE];
+    reel_printable(name, printable);
+    if (!type || type->bits < 8 || !dtype || strcmp(type->name, dtype) != 0) {
+        reel_input_fail(&file->input, REEL_ERROR_DTYPE, "tensor \"%s\" is %s and cannot be mapped as %s", printable,
+                        reel_printable(entry->info.dtype, found), dtype ? reel_printable(dtype, wanted) : "NULL");
+        return NULL;
+    }
+    if ((file->data + entry->begin) % (type->bits / 8) != 0) {
+        reel_input_fail(&file->input, REEL_ERROR_FORMAT,
+                        "tensor \"%s\" begins at byte %lld, which is no place for %s in memory: it can only be read",
+                        printable, (long long)(file->data + entry->begin), type->name);
+        return NULL;
+    }
+    const unsigned char *map = reel_input_map(&file->input);
+    return map ? map + file->data + entry->begin : NULL;
 }
 
 reel_status reel_tensor_read_bytes(const reel_safetensors *file, const char *name, int64_t from, int64_t size,
@@ -344,7 +210,7 @@ reel_status reel_tensor_read_bytes(const reel_safetensors *file, const char *nam
 {
     const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, name);
     assert(entry && from >= 0 && size <= entry->end - entry->begin - from);
-    return read_bytes(file, out, size, file->data + entry->begin + from);
+    return reel_input_read(&file->input, out, size, file->data + entry->begin + from);
 }
 
 /* ---- Param sets ---- */
@@ -406,7 +272,7 @@ static int64_t collect_keys(const reel_safetensors *file, const reel_params *par
         shared += entry != NULL;
         if (!entry && !may_be_absent(param))
             add_key(keys, MISSING, param->name);
-        if (entry && !(shape_fits(&entry->info, param) && converts(entry, param->dtype)))
+        if (entry && !(shape_fits(&entry->info, param) && reel_tensor_type_converts(entry->type, param->dtype)))
             add_key(keys, MISMATCHED, param->name);
     }
     for (int64_t i = 0; shared < file->header.count && i < file->header.count; i++)
@@ -498,7 +364,7 @@ static reel_status refuse_keys(const reel_safetensors *file, const reel_params *
     size_t left = 0;
     for (int i = 0; i < LISTS; i++)
         left += refused[i] && n[i] > 0;
-    reel_append_text(text, sizeof text, "\"%s\": %s:", reel_printable(file->path, path), why);
+    reel_append_text(text, sizeof text, "\"%s\": %s:", reel_printable(file->input.path, path), why);
     bool any = false;
     for (int i = 0; i < LISTS; i++) {
         if (!refused[i] || n[i] == 0)

@@ -1,6 +1,8 @@
 /* Saving and loading param sets, and what must be refused. */
 #include "safetensors_files.h"
 
+#include "support/allocator.h"
+
 #include <reel/reel.h>
 
 #include <errno.h>
@@ -804,4 +806,88 @@ Test(safetensors, rows_are_read_alone)
         cr_assert_eq(some[i], (unsigned char)((FIRST * COLUMNS + i) * 7));
     reel_safetensors_close(file);
     reel_context_free(c);
+}
+
+/* Mapped tensors are the file's own bytes, and a loader takes batches from them. */
+Test(safetensors, tensors_are_mapped)
+{
+    enum { N = 4000, COLUMNS = 5, BATCH = 64 };
+    static reel_real reals[N * COLUMNS];
+    static int64_t numbers[N];
+    for (int i = 0; i < N * COLUMNS; i++)
+        reals[i] = (reel_real)i / 4;
+    for (int i = 0; i < N; i++)
+        numbers[i] = i;
+    const reel_named_array arrays[] = {{"x", REEL_REAL, REEL_SHAPE(N, COLUMNS), reals},
+                                       {"y", REEL_INT64, REEL_SHAPE(N), numbers},
+                                       {"none", REEL_INT64, REEL_SHAPE(0, 3), NULL}};
+    struct counting memory;
+    reel_context *c = counting_context(&memory, 1);
+    cr_assert_eq(reel_safetensors_write(c, path, arrays, 3), REEL_OK);
+    reel_safetensors *file = reel_safetensors_open(c, path);
+    int64_t allocations = memory.calls;
+    const reel_real *x = reel_safetensors_map(file, "x", REAL_NAME);
+    const int64_t *y = reel_safetensors_map(file, "y", "I64");
+    cr_assert(x && y, "%s", reel_error(c));
+    cr_assert_not_null(reel_safetensors_map(file, "none", "I64"));
+    cr_assert_eq(memory.calls, allocations, "nothing was copied");
+    cr_assert_arr_eq(x, reals, sizeof reals);
+    cr_assert_arr_eq(y, numbers, sizeof numbers);
+
+    /* What takes the file's name leaves the mapped one alone. */
+    cr_assert_eq(reel_safetensors_write(c, path, arrays + 2, 1), REEL_OK);
+    reel_loader_options shuffled = reel_loader_defaults();
+    shuffled.batch_size = BATCH;
+    shuffled.shuffle = true;
+    reel_loader *loader = reel_loader_new(c, N, &shuffled);
+    reel_loader_add(loader, REEL_REAL, x, REEL_SHAPE(COLUMNS));
+    reel_loader_add(loader, REEL_INT64, y, REEL_SCALAR);
+    reel_tape *t = reel_tape_new(c);
+    reel_var batch[2];
+    int64_t seen = 0;
+    for (int64_t n; (n = reel_loader_next(loader, t, batch)) > 0; seen += n, reel_tape_reset(t))
+        for (int64_t i = 0; i < n; i++) {
+            int64_t row = ((const int64_t *)reel_data(t, batch[1]))[i];
+            cr_assert_arr_eq((const reel_real *)reel_data(t, batch[0]) + i * COLUMNS, reals + row * COLUMNS,
+                             COLUMNS * sizeof *reals);
+        }
+    cr_assert_eq(seen, N, "%s", reel_error(c));
+    reel_tape_free(t);
+    reel_loader_free(loader);
+
+    static const struct {
+        const char *name, *dtype;
+        reel_status status;
+    } bad[] = {{"z", "I64", REEL_ERROR_ARGUMENT},
+               {NULL, "I64", REEL_ERROR_ARGUMENT},
+               {"y", "F64", REEL_ERROR_DTYPE},
+               {"y", NULL, REEL_ERROR_DTYPE}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cr_assert_null(reel_safetensors_map(file, bad[i].name, bad[i].dtype));
+        cr_assert_eq(reel_context_status(c), bad[i].status);
+        cr_assert_null(reel_safetensors_map(file, "y", "I64"), "an error sticks");
+        reel_clear_error(c);
+    }
+    reel_safetensors_close(file);
+
+    /* Elements that lie where a pointer must not point, of half a byte, and of a type that nobody knows. */
+    char header[256];
+    snprintf(header, sizeof header, "%-*s", 8 * 29,
+             "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+             "\"b\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[1,5]},"
+             "\"c\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[5,6]},"
+             "\"d\":{\"dtype\":\"Q8\",\"shape\":[2],\"data_offsets\":[6,8]}}");
+    put_header(header, strlen(header), 8);
+    file = reel_safetensors_open(c, path);
+    const unsigned char *byte = reel_safetensors_map(file, "a", "U8");
+    cr_assert(byte && *byte == 1, "%s", reel_error(c));
+    cr_assert_null(reel_safetensors_map(file, "b", "I32"));
+    expect_error(c, REEL_ERROR_FORMAT, "which is no place for I32 in memory");
+    cr_assert_null(reel_safetensors_map(file, "c", "F4"));
+    expect_error(c, REEL_ERROR_DTYPE, "tensor \"c\" is F4 and cannot be mapped as F4");
+    cr_assert_null(reel_safetensors_map(file, "d", "Q8"));
+    expect_error(c, REEL_ERROR_DTYPE, "");
+    reel_safetensors_close(file);
+    reel_context_free(c);
+    cr_assert_eq(memory.live, 0);
 }

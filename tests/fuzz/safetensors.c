@@ -11,6 +11,10 @@ static void read_all(reel_context *c, reel_safetensors *file)
     for (int64_t i = 0; i < reel_safetensors_count(file); i++) {
         const reel_tensor_info *info = reel_safetensors_at(file, i);
         FUZZ_CHECK(reel_safetensors_find(file, info->name) == info);
+        const unsigned char *mapped = reel_safetensors_map(file, info->name, info->dtype);
+        reel_clear_error(c);
+        for (int64_t k = 0; mapped && k < info->numel; k++)
+            FUZZ_CHECK(mapped[k] < 256);
         for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++) {
             /* An empty tensor's other sizes may be anything. A type that reel does not know has no bytes to go by. */
             if (info->numel > 1 << 20)

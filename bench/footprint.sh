@@ -20,7 +20,7 @@ most_us=20000
 stripped=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$stripped" "$table"' EXIT
-strip -o "$stripped" "$bench/libreel_measured.so"
+strip -o "$stripped" "$bench/../libreel.so"
 bytes=$(stat -c %s "$stripped")
 
 # "BYTES FILE LOOP_BYTES LOOP" of each object file, and of its largest loop: code and constants, without unwind tables.

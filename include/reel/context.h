@@ -31,9 +31,9 @@ REEL_API reel_context_options reel_context_defaults(void);
 
 /* A context, or NULL when memory ran out (OpenBLAS and OpenMP take what they need now: some 130 MiB of address space,
  * and a stack, for each thread), an option is outside its range, or the program was compiled for the other library
- * (libreel and libreel_f64 differ in reel_real) or another version of the headers. NULL options: defaults. Owned by the
- * caller; free it after everything made from it. The thread that made it is the one that uses it, and all that is made
- * from it (debug builds assert both). Two contexts in two threads never touch common state. */
+ * (libreel and libreel_f64 differ in reel_real) or with headers of another major or minor version. NULL options:
+ * defaults. Owned by the caller; free it after everything made from it. The thread that made it is the one that uses
+ * it, and all that is made from it (debug builds assert both). Two contexts in two threads never touch common state. */
 #define reel_context_new(options) reel_context_new_checked((options), sizeof(reel_real), REEL_VERSION)
 REEL_API reel_context *reel_context_new_checked(const reel_context_options *options, size_t real_size, int version);
 REEL_API void reel_context_free(reel_context *context);

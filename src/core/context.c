@@ -24,7 +24,7 @@ static const char *check_options(const reel_context_options *given, size_t real_
 {
     if (real_size != sizeof(reel_real))
         return "the program was compiled for the other library: reel computes in float, reel_f64 (REEL_F64) in double";
-    if (version != REEL_VERSION)
+    if (version / 100 != REEL_VERSION / 100)
         return "the program was compiled with the headers of another version of reel";
     *options = reel_context_defaults();
     if (!given)

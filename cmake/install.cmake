@@ -1,0 +1,61 @@
+# What cmake --install puts where, and how the installed library is found: CMake's package, and modules of pkg-config.
+include(CMakePackageConfigHelpers)
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/reel)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/reel DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+foreach(kind static shared)
+  foreach(library reel reel_f64)
+    install(
+      TARGETS ${library}_${kind}
+      EXPORT ${library}_${kind}
+      LIBRARY COMPONENT libraries NAMELINK_COMPONENT development
+      ARCHIVE COMPONENT development)
+    install(
+      EXPORT ${library}_${kind}
+      NAMESPACE reel::
+      DESTINATION ${package}
+      COMPONENT development)
+  endforeach()
+endforeach()
+
+# Config files find each other and the headers from where they are, so that an installation can be moved.
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/reelConfig.cmake.in ${PROJECT_BINARY_DIR}/install/reelConfig.cmake
+                              INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/reelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(
+  FILES ${PROJECT_BINARY_DIR}/install/reelConfig.cmake ${PROJECT_BINARY_DIR}/install/reelConfigVersion.cmake
+  DESTINATION ${package}
+  COMPONENT development)
+
+# Modules of pkg-config. ${pcfiledir} is where the module lies; an absolute folder that was asked for stays where it is.
+set(modules ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(REEL_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+  set(REEL_PC_LIBDIR ${CMAKE_INSTALL_FULL_LIBDIR})
+  set(REEL_PC_INCLUDEDIR ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+else()
+  file(RELATIVE_PATH up /prefix/${modules} /prefix)
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(REEL_PC_PREFIX "\${pcfiledir}/${up}")
+  set(REEL_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+  set(REEL_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+set(REEL_PC_LIBS_PRIVATE ${OpenMP_C_LIB_NAMES} m)
+list(TRANSFORM REEL_PC_LIBS_PRIVATE PREPEND -l)
+list(APPEND REEL_PC_LIBS_PRIVATE ${REEL_BLAS_PC_LIBS})
+list(JOIN REEL_PC_LIBS_PRIVATE " " REEL_PC_LIBS_PRIVATE)
+foreach(library reel reel_f64)
+  set(REEL_PC_NAME ${library})
+  if(library STREQUAL reel_f64)
+    set(REEL_PC_DESCRIPTION "${PROJECT_DESCRIPTION}, in double")
+    set(REEL_PC_DEFINITIONS " -DREEL_F64")
+  else()
+    set(REEL_PC_DESCRIPTION "${PROJECT_DESCRIPTION}, in float")
+    set(REEL_PC_DEFINITIONS)
+  endif()
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/reel.pc.in ${PROJECT_BINARY_DIR}/install/${library}.pc @ONLY)
+  install(
+    FILES ${PROJECT_BINARY_DIR}/install/${library}.pc
+    DESTINATION ${modules}
+    COMPONENT development)
+endforeach()

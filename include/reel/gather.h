@@ -1,6 +1,6 @@
-/* Picking rows by index, and the way back. Indices are int64 or int32 (REEL_ERROR_DTYPE) from 0 to the number of rows
- * less one; others are refused with REEL_ERROR_INDEX and a text that names value, position and range, before anything
- * is written. Every operation has derivatives of any order. */
+/* Picking rows or single elements by index, and the way back. Indices are int64 or int32 (REEL_ERROR_DTYPE) from 0 to
+ * the number of rows less one; others are refused with REEL_ERROR_INDEX and a text that names value, position and
+ * range, before anything is written. Every operation has derivatives of any order. */
 #ifndef REEL_GATHER_H
 #define REEL_GATHER_H
 
@@ -79,6 +79,25 @@ REEL_API reel_var reel_embedding_bag(reel_tape *tape, reel_var weight, reel_var 
  * then those of a row. Equal indices are summed in a fixed order, in blocks of 256, so that the bits do not depend on
  * threads (torch.zeros(rows, ...).index_add(0, index, values)). */
 REEL_API reel_var reel_scatter_add_rows(reel_tape *tape, reel_var values, reel_var index, int64_t rows);
+
+/* ---- Single elements, each with an index of its own ---- */
+
+/* out[i, j, k] = x[index[i, j, k], j, k] for axis 0, x[i, index[i, j, k], k] for axis 1, and so on (torch.gather): the
+ * shape of index, the type of x, which may be any. index has as many axes as x, and outside `axis` no larger sizes
+ * (REEL_ERROR_SHAPE). */
+REEL_API reel_var reel_gather(reel_tape *tape, reel_var x, int axis, reel_var index);
+
+/* The same where all sizes but that of `axis` are broadcast against each other (torch.take_along_dim): with the
+ * positions of reel_argmax or reel_argsort. */
+REEL_API reel_var reel_take_along_dim(reel_tape *tape, reel_var x, reel_var index, int axis);
+
+/* A copy of x in which values[i, j, k] was written to, or added to, [index[i, j, k], j, k] for axis 0 and so on
+ * (torch.scatter, torch.scatter_add). index is as for reel_gather; values have the type of x, and at least the sizes of
+ * index, whose places alone count. Equal places are written and added to in the order of index: the last value stays,
+ * and is the one that gets the gradient (in PyTorch it is any of them, and all get it). scatter takes any type,
+ * scatter_add any but bool; a sum of integers that does not fit wraps. */
+REEL_API reel_var reel_scatter(reel_tape *tape, reel_var x, int axis, reel_var index, reel_var values);
+REEL_API reel_var reel_scatter_add(reel_tape *tape, reel_var x, int axis, reel_var index, reel_var values);
 
 #ifdef __cplusplus
 }

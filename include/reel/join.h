@@ -1,5 +1,5 @@
-/* Joining, cutting and reordering axes. Any element type; negative axes count from the end (REEL_ERROR_ARGUMENT when
- * outside); sizes may be 0. Every operation has derivatives of any order. */
+/* Joining, cutting, reordering and repeating axes. Any element type; negative axes count from the end
+ * (REEL_ERROR_ARGUMENT when outside); sizes may be 0. Every operation has derivatives of any order. */
 #ifndef REEL_JOIN_H
 #define REEL_JOIN_H
 
@@ -42,6 +42,26 @@ REEL_API reel_var reel_transpose(reel_tape *tape, reel_var x, int axis0, int axi
 /* Repeats axes of size 1, and adds axes in front, to get `shape`; a size of -1 keeps that of x (torch.expand, but the
  * result is a copy). REEL_ERROR_SHAPE when x does not fit. Operations that broadcast do not need it. */
 REEL_API reel_var reel_expand(reel_tape *tape, reel_var x, reel_shape shape);
+
+/* Elements start, start + step, ... of an axis, up to end, which is not reached: x[..., start:end:step] of Python.
+ * start and end may be negative and then count from the end; what is outside the axis is cut off, so that 0 and
+ * INT64_MAX mean all. step is at least 1 (REEL_ERROR_ARGUMENT). No copy when step is 1 and reel_narrow makes none. */
+REEL_API reel_var reel_slice(reel_tape *tape, reel_var x, int axis, int64_t start, int64_t end, int64_t step);
+
+/* The elements along n different axes in the reverse order (torch.flip). REEL_ERROR_ARGUMENT for an axis given twice.
+ */
+REEL_API reel_var reel_flip(reel_tape *tape, reel_var x, const int *axes, int n);
+
+/* The elements moved by `shift` along an axis, those that leave it at one end coming in at the other (torch.roll). */
+REEL_API reel_var reel_roll(reel_tape *tape, reel_var x, int64_t shift, int axis);
+
+/* x repeated repeats.dim[i] times along axis i, one copy behind the other (torch.Tensor.repeat). repeats may have more
+ * axes than x, which then gets axes of size 1 in front, but not fewer; REEL_ERROR_SHAPE. */
+REEL_API reel_var reel_repeat(reel_tape *tape, reel_var x, reel_shape repeats);
+
+/* The slices of an axis, each without it (torch.unbind). out receives n vars, and n must be the size of the axis
+ * (REEL_ERROR_ARGUMENT, and then out is left as it was); null vars on any other error. */
+REEL_API reel_status reel_unbind(reel_tape *tape, reel_var x, int axis, int n, reel_var *out);
 
 #ifdef __cplusplus
 }

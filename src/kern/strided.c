@@ -228,3 +228,37 @@ void reel_kern_copy_bytes(int64_t rows, size_t bytes, const void *from, size_t f
     for (int64_t i = 0; i < rows; i++)
         memcpy((char *)to + (size_t)i * to_stride, (const char *)from + (size_t)i * from_stride, bytes);
 }
+
+/* Elements that lie `step` apart. */
+static void place_row(int64_t n, const reel_real *from, int64_t step, bool add, reel_real *to)
+{
+    if (add)
+        for (int64_t i = 0; i < n; i++)
+            to[i * step] += from[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i * step] = from[i];
+}
+
+static void place_rows(int64_t first, int64_t last, int64_t length, int64_t inner, const reel_real *from, int64_t size,
+                       int64_t step, bool add, reel_real *to)
+{
+    for (int64_t o = first; o < last; o++) {
+        const reel_real *values = from + o * length * inner;
+        reel_real *slice = to + o * size * inner;
+        if (inner == 1)
+            place_row(length, values, step, add, slice);
+        else
+            for (int64_t i = 0; i < length; i++)
+                place_row(inner, values + i * inner, 1, add, slice + i * step * inner);
+    }
+}
+
+void reel_kern_place_strided(int64_t outer, int64_t length, int64_t inner, const reel_real *from, int64_t size,
+                             int64_t step, bool add, reel_real *to, int threads)
+{
+    if (outer == 0 || length == 0 || inner == 0)
+        return;
+    REEL_PARALLEL_FOR(first, last, outer, REEL_BLOCK / (length * inner) + 1, threads,
+                      place_rows(first, last, length, inner, from, size, step, add, to));
+}

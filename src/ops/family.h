@@ -37,7 +37,7 @@ extern const struct reel_op_family REEL_FAMILY(elementwise), REEL_FAMILY(scalar)
     REEL_FAMILY(compare), REEL_FAMILY(view), REEL_FAMILY(join), REEL_FAMILY(permute), REEL_FAMILY(gather),
     REEL_FAMILY(reduce), REEL_FAMILY(statistics), REEL_FAMILY(softmax), REEL_FAMILY(matmul), REEL_FAMILY(linear),
     REEL_FAMILY(normalize), REEL_FAMILY(dropout), REEL_FAMILY(loss), REEL_FAMILY(cross_entropy),
-    REEL_FAMILY(embedding_bag);
+    REEL_FAMILY(embedding_bag), REEL_FAMILY(index), REEL_FAMILY(slice);
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
  * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1, SIGNED(n, ...)

@@ -8,7 +8,7 @@ static const struct reel_op_family *const families[] = {
     &REEL_FAMILY(view),          &REEL_FAMILY(join),          &REEL_FAMILY(permute), &REEL_FAMILY(gather),
     &REEL_FAMILY(reduce),        &REEL_FAMILY(statistics),    &REEL_FAMILY(softmax), &REEL_FAMILY(matmul),
     &REEL_FAMILY(linear),        &REEL_FAMILY(normalize),     &REEL_FAMILY(dropout), &REEL_FAMILY(loss),
-    &REEL_FAMILY(cross_entropy), &REEL_FAMILY(embedding_bag),
+    &REEL_FAMILY(cross_entropy), &REEL_FAMILY(embedding_bag), &REEL_FAMILY(index),   &REEL_FAMILY(slice),
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 

@@ -75,6 +75,25 @@ def index_add(values, index, size, axis):
     return torch.zeros(shape).index_add(axis, index, values)
 
 
+def places(start, step, count):
+    return start + step * torch.arange(count)
+
+
+def slice_backward(x, axis, start, step, size):
+    shape = list(x.shape)
+    shape[axis] = size
+    return torch.zeros(shape).index_add(axis, places(start, step, x.shape[axis]), x)
+
+
+def scatter(x, index, values, axis):
+    """One slice of the index after the other, so that the last value stays where several have one place."""
+    if index.dim() == 0:
+        return torch.scatter(x, axis, index.long(), values)
+    for i in range(index.shape[axis]):
+        x = x.scatter(axis, index.narrow(axis, i, 1).long(), values.narrow(axis, i, 1))
+    return x.clone()
+
+
 def scatter_add_rows(values, index, rows):
     rest = values.shape[index.dim() :]
     flat = values.reshape((index.numel(),) + tuple(rest))
@@ -274,6 +293,11 @@ OPERATIONS = {
     "expand": (SHAPE, shaped(torch.Tensor.expand)),
     "index_select": ("i", index_select),
     "index_add": ("qi", index_add),
+    "gather": ("i", lambda x, index, axis: torch.gather(x, axis, index.long())),
+    "scatter_add": ("i", lambda x, index, values, axis: torch.scatter_add(x, axis, index.long(), values)),
+    "scatter": ("i", scatter),
+    "slice": ("iqqq", lambda x, axis, *p: x.index_select(axis, places(*p))),
+    "slice_backward": ("iqqq", slice_backward),
     "frequency_weights": ("", frequency_weights),
     "embedding": (LOOKUP, embedding),
     "embedding_padding": (LOOKUP, embedding),

@@ -1,0 +1,111 @@
+"""Writes tests/golden/functions.txt: what PyTorch computes, in float64, of the functions that are made of operations and
+have no row in the registry, for tests/ops/functions.c, where the same names are.
+
+    python tests/golden/functions.py
+
+Made with torch 2.15.0. A case is a line "case NAME" and a line for each tensor, "NAME SIZES: ELEMENTS". Inputs are xK
+where they are differentiated, else rK (reals), nK (int64) or bK (bools); yI is output I. With u an array of cotangents and
+w one of directions (simple_numbers), gK is the gradient of the sum of all u yI with respect to xK, and sK that of the sum
+of all w gK. Inputs are exact in float32, so that the float library is compared with the same numbers.
+"""
+
+import math
+import pathlib
+
+import torch
+from torch.nn import functional as F
+
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(1)
+
+
+def simple_numbers(salt, shape):
+    """Multiples of 1/64 in -1..1 that are not 0."""
+    j = torch.arange(math.prod(shape))
+    return (((37 * j + 11 * salt) % 64) * 2 - 63).double().div(64).reshape(shape)
+
+
+def real(*shape):
+    """Odd multiples of 1/128 in -2..2, all different as long as there are enough of them: no zeros, no ties."""
+    n = math.prod(shape)
+    numbers = torch.cat([torch.randperm(256) for _ in range(n // 256 + 1)])[:n]
+    return ((2 * numbers - 255) / 128).reshape(shape).requires_grad_()
+
+
+def constant(*shape):
+    return real(*shape).detach()
+
+
+def exact(values):
+    return torch.tensor(values, dtype=torch.float32).double().requires_grad_()
+
+
+def index(n, *shape):
+    return torch.randint(0, n, shape)
+
+
+def mask(*shape):
+    return torch.rand(shape) < 0.5
+
+
+LINES = []
+
+
+def line(name, tensor):
+    elements = tensor.detach().clone().reshape(-1).tolist()
+    text = " ".join("nan" if e != e else str(e) if math.isinf(e) else f"{float(e):.17g}" for e in elements)
+    LINES.append(f"{name}{''.join(f' {size}' for size in tensor.shape)}: {text}\n")
+
+
+def case(name, function, *inputs):
+    LINES.append(f"case {name}\n")
+    for k, x in enumerate(inputs):
+        kind = "x" if x.requires_grad else {torch.float64: "r", torch.int64: "n", torch.bool: "b"}[x.dtype]
+        line(f"{kind}{k}", x)
+    ys = function(*inputs)
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    for i, y in enumerate(ys):
+        line(f"y{i}", y)
+    xs = [(k, x) for k, x in enumerate(inputs) if x.requires_grad]
+    flowing = [(y, simple_numbers(i, y.shape)) for i, y in enumerate(ys) if y.requires_grad]
+    if not xs or not flowing:
+        return
+    gs = gradients([y for y, _ in flowing], [u for _, u in flowing], xs)
+    for (k, _), g in zip(xs, gs):
+        line(f"g{k}", g)
+    second = [(g, simple_numbers(8 + k, g.shape)) for (k, _), g in zip(xs, gs) if g.requires_grad]
+    if second:
+        for (k, _), s in zip(xs, gradients([g for g, _ in second], [w for _, w in second], xs)):
+            line(f"s{k}", s)
+
+
+def gradients(ys, us, xs):
+    gs = torch.autograd.grad(ys, [x for _, x in xs], us, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for (_, x), g in zip(xs, gs)]
+
+
+# ---- Pieces of an axis, and elements by index ----
+
+case("slice_rows", lambda x: x[1:6:2], real(7, 3))
+case("slice_columns_from_the_end", lambda x: x[:, -5:-1:3], real(2, 6, 2))
+case("slice_beyond", lambda x: x[-100 : 100 : 4], real(6))
+case("slice_nothing", lambda x: x[4:2], real(6, 2))
+case("slice_one_step", lambda x: x[:, 1:], real(2, 3))
+case("flip_two", lambda x: torch.flip(x, (0, -1)), real(2, 3, 4))
+case("flip_none", lambda x: torch.flip(x, (1,)), real(3, 1))
+case("roll_forwards", lambda x: torch.roll(x, 2, 1), real(2, 5, 2))
+case("roll_backwards", lambda x: torch.roll(x, -7, 0), real(5, 3))
+case("roll_around", lambda x: torch.roll(x, 10, 0), real(5))
+case("repeat_axes", lambda x: x.repeat(2, 1, 3), real(2, 2, 2))
+case("repeat_new_axes", lambda x: x.repeat(2, 3, 1, 2), real(2, 3))
+case("repeat_none", lambda x: x.repeat(2, 0), real(3, 2))
+case("unbind_middle", lambda x: torch.unbind(x, 1), real(2, 3, 2))
+case("take_along_dim", lambda x, i: torch.take_along_dim(x, i, 1), real(3, 4), index(4, 1, 2))
+case("take_along_dim_of_one", lambda x, i: torch.take_along_dim(x, i, -1), real(1, 4), index(4, 3, 5))
+# PyTorch takes larger values too, but its gradient of them has the wrong shape.
+case("scatter_larger_values", lambda x, i, v: x.scatter(0, i, v[:1]), real(4, 3), torch.tensor([[2, 0, 1]]), real(3, 3))
+case("scatter_add_larger_values", lambda x, i, v: x.scatter_add(1, i, v[:2, :4]), real(2, 3), index(3, 2, 4),
+     real(4, 5))
+
+pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

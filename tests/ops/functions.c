@@ -1,0 +1,311 @@
+/* Functions that are made of operations, against PyTorch's numbers: values, gradients, second order. */
+#include "support/fixture.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void set_up_threads(void)
+{
+    set_up();
+    reel_set_num_threads(c, 2);
+}
+
+TestSuite(functions, .init = set_up_threads, .fini = tear_down);
+
+enum { MOST = 8 };
+
+/* CASE(name in functions.py, statements that make the outputs y of the inputs x). */
+#define CASES(CASE)                                                                                                    \
+    CASE(slice_rows, y[0] = reel_slice(t, x[0], 0, 1, 6, 2))                                                           \
+    CASE(slice_columns_from_the_end, y[0] = reel_slice(t, x[0], 1, -5, -1, 3))                                         \
+    CASE(slice_beyond, y[0] = reel_slice(t, x[0], -1, -100, INT64_MAX, 4))                                             \
+    CASE(slice_nothing, y[0] = reel_slice(t, x[0], 0, 4, 2, 1))                                                        \
+    CASE(slice_one_step, y[0] = reel_slice(t, x[0], 1, 1, INT64_MAX, 1))                                               \
+    CASE(flip_two, y[0] = reel_flip(t, x[0], REEL_AXES(0, -1)))                                                        \
+    CASE(flip_none, y[0] = reel_flip(t, x[0], REEL_AXES(1)))                                                           \
+    CASE(roll_forwards, y[0] = reel_roll(t, x[0], 2, 1))                                                               \
+    CASE(roll_backwards, y[0] = reel_roll(t, x[0], -7, 0))                                                             \
+    CASE(roll_around, y[0] = reel_roll(t, x[0], 10, 0))                                                                \
+    CASE(repeat_axes, y[0] = reel_repeat(t, x[0], REEL_SHAPE(2, 1, 3)))                                                \
+    CASE(repeat_new_axes, y[0] = reel_repeat(t, x[0], REEL_SHAPE(2, 3, 1, 2)))                                         \
+    CASE(repeat_none, y[0] = reel_repeat(t, x[0], REEL_SHAPE(2, 0)))                                                   \
+    CASE(unbind_middle, reel_unbind(t, x[0], 1, 3, y))                                                                 \
+    CASE(take_along_dim, y[0] = reel_take_along_dim(t, x[0], x[1], 1))                                                 \
+    CASE(take_along_dim_of_one, y[0] = reel_take_along_dim(t, x[0], x[1], -1))                                         \
+    CASE(scatter_larger_values, y[0] = reel_scatter(t, x[0], 0, x[1], x[2]))                                           \
+    CASE(scatter_add_larger_values, y[0] = reel_scatter_add(t, x[0], 1, x[1], x[2]))
+
+#define DEFINE(name, ...)                                                                                              \
+    static void apply_##name(const reel_var *x, reel_var *y)                                                           \
+    {                                                                                                                  \
+        __VA_ARGS__;                                                                                                   \
+    }
+CASES(DEFINE)
+#define ENTRY(name, ...) {#name, apply_##name},
+static const struct {
+    const char *name;
+    void (*apply)(const reel_var *x, reel_var *y);
+} cases[] = {CASES(ENTRY)};
+enum { COUNT = sizeof cases / sizeof *cases };
+
+/* ---- The numbers of functions.py ---- */
+
+static char *read_golden(void)
+{
+    FILE *file = fopen(REEL_GOLDEN_FOLDER "/functions.txt", "rb");
+    cr_assert_not_null(file);
+    fseek(file, 0, SEEK_END);
+    size_t size = (size_t)ftell(file);
+    rewind(file);
+    char *text = calloc(1, size + 1);
+    cr_assert_eq(fread(text, 1, size, file), size);
+    fclose(file);
+    return text;
+}
+
+/* The lines of a case: from behind its name to the next one. */
+static char *find_case(const char *text, const char *name)
+{
+    char line[100];
+    snprintf(line, sizeof line, "case %s\n", name);
+    const char *start = strstr(text, line), *end = start ? strstr(start + 1, "\ncase ") : NULL;
+    if (!start)
+        return NULL;
+    start += strlen(line);
+    return end ? strndup(start, (size_t)(end + 1 - start)) : strdup(start);
+}
+
+struct tensor {
+    char kind;
+    int number;
+    reel_shape shape;
+    int64_t numel;
+    double *values; /* to be freed */
+};
+
+/* The next line, which *text then stands behind; false at the end. */
+static bool next_tensor(char **text, struct tensor *tensor)
+{
+    char *at = *text;
+    if (!*at)
+        return false;
+    tensor->kind = *at;
+    tensor->number = (int)strtol(at + 1, &at, 10);
+    tensor->shape.ndim = 0;
+    while (*at == ' ')
+        tensor->shape.dim[tensor->shape.ndim++] = strtoll(at, &at, 10);
+    at++;
+    tensor->numel = reel_shape_numel(&tensor->shape);
+    tensor->values = malloc((size_t)(tensor->numel + 1) * sizeof(double));
+    for (int64_t i = 0; i < tensor->numel; i++)
+        tensor->values[i] = strtod(at, &at);
+    *text = strchr(at, '\n') + 1;
+    return true;
+}
+
+static reel_var var_of(const struct tensor *tensor)
+{
+    reel_dtype dtype = tensor->kind == 'n' ? REEL_INT64 : tensor->kind == 'b' ? REEL_BOOL : REEL_REAL;
+    void *data = malloc((size_t)(tensor->numel + 1) * sizeof(int64_t));
+    for (int64_t i = 0; i < tensor->numel; i++) {
+        if (dtype == REEL_REAL)
+            ((reel_real *)data)[i] = (reel_real)tensor->values[i];
+        else if (dtype == REEL_INT64)
+            ((int64_t *)data)[i] = (int64_t)tensor->values[i];
+        else
+            ((bool *)data)[i] = tensor->values[i] != 0;
+    }
+    reel_var v = reel_tensor_of(t, dtype, data, tensor->shape);
+    free(data);
+    return v;
+}
+
+static reel_var simple_numbers(int salt, reel_shape shape)
+{
+    int64_t n = reel_shape_numel(&shape);
+    reel_real *values = malloc((size_t)(n + 1) * sizeof *values);
+    for (int64_t j = 0; j < n; j++)
+        values[j] = (reel_real)((double)((37 * j + 11 * salt) % 64 * 2 - 63) / 64);
+    reel_var v = reel_tensor(t, values, shape);
+    free(values);
+    return v;
+}
+
+static double element_at(reel_var v, int64_t i)
+{
+    const void *data = reel_data(t, v);
+    switch (reel_dtype_of(t, v)) {
+    case REEL_REAL:
+        return (double)((const reel_real *)data)[i];
+    case REEL_INT64:
+        return (double)((const int64_t *)data)[i];
+    case REEL_INT32:
+        return (double)((const int32_t *)data)[i];
+    default:
+        return (double)((const bool *)data)[i];
+    }
+}
+
+/* Reals agree to 64 units in the last place of the largest element, or of 1. */
+static void compare(const char *name, const struct tensor *want, reel_var got)
+{
+    const double epsilon = sizeof(reel_real) == sizeof(float) ? (double)FLT_EPSILON : DBL_EPSILON;
+    double largest = 1;
+    if (!reel_is_null(got)) {
+        reel_shape shape = reel_shape_of(t, got);
+        cr_expect(reel_shape_equal(&shape, &want->shape), "%s: %c%d has another shape", name, want->kind, want->number);
+        if (!reel_shape_equal(&shape, &want->shape))
+            return;
+    }
+    for (int64_t i = 0; i < want->numel; i++)
+        if (isfinite(want->values[i]))
+            largest = fmax(largest, fabs(want->values[i]));
+    for (int64_t i = 0; i < want->numel; i++) {
+        double value = reel_is_null(got) ? 0 : element_at(got, i), other = want->values[i];
+        if (value == other || (isnan(value) && isnan(other)) || fabs(value - other) <= 64 * epsilon * largest)
+            continue;
+        cr_expect_fail("%s: element %lld of %c%d is %.17g, not %.17g", name, (long long)i, want->kind, want->number,
+                       value, other);
+        return;
+    }
+}
+
+static reel_var weighed(reel_var sum, reel_var v, int salt)
+{
+    reel_var part = reel_sum_all(t, reel_mul(t, v, simple_numbers(salt, reel_shape_of(t, v))));
+    return reel_is_null(sum) ? part : reel_add(t, sum, part);
+}
+
+/* Makes the inputs, and gives the text behind them. */
+static char *make_inputs(char *text, reel_var *x, bool *differentiated)
+{
+    struct tensor tensor;
+    for (char *next = text; next_tensor(&next, &tensor); text = next) {
+        bool is_input = strchr("xrnb", tensor.kind) != NULL;
+        if (is_input) {
+            x[tensor.number] = var_of(&tensor);
+            differentiated[tensor.number] = tensor.kind == 'x';
+        }
+        free(tensor.values);
+        if (!is_input)
+            break;
+    }
+    return text;
+}
+
+/* The gradients, null where there are none, of the sum of the vars weighed. */
+static void gradients(reel_var loss, const reel_var *x, const bool *differentiated, unsigned flags, reel_var *g)
+{
+    reel_var wanted[MOST], given[MOST];
+    int n = 0;
+    for (int k = 0; k < MOST; k++)
+        if (differentiated[k])
+            wanted[n++] = x[k];
+    if (n == 0 || reel_is_null(loss))
+        return;
+    reel_grad(t, loss, wanted, n, flags | REEL_GRAD_ALLOW_UNUSED, given);
+    for (int k = MOST - 1; k >= 0; k--)
+        if (differentiated[k])
+            g[k] = given[--n];
+}
+
+static void compare_case(int i, char *text)
+{
+    reel_var x[MOST] = {{0}}, y[MOST] = {{0}}, g[MOST] = {{0}}, fast[MOST] = {{0}}, s[MOST] = {{0}};
+    bool differentiated[MOST] = {false};
+    reel_var loss = reel_null(), second = reel_null();
+    text = make_inputs(text, x, differentiated);
+    cases[i].apply(x, y);
+    cr_assert_eq(reel_context_status(c), REEL_OK, "%s: %s", cases[i].name, reel_error(c));
+    for (int k = 0; k < MOST && !reel_is_null(y[k]); k++)
+        if (reel_dtype_of(t, y[k]) == REEL_REAL)
+            loss = weighed(loss, y[k], k);
+    gradients(loss, x, differentiated, 0, fast);
+    gradients(loss, x, differentiated, REEL_GRAD_CREATE_GRAPH, g);
+    for (int k = 0; k < MOST; k++)
+        if (!reel_is_null(g[k]))
+            second = weighed(second, g[k], 8 + k);
+    gradients(second, x, differentiated, 0, s);
+    cr_assert_eq(reel_context_status(c), REEL_OK, "%s: %s", cases[i].name, reel_error(c));
+    struct tensor want;
+    int outputs = 0;
+    while (next_tensor(&text, &want)) {
+        compare(cases[i].name, &want, (want.kind == 'y' ? y : want.kind == 'g' ? g : s)[want.number]);
+        if (want.kind == 'g')
+            compare(cases[i].name, &want, fast[want.number]);
+        outputs += want.kind == 'y';
+        free(want.values);
+    }
+    cr_expect(outputs > 0 && !reel_is_null(y[outputs - 1]) && (outputs == MOST || reel_is_null(y[outputs])),
+              "%s: there should be %d outputs", cases[i].name, outputs);
+    reel_tape_reset(t);
+}
+
+Test(functions, give_what_pytorch_gives)
+{
+    char *text = read_golden();
+    int found = 0, all = 0;
+    for (const char *at = text; (at = strstr(at, "case ")); at++)
+        all += at == text || at[-1] == '\n';
+    for (int i = 0; i < COUNT; i++) {
+        char *lines = find_case(text, cases[i].name);
+        cr_expect_not_null(lines, "%s is not in functions.txt: functions.py writes it", cases[i].name);
+        if (lines)
+            compare_case(i, lines);
+        found += lines != NULL;
+        free(lines);
+    }
+    cr_expect_eq(found, all, "functions.txt has %d cases, %d of them are here", all, found);
+    free(text);
+}
+
+Test(functions, allocate_nothing_from_the_third_step_on)
+{
+    char *text = read_golden();
+    for (int i = 0; i < COUNT; i++) {
+        uint64_t before = 0;
+        char *lines = find_case(text, cases[i].name);
+        for (int step = 0; lines && step < 5; step++) {
+            reel_var x[MOST] = {{0}}, y[MOST] = {{0}}, g[MOST], loss = reel_null();
+            bool differentiated[MOST] = {false};
+            make_inputs(lines, x, differentiated);
+            cases[i].apply(x, y);
+            for (int k = 0; k < MOST && !reel_is_null(y[k]); k++)
+                if (reel_dtype_of(t, y[k]) == REEL_REAL)
+                    loss = weighed(loss, y[k], k);
+            gradients(loss, x, differentiated, 0, g);
+            reel_tape_reset(t);
+            if (step < 3)
+                before = reel_memory(c).allocations;
+        }
+        cr_expect_eq(reel_memory(c).allocations, before, "%s allocates in every step", cases[i].name);
+        free(lines);
+    }
+    free(text);
+}
+
+/* ---- Refusals ---- */
+
+Test(functions, refuse_what_they_cannot_do)
+{
+    reel_var m = reel_ones(t, REEL_SHAPE(2, 3)), out[3];
+    expect_refused(reel_slice(t, m, 0, 0, 2, 0), REEL_ERROR_ARGUMENT, "slice: step 0 is not at least 1");
+    expect_refused(reel_slice(t, m, 2, 0, 2, 1), REEL_ERROR_ARGUMENT, "slice: axis 2 is outside -2..1");
+    expect_refused(reel_flip(t, m, REEL_AXES(1, -1)), REEL_ERROR_ARGUMENT, "flip: axis 1 is given twice");
+    expect_refused(reel_flip(t, m, NULL, 1), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_roll(t, m, 1, -3), REEL_ERROR_ARGUMENT, "roll: axis -3 is outside -2..1");
+    expect_refused(reel_repeat(t, m, REEL_SHAPE(2)), REEL_ERROR_SHAPE,
+                   "repeat: 1 repeats for [2, 3]; each axis takes one, and none is negative");
+    expect_refused(reel_repeat(t, m, REEL_SHAPE(2, -1)), REEL_ERROR_SHAPE, NULL);
+    out[0] = m;
+    cr_expect_eq(reel_unbind(t, m, 1, 2, out), REEL_ERROR_ARGUMENT);
+    cr_expect_str_eq(reel_error(c), "unbind: room for 2 vars, axis 1 has 3 slices");
+    cr_expect_eq(out[0].number, m.number);
+    reel_clear_error(c);
+    expect_refused(reel_take_along_dim(t, m, reel_randint(t, 0, 2, REEL_SHAPE(2)), 0), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_take_along_dim(t, m, reel_randint(t, 0, 2, REEL_SHAPE(2, 2)), 0), REEL_ERROR_SHAPE,
+                   "take_along_dim: shapes [1, 3] and [1, 2] do not broadcast: axis 1 has 3 and 2");
+}

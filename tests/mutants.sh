@@ -1,16 +1,17 @@
 #!/bin/bash
 # Whether the registry's tests notice mistakes: one token of a kernel or a rule is changed, and ops_values or ops_registry
-# (in double, with sanitizers) has to fail.
+# (in double, with sanitizers) has to fail; or, for what no sample can show, the test of tests/ops or tests/kern that has
+# the file's name.
 #
 #     bash tests/mutants.sh [COUNT [SEED]]    tries COUNT mutants (200), drawn with SEED (1)
 #     bash tests/mutants.sh list              prints all there are: file, line, place, old and new token, operation, text
+#     bash tests/mutants.sh only PATTERN      tries all whose line in that list matches PATTERN (as grep -E does)
 #
 # First come those in `named` below; then, if COUNT allows, one for each operation; then what the draw gives. Which are
 # drawn depends on their text and not on their place, so that a change elsewhere changes few. Mutants that do not compile
 # do not count.
 # Those that tests/mutants.txt lists (file, old and new token, text, reason) change nothing that anybody could see, or what
-# no sample can show and another test has, which the reason names. Of the others, at least 98 % must be caught; each that
-# is not is printed.
+# another test has, which the reason names. Of the others, at least 98 % must be caught; each that is not is printed.
 #
 # Mutated are operators, comparisons, signs, constants and a few enumerators in the code of src/ops and of the kernels
 # that operations use; not in samples, costs, texts of errors, and the public functions around an operation, which the
@@ -20,6 +21,8 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 count=${1:-200}
 seed=${2:-1}
+pattern=
+[ "$count" != only ] || pattern=$2 seed=1
 equivalent=$PWD/tests/mutants.txt
 folder=$PWD/build/mutants
 
@@ -241,6 +244,31 @@ passes ops_values_f64 && passes ops_registry_f64 || { cat "$work/test.log"; echo
 
 tried=0 caught=0 listed=0 missed=0
 
+# own_test_catches FILE: whether a test of the file's name fails that passes without the mutant (which is tried once).
+own_test_catches() {
+    local test
+    for test in ops kern; do
+        [ -e "$folder/tree/tests/$test/$(basename "$1")" ] || continue
+        test=${test}_$(basename "$1" .c)_f64
+        build "$test" && ! passes "$test" && sound "$1" "$test" && return
+    done
+    return 1
+}
+
+# sound FILE TEST: TEST passes with FILE as it is.
+declare -A verdicts=()
+sound() {
+    local mutant=$work/mutant.c
+    if [ -z "${verdicts[$2]:-}" ]; then
+        cp "$folder/tree/$1" "$mutant"
+        cp "$1" "$folder/tree/$1"
+        verdicts[$2]=unsound
+        build "$2" && passes "$2" && verdicts[$2]=sound
+        cp "$mutant" "$folder/tree/$1"
+    fi
+    [ "${verdicts[$2]}" = sound ]
+}
+
 # try FILE LINE COLUMN OLD NEW TEXT OPERATION: 0 when the mutant counted.
 try() {
     local file=$1 line=$2 column=$3 old=$4 new=$5 text=$6 operation=$7 verdict
@@ -254,6 +282,8 @@ try() {
         verdict='caught by values'
     elif build ops_registry_f64 && ! passes ops_registry_f64; then
         verdict='caught by registry'
+    elif own_test_catches "$file"; then
+        verdict='caught by its own'
     elif grep -qF "$(printf '%s\t%s\t%s\t%s\t' "$file" "$old" "$new" "$text")" "$equivalent"; then
         verdict='listed'
     else
@@ -270,6 +300,21 @@ try() {
     printf '%-18s %s:%s [%s] "%s" -> "%s" in: %s\n' "$verdict" "$file" "$line" "$operation" "$old" "$new" "$text"
 }
 
+summary() {
+    printf 'mutants: %d tried, %d caught, %d listed in tests/mutants.txt, %d missed\n' "$tried" "$caught" "$listed" "$missed"
+    [ $((100 * caught)) -ge $((98 * (tried - listed))) ]
+}
+
+enumerate | shuffle >"$work/all"
+if [ "$count" = only ]; then
+    while IFS=$'\t' read -r hash file line column old new operation text; do
+        [ "$new" != '(nothing)' ] || new=
+        try "$file" "$line" "$column" "$old" "$new" "$text" "$operation" || true
+    done < <(grep -E -- "$pattern" <(cut -f 2- "$work/all") | sort -V | sed 's/^/-\t/')
+    summary
+    exit
+fi
+
 while IFS=$'\t' read -r file text old new; do
     place=$(grep -nF -- "$text" "$file" | head -1)
     [ -n "$place" ] || { echo "mutants: $file has no line \"$text\""; exit 1; }
@@ -278,7 +323,6 @@ while IFS=$'\t' read -r file text old new; do
     try "$file" "${place%%:*}" $((${#before} + 1)) "$old" "$new" "$text" named || exit 1
 done <<<"$named"
 
-enumerate | shuffle >"$work/all"
 printf 'mutants: %d in all\n' "$(wc -l <"$work/all")"
 cut -f 7 "$work/all" | sort -u | grep -vx -- - >"$work/operations"
 : >"$work/done"
@@ -304,5 +348,4 @@ if [ "$count" -ge $((tried + $(wc -l <"$work/operations"))) ]; then
 fi
 draw "$work/all" $((count - tried))
 
-printf 'mutants: %d tried, %d caught, %d listed in tests/mutants.txt, %d missed\n' "$tried" "$caught" "$listed" "$missed"
-[ $((100 * caught)) -ge $((98 * (tried - listed))) ]
+summary

@@ -185,6 +185,121 @@ Test(normalize, large_and_small_numbers)
         }
 }
 
+/* ---- Numbers times a power of two ---- */
+
+/* Groups of COUNTED elements that are normalised together: rows of a layer norm, columns of a batch norm. */
+enum { GROUPS = 3, COUNTED = 6, ELEMENTS = GROUPS * COUNTED };
+
+/* By group and element; the gradients of weight and bias by channel. */
+struct orders {
+    double y[ELEMENTS], first[ELEMENTS], second[ELEMENTS], by_flow[ELEMENTS];
+    double weight[COUNTED], second_weight[COUNTED];
+};
+
+static double element(int k, double salt)
+{
+    return sin(salt + 1.7 * k) + 0.3 * sin(5 * salt + 0.9 * k * k);
+}
+
+/* n groups from `group` on, whose elements are multiplied by 2^exponents[group], with their gradients: of
+ * sum(y flow) (and of mean and variance), and of sum(first direction) + sum(weight's direction), which takes the second
+ * order. What is linear in 1 / 2^exponent is multiplied by it. */
+static void add_orders(bool layer, bool statistics, int group, int n, const int *exponents, double eps,
+                       struct orders *to)
+{
+    reel_real x[ELEMENTS], flow[ELEMENTS], direction[ELEMENTS], weight[COUNTED], along[COUNTED];
+    reel_real of_mean[GROUPS], of_variance[GROUPS];
+    int channels = layer ? COUNTED : n;
+    for (int g = 0; g < n; g++) {
+        double scale = ldexp(1, exponents[group + g]);
+        for (int i = 0; i < COUNTED; i++) {
+            int at = layer ? g * COUNTED + i : i * n + g, k = (group + g) * COUNTED + i;
+            x[at] = (reel_real)(2 * (double)(reel_real)element(k, 1) * scale);
+            flow[at] = (reel_real)element(k, 2);
+            direction[at] = (reel_real)((double)(reel_real)element(k, 3) * scale);
+        }
+        of_mean[g] = (reel_real)(element(group + g, 4) / scale);
+        of_variance[g] = (reel_real)(element(group + g, 5) / scale / scale);
+    }
+    for (int i = 0; i < channels; i++) {
+        weight[i] = (reel_real)element(layer ? i : group + i, 6);
+        along[i] = (reel_real)element(layer ? i : group + i, 7);
+    }
+    reel_shape shape = layer ? REEL_SHAPE(n, COUNTED) : REEL_SHAPE(COUNTED, n), one = REEL_SHAPE(channels);
+    reel_var inputs[] = {reel_tensor(t, x, shape), reel_tensor(t, flow, shape), reel_tensor(t, weight, one)};
+    reel_var bias = reel_zeros(t, one), mean = reel_null(), variance = reel_null();
+    reel_var y = layer ? reel_layer_norm(t, inputs[0], 1, inputs[2], bias, eps)
+                       : reel_batch_norm(t, inputs[0], inputs[2], bias, eps, &mean, &variance);
+    reel_var sum = reel_sum_all(t, reel_mul(t, y, inputs[1]));
+    if (statistics && !layer) {
+        sum = reel_add(t, sum, reel_sum_all(t, reel_mul(t, mean, reel_tensor(t, of_mean, REEL_SHAPE(n)))));
+        sum = reel_add(t, sum, reel_sum_all(t, reel_mul(t, variance, reel_tensor(t, of_variance, REEL_SHAPE(n)))));
+    }
+    reel_var first[3], graph[3], second[3];
+    cr_assert_eq(reel_grad(t, sum, inputs, 3, REEL_GRAD_DEFAULT, first), REEL_OK, "%s", reel_error(c));
+    cr_assert_eq(reel_grad(t, sum, inputs, 3, REEL_GRAD_CREATE_GRAPH, graph), REEL_OK, "%s", reel_error(c));
+    sum = reel_sum_all(t, reel_mul(t, graph[0], reel_tensor(t, direction, shape)));
+    sum = reel_add(t, sum, reel_sum_all(t, reel_mul(t, graph[2], reel_tensor(t, along, one))));
+    cr_assert_eq(reel_grad(t, sum, inputs, 3, REEL_GRAD_DEFAULT, second), REEL_OK, "%s", reel_error(c));
+    for (int g = 0; g < n; g++)
+        for (int i = 0; i < COUNTED; i++) {
+            int at = layer ? g * COUNTED + i : i * n + g, k = (group + g) * COUNTED + i;
+            double scale = ldexp(1, exponents[group + g]);
+            to->y[k] = (double)reel_data_real(t, y)[at];
+            to->first[k] = (double)reel_data_real(t, first[0])[at] * scale;
+            double recorded = (double)reel_data_real(t, graph[0])[at] * scale;
+            cr_expect(fabs(recorded - to->first[k]) <= (is_float ? 1e-5 : 1e-13),
+                      "layer %d, 2^%d: the gradient is %.17g, as a graph %.17g", layer, exponents[group + g],
+                      to->first[k], recorded);
+            to->second[k] = (double)reel_data_real(t, second[0])[at] * scale;
+            to->by_flow[k] = (double)reel_data_real(t, second[1])[at];
+        }
+    for (int i = 0; i < channels; i++) {
+        to->weight[layer ? i : group + i] += (double)reel_data_real(t, first[2])[i];
+        to->second_weight[layer ? i : group + i] += (double)reel_data_real(t, second[2])[i];
+    }
+    cr_assert_eq(reel_tape_reset(t), REEL_OK, "%s", reel_error(c));
+}
+
+static void expect_near(const char *what, const double *got, const double *want, int n)
+{
+    for (int i = 0; i < n; i++)
+        cr_expect(fabs(got[i] - want[i]) <= (is_float ? 3e-5 : 1e-13) * (1 + fabs(want[i])),
+                  "%s %d is %.17g, not %.17g", what, i, got[i], want[i]);
+}
+
+/* x times s and eps times s^2 give the same y, and gradients by x that are divided by s: with numbers whose squares and
+ * cubes overflow or underflow, the values of the same numbers in the usual range. */
+Test(normalize, a_power_of_two_changes_no_digit)
+{
+    const int near = is_float ? 45 : 360, far = is_float ? 64 : 520;
+    const struct {
+        int exponents[GROUPS], of_eps;
+    } cases[] = {
+        {{0, -near, 1}, -near},     {{-near, 0, near}, -near}, {{near, near, near}, near},
+        {{-far, 0, far}, -far / 2}, {{far, far, 0}, 0},        {{-far, -far, -far}, is_float ? -far : -510},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (int layer = 0; layer < 2; layer++) {
+            struct orders got, want;
+            double eps = ldexp(0.8, 2 * cases[i].of_eps);
+            bool statistics = i < 3;
+            memset(&got, 0, sizeof got);
+            memset(&want, 0, sizeof want);
+            add_orders(layer, statistics, 0, GROUPS, cases[i].exponents, eps, &got);
+            for (int group = 0; group < GROUPS; group++) {
+                const int unscaled[GROUPS] = {0};
+                add_orders(layer, statistics, group, 1, unscaled, ldexp(eps, -2 * cases[i].exponents[group]), &want);
+            }
+            expect_near("y", got.y, want.y, ELEMENTS);
+            expect_near("the gradient", got.first, want.first, ELEMENTS);
+            expect_near("the second order", got.second, want.second, ELEMENTS);
+            expect_near("the second order by the flow", got.by_flow, want.by_flow, ELEMENTS);
+            expect_near("the gradient of weight", got.weight, want.weight, layer ? COUNTED : GROUPS);
+            expect_near("the second order of weight", got.second_weight, want.second_weight, layer ? COUNTED : GROUPS);
+        }
+}
+
 Test(normalize, nan_and_infinity_stay_in_their_group)
 {
     reel_real values[4 * 3];

@@ -32,12 +32,9 @@ static const double smallest_parallel = 2e6, task = 5e5;
 /* BLAS counts in int. */
 enum { LARGEST = 1 << 30 };
 
-struct product {
-    int64_t m, n, k;
-    struct reel_matrix a, b;
-    bool add;
-    reel_real *c;
-    int64_t c_stride;
+/* How a product is cut. */
+struct cuts {
+    struct reel_gemm of;
     int64_t block_m, block_n;    /* size of a block of c */
     int64_t blocks, inner, take; /* how many, how many stand along the shorter side of c, and that make a task */
     bool lock;
@@ -53,10 +50,11 @@ static int64_t pieces(int64_t size, int64_t piece)
     return (size + piece - 1) / piece;
 }
 
-static void clear(int64_t m, int64_t n, reel_real *c, int64_t stride)
+/* The sum of no products. */
+static void clear(const struct reel_gemm *p)
 {
-    for (int64_t i = 0; i < m; i++)
-        memset(c + i * stride, 0, (size_t)n * sizeof *c);
+    for (int64_t i = 0; i < p->m && !p->add; i++)
+        memset(p->c + i * p->c_stride, 0, (size_t)p->n * sizeof *p->c);
 }
 
 /* The most rows, or columns of a transpose, that one call can take when they are `stride` apart: a stride that does not
@@ -72,25 +70,25 @@ static int blas_stride(int64_t stride)
 }
 
 /* The block's rows and columns fit an int; a long k is summed piece by piece. */
-static void call_blas(const struct product *p, int64_t row, int64_t column)
+static void call_blas(const struct cuts *p, int64_t row, int64_t column)
 {
-    int64_t m = smaller(p->block_m, p->m - row), n = smaller(p->block_n, p->n - column);
-    int64_t a_step = p->a.transpose ? p->a.stride : 1, b_step = p->b.transpose ? 1 : p->b.stride;
+    int64_t m = smaller(p->block_m, p->of.m - row), n = smaller(p->block_n, p->of.n - column);
+    int64_t a_step = p->of.a.transpose ? p->of.a.stride : 1, b_step = p->of.b.transpose ? 1 : p->of.b.stride;
     int64_t block_k = smaller(most_rows(a_step), most_rows(b_step));
-    const reel_real *a = p->a.data + (p->a.transpose ? row : row * p->a.stride);
-    const reel_real *b = p->b.data + (p->b.transpose ? column * p->b.stride : column);
-    for (int64_t first = 0; first < p->k; first += block_k)
-        BLAS_GEMM(CblasRowMajor, p->a.transpose ? CblasTrans : CblasNoTrans, p->b.transpose ? CblasTrans : CblasNoTrans,
-                  (int)m, (int)n, (int)smaller(block_k, p->k - first), 1, a + first * a_step, blas_stride(p->a.stride),
-                  b + first * b_step, blas_stride(p->b.stride), p->add || first > 0 ? 1 : 0,
-                  p->c + row * p->c_stride + column, blas_stride(p->c_stride));
+    const reel_real *a = p->of.a.data + (p->of.a.transpose ? row : row * p->of.a.stride);
+    const reel_real *b = p->of.b.data + (p->of.b.transpose ? column * p->of.b.stride : column);
+    for (int64_t first = 0; first < p->of.k; first += block_k)
+        BLAS_GEMM(CblasRowMajor, p->of.a.transpose ? CblasTrans : CblasNoTrans,
+                  p->of.b.transpose ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)smaller(block_k, p->of.k - first),
+                  1, a + first * a_step, blas_stride(p->of.a.stride), b + first * b_step, blas_stride(p->of.b.stride),
+                  p->of.add || first > 0 ? 1 : 0, p->of.c + row * p->of.c_stride + column, blas_stride(p->of.c_stride));
 }
 
-static void multiply_task(const struct product *p, int64_t i)
+static void multiply_task(const struct cuts *p, int64_t i)
 {
     for (int64_t block = i * p->take; block < smaller((i + 1) * p->take, p->blocks); block++) {
         /* The long side of c is walked once, so that its operand is read from far away once. */
-        bool rows_last = p->m > p->n;
+        bool rows_last = p->of.m > p->of.n;
         int64_t row = rows_last ? block / p->inner : block % p->inner;
         int64_t column = rows_last ? block % p->inner : block / p->inner;
         if (!p->lock) {
@@ -120,62 +118,60 @@ static bool has_small_kernels(void)
     return strcmp(core, "SkylakeX") == 0 || strcmp(core, "Cooperlake") == 0 || strcmp(core, "SapphireRapids") == 0;
 }
 
-static bool choose_small_blocks(struct product *p)
+static bool choose_small_blocks(struct cuts *p)
 {
-    bool rows_by_rows = !p->a.transpose && p->b.transpose;
+    bool rows_by_rows = !p->of.a.transpose && p->of.b.transpose;
     /* Widths are whole vectors of the kernel, heights whole rows of it. */
     int64_t unit = rows_by_rows ? 16 : 64, least_rows = rows_by_rows ? 16 : 8, most_m = 64;
-    int64_t results = smaller(SMALL / p->k, rows_by_rows ? SMALL_ROWS_BY_ROWS : SMALL);
-    if (results < unit * least_rows || (rows_by_rows && p->k < 128) || !has_small_kernels())
+    int64_t results = smaller(SMALL / p->of.k, rows_by_rows ? SMALL_ROWS_BY_ROWS : SMALL);
+    if (results < unit * least_rows || (rows_by_rows && p->of.k < 128) || !has_small_kernels())
         return false;
-    p->block_m = smaller(p->m, equal_block(p->m, smaller(most_m, results / unit / 4 * 4), 4, false));
+    p->block_m = smaller(p->of.m, equal_block(p->of.m, smaller(most_m, results / unit / 4 * 4), 4, false));
     p->block_n = results / p->block_m / unit * unit;
     return true;
 }
 
-static void choose_large_blocks(struct product *p)
+static void choose_large_blocks(struct cuts *p)
 {
     enum { UNIT = 16 };
-    if (work(p->m, p->n, p->k) < smallest_parallel)
+    if (work(p->of.m, p->of.n, p->of.k) < smallest_parallel)
         return;
-    bool columns = p->n >= MOST_COLUMNS / 2 || (p->n >= 2 * UNIT && p->m < MOST_ROWS / 2);
+    bool columns = p->of.n >= MOST_COLUMNS / 2 || (p->of.n >= 2 * UNIT && p->of.m < MOST_ROWS / 2);
     if (columns)
-        p->block_n = equal_block(p->n, MOST_COLUMNS, UNIT, true);
-    if (p->m >= (columns ? 2 * MOST_ROWS : MOST_ROWS / 2))
-        p->block_m = equal_block(p->m, MOST_ROWS, UNIT, true);
+        p->block_n = equal_block(p->of.n, MOST_COLUMNS, UNIT, true);
+    if (p->of.m >= (columns ? 2 * MOST_ROWS : MOST_ROWS / 2))
+        p->block_m = equal_block(p->of.m, MOST_ROWS, UNIT, true);
 }
 
-static void choose_blocks(struct product *p)
+static void choose_blocks(struct cuts *p)
 {
-    bool whole_is_small =
-        work(p->m, p->n, p->k) <= SMALL && (p->a.transpose || !p->b.transpose || p->m * p->n <= SMALL_ROWS_BY_ROWS);
-    p->block_m = p->m;
-    p->block_n = p->n;
+    bool whole_is_small = work(p->of.m, p->of.n, p->of.k) <= SMALL &&
+                          (p->of.a.transpose || !p->of.b.transpose || p->of.m * p->of.n <= SMALL_ROWS_BY_ROWS);
+    p->block_m = p->of.m;
+    p->block_n = p->of.n;
     if (!whole_is_small && !choose_small_blocks(p))
         choose_large_blocks(p);
-    p->block_m = smaller(p->block_m, smaller(most_rows(p->c_stride), most_rows(p->a.transpose ? 1 : p->a.stride)));
-    p->block_n = smaller(p->block_n, most_rows(p->b.transpose ? p->b.stride : 1));
-    int64_t down = pieces(p->m, p->block_m), across = pieces(p->n, p->block_n);
-    double take = task / work(p->block_m, p->block_n, p->k);
+    p->block_m =
+        smaller(p->block_m, smaller(most_rows(p->of.c_stride), most_rows(p->of.a.transpose ? 1 : p->of.a.stride)));
+    p->block_n = smaller(p->block_n, most_rows(p->of.b.transpose ? p->of.b.stride : 1));
+    int64_t down = pieces(p->of.m, p->block_m), across = pieces(p->of.n, p->block_n);
+    double take = task / work(p->block_m, p->block_n, p->of.k);
     p->blocks = down * across;
-    p->inner = p->m > p->n ? across : down;
+    p->inner = p->of.m > p->of.n ? across : down;
     p->take = take > 1 ? (int64_t)take : 1;
 }
 
-void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add, reel_real *c,
-                    int64_t c_stride, int threads)
+void reel_kern_gemm(const struct reel_gemm *product, int threads)
 {
-    if (m == 0 || n == 0)
+    if (product->m == 0 || product->n == 0)
         return;
-    if (k == 0) {
-        if (!add)
-            clear(m, n, c, c_stride);
+    if (product->k == 0) {
+        clear(product);
         return;
     }
-    struct product p = {.m = m, .n = n, .k = k, .a = a, .b = b, .add = add, .c = c, .c_stride = c_stride};
-    p.lock = reel_kern_blas_calls() == REEL_BLAS_ONE_AT_A_TIME;
+    struct cuts p = {.of = *product, .lock = reel_kern_blas_calls() == REEL_BLAS_ONE_AT_A_TIME};
     choose_blocks(&p);
-    if (work(m, n, k) < smallest_parallel)
+    if (work(p.of.m, p.of.n, p.of.k) < smallest_parallel)
         threads = 1;
     REEL_PARALLEL_FOR(i, end, pieces(p.blocks, p.take), 1, threads, multiply_task(&p, i));
 }
@@ -199,7 +195,7 @@ void reel_kern_transpose(int64_t m, int64_t n, const reel_real *from, reel_real 
 
 struct batch_product {
     const struct reel_gemm_batch *batch;
-    struct product first;
+    struct reel_gemm first;
     int64_t sharing; /* how many products are summed into each matrix of c */
     int threads;     /* for each of them */
 };
@@ -220,7 +216,7 @@ static int64_t count_products(const struct reel_gemm_batch *batch, bool own)
 }
 
 /* Moves p to the i-th position along the axes that are (own), or are not. */
-static void move_to(const struct reel_gemm_batch *batch, bool own, int64_t i, struct product *p)
+static void move_to(const struct reel_gemm_batch *batch, bool own, int64_t i, struct reel_gemm *p)
 {
     for (int axis = batch->ndim - 1; axis >= 0; axis--) {
         if (is_own(batch, axis) != own)
@@ -235,31 +231,31 @@ static void move_to(const struct reel_gemm_batch *batch, bool own, int64_t i, st
 
 static void multiply_sharing(const struct batch_product *b, int64_t i)
 {
-    struct product p = b->first;
+    struct reel_gemm p = b->first;
     move_to(b->batch, true, i, &p);
     for (int64_t j = 0; j < b->sharing; j++) {
-        struct product one = p;
+        struct reel_gemm one = p;
         move_to(b->batch, false, j, &one);
-        reel_kern_gemm(p.m, p.n, p.k, one.a, one.b, p.add || j > 0, one.c, p.c_stride, b->threads);
+        one.add = p.add || j > 0;
+        reel_kern_gemm(&one, b->threads);
     }
-    if (b->sharing == 0 && !p.add)
-        clear(p.m, p.n, p.c, p.c_stride);
+    if (b->sharing == 0)
+        clear(&p);
 }
 
-void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, int64_t m, int64_t n, int64_t k, struct reel_matrix a,
-                          struct reel_matrix b, bool add, reel_real *c, int64_t c_stride, int threads)
+void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, const struct reel_gemm *first, int threads)
 {
-    if (m == 0 || n == 0)
+    if (first->m == 0 || first->n == 0)
         return;
     int64_t matrices = count_products(batch, true);
     struct batch_product p = {
         .batch = batch,
-        .first = {.m = m, .n = n, .k = k, .a = a, .b = b, .add = add, .c = c, .c_stride = c_stride},
-        .sharing = k > 0 ? count_products(batch, false) : 0,
+        .first = *first,
+        .sharing = first->k > 0 ? count_products(batch, false) : 0,
         .threads = threads,
     };
     /* Either the matrices are small and are shared out among the threads, or each is cut by itself. */
-    double each = work(m, n, k);
+    double each = work(first->m, first->n, first->k);
     bool parallel = each < smallest_parallel && each * (double)matrices * (double)p.sharing >= smallest_parallel;
     if (parallel)
         p.threads = 1;

@@ -13,8 +13,15 @@ struct reel_matrix {
 
 /* c [m, n] = a [m, k] b [k, n] (add: c += ...). The sizes are those after transposition. Rows of c are c_stride apart.
  * c must not overlap the operands; without add it need not hold numbers. */
-void reel_kern_gemm(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add, reel_real *c,
-                    int64_t c_stride, int threads);
+struct reel_gemm {
+    int64_t m, n, k;
+    struct reel_matrix a, b;
+    reel_real *c;
+    int64_t c_stride;
+    bool add;
+};
+
+void reel_kern_gemm(const struct reel_gemm *product, int threads);
 
 /* Whether [m, k] times the transpose of [n, k] is faster when that is written out first, by reel_kern_transpose. */
 bool reel_kern_gemm_prefers_written_out(int64_t m, int64_t n, int64_t k);
@@ -29,9 +36,8 @@ struct reel_gemm_batch {
     int64_t dim[REEL_MAX_NDIM], a_step[REEL_MAX_NDIM], b_step[REEL_MAX_NDIM], c_step[REEL_MAX_NDIM];
 };
 
-/* reel_kern_gemm for each product of the batch. Products that share a matrix of c are summed into it in order; if there
- * are none, it is zeroed (add: left alone). */
-void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, int64_t m, int64_t n, int64_t k, struct reel_matrix a,
-                          struct reel_matrix b, bool add, reel_real *c, int64_t c_stride, int threads);
+/* reel_kern_gemm for each product of the batch, of which `first` is the first. Products that share a matrix of c are
+ * summed into it in order; if there are none, it is zeroed (add: left alone). */
+void reel_kern_gemm_batch(const struct reel_gemm_batch *batch, const struct reel_gemm *first, int threads);
 
 #endif

@@ -84,10 +84,11 @@ void reel_kern_bias_activation(int64_t rows, int64_t columns, const reel_real *b
         forward(activations[activation].forward, end - i, columns, bias, negative_slope, y + i * columns));
 }
 
-void reel_kern_activation_grad(int64_t rows, int64_t columns, reel_activation activation, reel_real negative_slope,
-                               const reel_real *y, const reel_real *g, int64_t g_stride, reel_real *to, int threads)
+void reel_kern_activation_grad(const struct reel_activation_grad *of, reel_real *to, int threads)
 {
-    REEL_PARALLEL_FOR(i, end, rows, rows_at_a_time(columns), threads,
-                      activations[activation].backward(end - i, columns, negative_slope, y + i * columns,
-                                                       g + i * g_stride, g_stride, to + i * columns));
+    const struct reel_activation_grad r = *of;
+    backward_rows *backward = activations[r.activation].backward;
+    REEL_PARALLEL_FOR(i, end, r.rows, rows_at_a_time(r.columns), threads,
+                      backward(end - i, r.columns, r.negative_slope, r.y + i * r.columns, r.g + i * r.g_stride,
+                               r.g_stride, to + i * r.columns));
 }

@@ -10,7 +10,14 @@ void reel_kern_bias_activation(int64_t rows, int64_t columns, const reel_real *b
 
 /* to [rows, columns] = g times the derivative of the activation that gave y [rows, columns]. Rows of g are g_stride
  * apart. */
-void reel_kern_activation_grad(int64_t rows, int64_t columns, reel_activation activation, reel_real negative_slope,
-                               const reel_real *y, const reel_real *g, int64_t g_stride, reel_real *to, int threads);
+struct reel_activation_grad {
+    int64_t rows, columns;
+    reel_activation activation;
+    reel_real negative_slope;
+    const reel_real *y, *g;
+    int64_t g_stride;
+};
+
+void reel_kern_activation_grad(const struct reel_activation_grad *of, reel_real *to, int threads);
 
 #endif

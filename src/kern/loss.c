@@ -130,28 +130,24 @@ static void multiply(int64_t n, const reel_real *restrict values, const reel_rea
             out[i] = values[i] * factor[0];
 }
 
-static void map_block(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
-                      const reel_real *factor, int64_t factor_step, bool add, reel_real *out)
+static void map_block(const struct reel_kern_loss_map *of, int64_t first, int64_t last, bool add, reel_real *out)
 {
     reel_real values[REEL_KERN_MAP];
-    for (int64_t i = 0; i < n; i += REEL_KERN_MAP) {
-        int64_t count = n - i < REEL_KERN_MAP ? n - i : REEL_KERN_MAP;
-        if (!factor && !add) {
-            map(count, x + i, target + i, NULL, 0, parameter, out + i);
+    for (int64_t i = first; i < last; i += REEL_KERN_MAP) {
+        int64_t count = last - i < REEL_KERN_MAP ? last - i : REEL_KERN_MAP;
+        if (!of->factor && !add) {
+            of->map(count, of->x + i, of->target + i, NULL, 0, of->parameter, out + i);
             continue;
         }
         const reel_real one = 1;
-        map(count, x + i, target + i, NULL, 0, parameter, values);
-        multiply(count, values, factor ? factor + i * factor_step : &one, factor_step, add, out + i);
+        of->map(count, of->x + i, of->target + i, NULL, 0, of->parameter, values);
+        multiply(count, values, of->factor ? of->factor + i * of->factor_step : &one, of->factor_step, add, out + i);
     }
 }
 
-void reel_kern_loss_map(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
-                        const reel_real *factor, int64_t factor_step, bool add, reel_real *out, int threads)
+void reel_kern_loss_map(const struct reel_kern_loss_map *of, bool add, reel_real *out, int threads)
 {
-    REEL_PARALLEL_FOR(first, last, n, REEL_BLOCK, threads,
-                      map_block(map, last - first, x + first, target + first, parameter,
-                                factor ? factor + first * factor_step : NULL, factor_step, add, out + first));
+    REEL_PARALLEL_FOR(first, last, of->n, REEL_BLOCK, threads, map_block(of, first, last, add, out));
 }
 
 void reel_kern_scale_to(int64_t n, reel_real factor, const reel_real *values, bool add, reel_real *out, int threads)
@@ -298,9 +294,7 @@ static void gradient_row(int64_t n, int64_t inner, const reel_real *restrict x, 
 
 struct class_gradient {
     const struct reel_kern_classes *classes;
-    const reel_real *x, *maxima, *log_sums, *factor;
-    int64_t factor_step;
-    reel_real divisor;
+    struct reel_kern_class_gradient of;
     reel_real even; /* what the even part adds to the sum of q: the same at every place */
     bool add;
 };
@@ -311,10 +305,10 @@ static void place_gradient_in_order(const struct class_gradient *job, int64_t pl
                                     reel_real *out)
 {
     const struct reel_kern_classes *k = job->classes;
-    const reel_real *x = job->x + first_class(k, place);
+    const reel_real *x = job->of.x + first_class(k, place);
     reel_real sum = (1 - (reel_real)k->smoothing) * weight_of(k, target) + job->even;
     for (int64_t c = 0; c < k->classes; c++) {
-        reel_real softmax = reel_math_exp(x[c * k->inner] - job->maxima[place] - job->log_sums[place]);
+        reel_real softmax = reel_math_exp(x[c * k->inner] - job->of.maxima[place] - job->of.log_sums[place]);
         reel_real g = (softmax * sum - target_share(k, target, c)) * factor;
         out[c * k->inner] = job->add ? out[c * k->inner] + g : g;
     }
@@ -325,15 +319,15 @@ static void place_gradient(const struct class_gradient *job, int64_t place, reel
     const struct reel_kern_classes *k = job->classes;
     int64_t target = k->target[place], at = first_class(k, place);
     bool ignored = target == k->ignore_index;
-    reel_real factor = job->factor[place * job->factor_step] / job->divisor;
+    reel_real factor = job->of.factor[place * job->of.factor_step] / job->of.divisor;
     reel_real smoothing = (reel_real)k->smoothing, chosen = ignored ? 0 : (1 - smoothing) * weight_of(k, target);
     out += at;
-    if (job->maxima && !ignored && !isfinite(factor)) {
+    if (job->of.maxima && !ignored && !isfinite(factor)) {
         place_gradient_in_order(job, place, target, factor, out);
         return;
     }
-    if (job->maxima && !ignored)
-        gradient_row(k->classes, k->inner, job->x + at, job->maxima[place], job->log_sums[place],
+    if (job->of.maxima && !ignored)
+        gradient_row(k->classes, k->inner, job->of.x + at, job->of.maxima[place], job->of.log_sums[place],
                      factor * (chosen + job->even), smoothing > 0 ? k->weight : NULL,
                      factor * smoothing / (reel_real)k->classes, job->add, out);
     else
@@ -349,11 +343,10 @@ static void class_gradient(const struct class_gradient *job, int64_t first, int6
         place_gradient(job, place, out);
 }
 
-void reel_kern_class_gradient(const struct reel_kern_classes *k, const reel_real *x, const reel_real *maxima,
-                              const reel_real *log_sums, const reel_real *factor, int64_t factor_step,
-                              reel_real divisor, bool add, reel_real *out, int threads)
+void reel_kern_class_gradient(const struct reel_kern_classes *k, const struct reel_kern_class_gradient *of, bool add,
+                              reel_real *out, int threads)
 {
-    struct class_gradient job = {k, x, maxima, log_sums, factor, factor_step, divisor, (reel_real)k->smoothing, add};
+    struct class_gradient job = {k, *of, (reel_real)k->smoothing, add};
     if (k->weight && k->smoothing > 0)
         job.even = job.even / (reel_real)k->classes * reel_kern_sum_run(k->classes, k->weight);
     REEL_PARALLEL_FOR(first, last, k->outer * k->inner, places_at_once(k), threads,

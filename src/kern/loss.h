@@ -14,8 +14,16 @@ extern const struct reel_kern_loss reel_kern_mse, reel_kern_l1, reel_kern_smooth
     reel_kern_bce_with_logits;
 
 /* out[i] = (add ? out[i] : 0) + map(x[i], target[i]) * factor[i * factor_step]; no factor: 1. */
-void reel_kern_loss_map(reel_kern_map map, int64_t n, const reel_real *x, const reel_real *target, reel_real parameter,
-                        const reel_real *factor, int64_t factor_step, bool add, reel_real *out, int threads);
+struct reel_kern_loss_map {
+    reel_kern_map map;
+    int64_t n;
+    const reel_real *x, *target;
+    reel_real parameter;
+    const reel_real *factor;
+    int64_t factor_step;
+};
+
+void reel_kern_loss_map(const struct reel_kern_loss_map *of, bool add, reel_real *out, int threads);
 
 /* out[i] = (add ? out[i] : 0) + values[i] * factor. */
 void reel_kern_scale_to(int64_t n, reel_real factor, const reel_real *values, bool add, reel_real *out, int threads);
@@ -47,9 +55,14 @@ void reel_kern_class_weights(const struct reel_kern_classes *k, reel_real *weigh
 /* The gradient of reel_kern_class_losses: out = (add ? out : 0) + factor (sum(q) softmax(x)[c] - q[c]), with
  * log_sums and maxima NULL without the softmax. factor is divided by divisor; it has one value for each place when
  * factor_step is 1, and one for all when it is 0. Ignored places get 0 whatever the factor is. */
-void reel_kern_class_gradient(const struct reel_kern_classes *k, const reel_real *x, const reel_real *maxima,
-                              const reel_real *log_sums, const reel_real *factor, int64_t factor_step,
-                              reel_real divisor, bool add, reel_real *out, int threads);
+struct reel_kern_class_gradient {
+    const reel_real *x, *maxima, *log_sums, *factor;
+    int64_t factor_step;
+    reel_real divisor;
+};
+
+void reel_kern_class_gradient(const struct reel_kern_classes *k, const struct reel_kern_class_gradient *of, bool add,
+                              reel_real *out, int threads);
 
 /* q itself. */
 void reel_kern_class_targets(const struct reel_kern_classes *k, reel_real *q);

@@ -216,10 +216,12 @@ static struct group group_of(struct reel_norm_sizes s)
     return (struct group){s.batch, s.length, s.channels * s.length};
 }
 
-static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *weight,
-                         const reel_real *bias, double eps, reel_real *mean, reel_real *variance, reel_real *rstd,
-                         reel_real *y)
+static void forward_tile(const struct reel_batch_norm *norm, int64_t index, reel_real *y)
 {
+    const struct reel_norm_sizes s = norm->sizes;
+    const reel_real *x = norm->x, *weight = norm->weight, *bias = norm->bias;
+    const double eps = norm->eps;
+    reel_real *mean = norm->mean, *variance = norm->variance, *rstd = norm->rstd;
     double count = (double)s.batch * (double)s.length, sums[TILE];
     int64_t first = s.length == 1 ? index * TILE : index, stride = s.channels * s.length;
     int width = 1;
@@ -263,9 +265,8 @@ static void forward_tile(struct reel_norm_sizes s, int64_t index, const reel_rea
 void reel_kern_batch_norm(const struct reel_batch_norm *norm, reel_real *y, int threads)
 {
     const struct reel_norm_sizes s = norm->sizes;
-    REEL_PARALLEL_FOR(
-        tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
-        forward_tile(s, tile, norm->x, norm->weight, norm->bias, norm->eps, norm->mean, norm->variance, norm->rstd, y));
+    REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
+                      forward_tile(norm, tile, y));
 }
 
 /* The gradient by x of a channel's mean and variance alone, where either may be NULL. */
@@ -285,11 +286,13 @@ static void statistics_gradient(struct group group, const reel_real *x, reel_rea
         }
 }
 
-static void backward_tile(struct reel_norm_sizes s, int64_t index, const reel_real *x, const reel_real *grad,
-                          const reel_real *weight, const reel_real *mean, const reel_real *rstd,
-                          const reel_real *grad_mean, const reel_real *grad_variance, reel_real *grad_weight,
-                          reel_real *grad_bias, bool add, reel_real *grad_x)
+static void backward_tile(const struct reel_batch_norm *norm, const struct reel_batch_norm_gradients *g, int64_t index)
 {
+    const struct reel_norm_sizes s = norm->sizes;
+    const reel_real *x = norm->x, *weight = norm->weight, *mean = norm->mean, *rstd = norm->rstd;
+    const reel_real *grad = g->grad, *grad_mean = g->grad_mean, *grad_variance = g->grad_variance;
+    reel_real *grad_weight = g->grad_weight, *grad_bias = g->grad_bias, *grad_x = g->grad_x;
+    const bool add = g->add;
     double count = (double)s.batch * (double)s.length, sums[TILE], products[TILE];
     int64_t first = s.length == 1 ? index * TILE : index, stride = s.channels * s.length, at = first * s.length;
     int width = 1;
@@ -351,8 +354,7 @@ void reel_kern_batch_norm_backward(const struct reel_batch_norm *norm, const str
 {
     const struct reel_norm_sizes s = norm->sizes;
     REEL_PARALLEL_FOR(tile, next, tile_count(s), 1, threads_for(s.batch * s.channels * s.length, threads),
-                      backward_tile(s, tile, norm->x, g->grad, norm->weight, norm->mean, norm->rstd, g->grad_mean,
-                                    g->grad_variance, g->grad_weight, g->grad_bias, g->add, g->grad_x));
+                      backward_tile(norm, g, tile));
 }
 
 /* ---- Layer norm ---- */
@@ -419,9 +421,12 @@ static int64_t rows_at_a_time(int64_t columns)
     return columns < REEL_BLOCK ? REEL_BLOCK / columns : 1;
 }
 
-static void layer_norm_rows(int64_t first, int64_t last, int64_t columns, const reel_real *x, const reel_real *weight,
-                            const reel_real *bias, double eps, reel_real *mean, reel_real *rstd, reel_real *y)
+static void layer_norm_rows(const struct reel_layer_norm *norm, int64_t first, int64_t last, reel_real *y)
 {
+    const int64_t columns = norm->columns;
+    const reel_real *x = norm->x, *weight = norm->weight, *bias = norm->bias;
+    const double eps = norm->eps;
+    reel_real *mean = norm->mean, *rstd = norm->rstd;
     for (int64_t i = first; i < last; i++) {
         const reel_real *row = x + i * columns;
         mean[i] = (reel_real)row_mean(columns, row);
@@ -436,8 +441,7 @@ static void layer_norm_rows(int64_t first, int64_t last, int64_t columns, const 
 void reel_kern_layer_norm(const struct reel_layer_norm *norm, reel_real *y, int threads)
 {
     REEL_PARALLEL_FOR(first, last, norm->rows, rows_at_a_time(norm->columns), threads,
-                      layer_norm_rows(first, last, norm->columns, norm->x, norm->weight, norm->bias, norm->eps,
-                                      norm->mean, norm->rstd, y));
+                      layer_norm_rows(norm, first, last, y));
 }
 
 /* sums: of weight grad, and of weight grad (x - mean). */
@@ -487,10 +491,11 @@ static void combine_row(int64_t columns, const reel_real *x, const reel_real *gr
             out[j] = a * grad[j] - b * (x[j] - mean) - c;
 }
 
-static void layer_norm_backward_rows(int64_t first, int64_t last, int64_t columns, const reel_real *x,
-                                     const reel_real *grad, const reel_real *weight, const reel_real *mean,
-                                     const reel_real *rstd, bool add, reel_real *grad_x)
+static void layer_norm_backward_rows(const struct reel_layer_norm *norm, int64_t first, int64_t last,
+                                     const reel_real *grad, bool add, reel_real *grad_x)
 {
+    const int64_t columns = norm->columns;
+    const reel_real *x = norm->x, *weight = norm->weight, *mean = norm->mean, *rstd = norm->rstd;
     for (int64_t i = first; i < last; i++) {
         const reel_real *row = x + i * columns, *g = grad + i * columns;
         double sums[2], n = (double)columns, r = (double)rstd[i];
@@ -509,8 +514,7 @@ void reel_kern_layer_norm_backward(const struct reel_layer_norm *norm, const ree
                                    reel_real *grad_x, int threads)
 {
     REEL_PARALLEL_FOR(first, last, norm->rows, rows_at_a_time(norm->columns), threads,
-                      layer_norm_backward_rows(first, last, norm->columns, norm->x, grad, norm->weight, norm->mean,
-                                               norm->rstd, add, grad_x));
+                      layer_norm_backward_rows(norm, first, last, grad, add, grad_x));
 }
 
 REEL_CLONES
@@ -530,12 +534,12 @@ static void sum_weight_tile(int64_t rows, int64_t columns, int width, const reel
     }
 }
 
-static void layer_norm_weight_tile(int64_t rows, int64_t columns, int64_t first, int64_t last, const reel_real *x,
-                                   const reel_real *grad, const reel_real *mean, const reel_real *rstd, bool add,
-                                   reel_real *grad_weight)
+static void layer_norm_weight_tile(const struct reel_layer_norm *norm, int64_t first, int64_t last,
+                                   const reel_real *grad, bool add, reel_real *grad_weight)
 {
     double total[TILE];
-    sum_weight_tile(rows, columns, (int)(last - first), x + first, grad + first, mean, rstd, total);
+    sum_weight_tile(norm->rows, norm->columns, (int)(last - first), norm->x + first, grad + first, norm->mean,
+                    norm->rstd, total);
     for (int64_t j = first; j < last; j++)
         grad_weight[j] = (add ? grad_weight[j] : 0) + (reel_real)total[j - first];
 }
@@ -544,6 +548,5 @@ void reel_kern_layer_norm_backward_weight(const struct reel_layer_norm *norm, co
                                           reel_real *grad_weight, int threads)
 {
     REEL_PARALLEL_FOR(first, last, norm->columns, TILE, threads_for(norm->rows * norm->columns, threads),
-                      layer_norm_weight_tile(norm->rows, norm->columns, first, last, norm->x, grad, norm->mean,
-                                             norm->rstd, add, grad_weight));
+                      layer_norm_weight_tile(norm, first, last, grad, add, grad_weight));
 }

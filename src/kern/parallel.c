@@ -111,9 +111,15 @@ bool reel_kern_warm_up(int threads, reel_real *room)
 #pragma omp parallel num_threads(threads)
     {
         reel_real *product = room + (1 + omp_get_thread_num()) * size;
-        struct reel_matrix left = {zeros, WARM_UP_SIZE, false}, right = {zeros, WARM_UP_SIZE, true};
+        const struct reel_gemm rows_by_rows = {.m = WARM_UP_SIZE,
+                                               .n = WARM_UP_SIZE,
+                                               .k = WARM_UP_SIZE,
+                                               .a = {zeros, WARM_UP_SIZE, false},
+                                               .b = {zeros, WARM_UP_SIZE, true},
+                                               .c = product,
+                                               .c_stride = WARM_UP_SIZE};
 #pragma omp barrier /* side by side, so that none takes the buffer that another has given back */
-        reel_kern_gemm(WARM_UP_SIZE, WARM_UP_SIZE, WARM_UP_SIZE, left, right, false, product, WARM_UP_SIZE, 1);
+        reel_kern_gemm(&rows_by_rows, 1);
     }
     return true;
 }

@@ -64,11 +64,11 @@ static inline void backward(const struct reel_unary *f, int64_t n, const reel_re
         backward_rest(f, n - whole, g + whole, x + whole, y + whole, p, to + whole, add);
 }
 
-void reel_kern_unary_backward(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,
-                              const reel_real *y, const reel_real *p, reel_real *to, bool add, int threads)
+void reel_kern_unary_backward(const struct reel_unary_gradient *f, bool add, reel_real *to, int threads)
 {
-    p = p ? p : no_numbers;
-    REEL_PARALLEL_FOR(i, end, n, REEL_BLOCK, threads, backward(f, end - i, g + i, x + i, y + i, p, to + i, add));
+    const reel_real *p = f->p ? f->p : no_numbers;
+    REEL_PARALLEL_FOR(i, end, f->n, REEL_BLOCK, threads,
+                      backward(f->of, end - i, f->g + i, f->x + i, f->y + i, p, to + i, add));
 }
 
 /* UNARY(name, value, gradient): `value` is an expression of x and of the numbers a and b, `gradient` one of g, x, y, a

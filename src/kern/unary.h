@@ -32,7 +32,13 @@ extern const struct reel_unary reel_unary_leaky_relu, reel_unary_elu, reel_unary
 /* Runs them over blocks, the rest in padded arrays. p NULL: the function has no numbers. */
 void reel_kern_unary_forward(const struct reel_unary *f, int64_t n, const reel_real *x, const reel_real *p,
                              reel_real *out, int threads);
-void reel_kern_unary_backward(const struct reel_unary *f, int64_t n, const reel_real *g, const reel_real *x,
-                              const reel_real *y, const reel_real *p, reel_real *to, bool add, int threads);
+
+struct reel_unary_gradient {
+    const struct reel_unary *of;
+    int64_t n;
+    const reel_real *g, *x, *y, *p;
+};
+
+void reel_kern_unary_backward(const struct reel_unary_gradient *f, bool add, reel_real *to, int threads);
 
 #endif

@@ -188,9 +188,14 @@ static reel_status class_accumulate(const reel_call *call, const reel_gradient *
     bool add;
     const reel_real *grad = reel_gradient_contiguous(call, grad_output);
     reel_real *target = grad ? reel_sink_target(sink, &add) : NULL;
+    const struct reel_kern_class_gradient of = {.x = call->in[0]->data,
+                                                .maxima = saved.maxima,
+                                                .log_sums = saved.log_sums,
+                                                .factor = grad,
+                                                .factor_step = a->reduction == REEL_NONE,
+                                                .divisor = *saved.divisor};
     if (target)
-        reel_kern_class_gradient(&k, call->in[0]->data, saved.maxima, saved.log_sums, grad, a->reduction == REEL_NONE,
-                                 *saved.divisor, add, target, call->context->num_threads);
+        reel_kern_class_gradient(&k, &of, add, target, call->context->num_threads);
     return call->context->status;
 }
 

@@ -79,8 +79,14 @@ static reel_status linear_forward(reel_call *call)
         reel_kern_transpose(s.out, s.in, weight.data, written_out);
         weight = (struct reel_matrix){written_out, s.out, false};
     }
-    reel_kern_gemm(s.rows, s.out, s.in, (struct reel_matrix){call->in[0]->data, s.in, false}, weight, false, out, s.out,
-                   threads);
+    const struct reel_gemm product = {.m = s.rows,
+                                      .n = s.out,
+                                      .k = s.in,
+                                      .a = {call->in[0]->data, s.in, false},
+                                      .b = weight,
+                                      .c = out,
+                                      .c_stride = s.out};
+    reel_kern_gemm(&product, threads);
     reel_kern_bias_activation(s.rows, s.out, call->n_inputs == 3 ? call->in[2]->data : NULL, t->activation, t->slope,
                               out, threads);
     return REEL_OK;
@@ -136,8 +142,14 @@ static reel_status through_activation(const reel_call *call, struct linear_sizes
     reel_real *before = g.data ? reel_call_temporary(call, (size_t)call->out[0]->numel * sizeof(reel_real)) : NULL;
     if (!before)
         return call->context->status;
-    reel_kern_activation_grad(s.rows, s.out, t->activation, t->slope, call->out[0]->data, g.data, g.stride, before,
-                              reel_get_num_threads(call->context));
+    const struct reel_activation_grad of = {.rows = s.rows,
+                                            .columns = s.out,
+                                            .activation = t->activation,
+                                            .negative_slope = t->slope,
+                                            .y = call->out[0]->data,
+                                            .g = g.data,
+                                            .g_stride = g.stride};
+    reel_kern_activation_grad(&of, before, reel_get_num_threads(call->context));
     *gradient = (reel_gradient){before, s.rows, s.out, s.out, NULL};
     return REEL_OK;
 }
@@ -160,15 +172,28 @@ static reel_status linear_accumulate(const reel_call *call, const reel_gradient 
         int64_t first, end;
         reel_sink_columns(sinks[0], &first, &end);
         const reel_real *weight = call->in[1]->data;
-        reel_kern_gemm(s.rows, end - first, s.out, g, (struct reel_matrix){weight + first, s.in, false}, add,
-                       target + first, s.in, threads);
+        const struct reel_gemm product = {.m = s.rows,
+                                          .n = end - first,
+                                          .k = s.out,
+                                          .a = g,
+                                          .b = {weight + first, s.in, false},
+                                          .c = target + first,
+                                          .c_stride = s.in,
+                                          .add = add};
+        reel_kern_gemm(&product, threads);
     }
     if (sinks[1]) {
         if (!(target = reel_sink_target(sinks[1], &add)))
             return call->context->status;
-        struct reel_matrix g_transposed = {g.data, g.stride, true};
-        reel_kern_gemm(s.out, s.in, s.rows, g_transposed, (struct reel_matrix){call->in[0]->data, s.in, false}, add,
-                       target, s.in, threads);
+        const struct reel_gemm product = {.m = s.out,
+                                          .n = s.in,
+                                          .k = s.rows,
+                                          .a = {g.data, g.stride, true},
+                                          .b = {call->in[0]->data, s.in, false},
+                                          .c = target,
+                                          .c_stride = s.in,
+                                          .add = add};
+        reel_kern_gemm(&product, threads);
     }
     if (call->n_inputs == 3 && sinks[2])
         return add_bias_gradient(call, &gradient, s, sinks[2]);

@@ -56,8 +56,9 @@ static reel_status loss_forward(const reel_call *call, const struct reel_kern_lo
     const reel_array *x = call->in[0], *target = call->in[1];
     int threads = call->context->num_threads;
     if (a->reduction == REEL_NONE) {
-        reel_kern_loss_map(loss->value, x->numel, x->data, target->data, (reel_real)a->beta, NULL, 0, false,
-                           call->out[0]->data, threads);
+        const struct reel_kern_loss_map of = {
+            .map = loss->value, .n = x->numel, .x = x->data, .target = target->data, .parameter = (reel_real)a->beta};
+        reel_kern_loss_map(&of, false, call->out[0]->data, threads);
         return REEL_OK;
     }
     bool mean = a->reduction == REEL_MEAN;
@@ -109,9 +110,15 @@ static reel_status loss_accumulate(const reel_call *call, const struct reel_kern
     for (int k = call->saved ? 1 : 0; k < 2; k++) {
         bool add;
         reel_real *to = sinks[k] ? reel_sink_target(sinks[k], &add) : NULL;
+        const struct reel_kern_loss_map of = {.map = maps[k],
+                                              .n = x->numel,
+                                              .x = x->data,
+                                              .target = target->data,
+                                              .parameter = (reel_real)a->beta,
+                                              .factor = grad,
+                                              .factor_step = a->reduction == REEL_NONE};
         if (to)
-            reel_kern_loss_map(maps[k], x->numel, x->data, target->data, (reel_real)a->beta, grad,
-                               a->reduction == REEL_NONE, add, to, call->context->num_threads);
+            reel_kern_loss_map(&of, add, to, call->context->num_threads);
     }
     return call->context->status;
 }

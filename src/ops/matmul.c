@@ -99,9 +99,15 @@ static void multiply_batches(const reel_shape *broadcast, struct stack a, struct
     set_steps(a.shape, a.first.stride, batch.a_step);
     set_steps(b.shape, b.first.stride, batch.b_step);
     set_steps(to_shape, columns_of(to_shape), batch.c_step);
-    reel_kern_gemm_batch(&batch, rows_of(to_shape), columns_of(to_shape),
-                         a.first.transpose ? rows_of(a.shape) : columns_of(a.shape), a.first, b.first, add, to,
-                         columns_of(to_shape), threads);
+    const struct reel_gemm first = {.m = rows_of(to_shape),
+                                    .n = columns_of(to_shape),
+                                    .k = a.first.transpose ? rows_of(a.shape) : columns_of(a.shape),
+                                    .a = a.first,
+                                    .b = b.first,
+                                    .c = to,
+                                    .c_stride = columns_of(to_shape),
+                                    .add = add};
+    reel_kern_gemm_batch(&batch, &first, threads);
 }
 
 static reel_status matmul_forward(reel_call *call)

@@ -27,8 +27,13 @@ reel_status reel_unary_accumulate(const reel_call *call, const struct reel_unary
     reel_real *to = values ? reel_sink_target(sink, &add) : NULL;
     if (!to)
         return call->context->status;
-    reel_kern_unary_backward(kernel, call->in[0]->numel, values, call->in[0]->data, call->out[0]->data,
-                             call->attributes, to, add, call->context->num_threads);
+    const struct reel_unary_gradient of = {.of = kernel,
+                                           .n = call->in[0]->numel,
+                                           .g = values,
+                                           .x = call->in[0]->data,
+                                           .y = call->out[0]->data,
+                                           .p = call->attributes};
+    reel_kern_unary_backward(&of, add, to, call->context->num_threads);
     return REEL_OK;
 }
 

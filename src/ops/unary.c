@@ -515,24 +515,31 @@ static reel_status slope_shape(reel_call *call)
     return REEL_OK;
 }
 
-static reel_status slope_forward(const reel_call *call, const struct reel_unary *kernel)
+/* g times the derivative that the kernel has, which is one of x alone. */
+static void multiply_slope(const reel_call *call, const struct reel_unary *kernel, const reel_real *g, bool add,
+                           reel_real *to)
 {
     const reel_real *x = call->in[1]->data;
-    reel_kern_unary_backward(kernel, call->in[0]->numel, call->in[0]->data, x, x, call->attributes, call->out[0]->data,
-                             false, call->context->num_threads);
+    const struct reel_unary_gradient of = {
+        .of = kernel, .n = call->in[0]->numel, .g = g, .x = x, .y = x, .p = call->attributes};
+    reel_kern_unary_backward(&of, add, to, call->context->num_threads);
+}
+
+static reel_status slope_forward(const reel_call *call, const struct reel_unary *kernel)
+{
+    multiply_slope(call, kernel, call->in[0]->data, false, call->out[0]->data);
     return REEL_OK;
 }
 
 static reel_status slope_accumulate(const reel_call *call, const struct reel_unary *kernel, const reel_gradient *g,
                                     reel_sink *sink)
 {
-    const reel_real *values = reel_gradient_contiguous(call, g), *x = call->in[1]->data;
+    const reel_real *values = reel_gradient_contiguous(call, g);
     bool add;
     reel_real *to = values ? reel_sink_target(sink, &add) : NULL;
     if (!to)
         return call->context->status;
-    reel_kern_unary_backward(kernel, call->in[0]->numel, values, x, x, call->attributes, to, add,
-                             call->context->num_threads);
+    multiply_slope(call, kernel, values, add, to);
     return REEL_OK;
 }
 #define SLOPE_ROW(name_)                                                                                               \

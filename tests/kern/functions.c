@@ -115,6 +115,13 @@ static void fill(reel_real *x, int64_t n)
     }
 }
 
+static void backward(const struct reel_unary *kernel, int64_t n, const reel_real *g, const reel_real *x,
+                     const reel_real *y, const reel_real *p, reel_real *to, bool add, int threads)
+{
+    const struct reel_unary_gradient of = {kernel, n, g, x, y, p};
+    reel_kern_unary_backward(&of, add, to, threads);
+}
+
 Test(functions, value_does_not_depend_on_position)
 {
     enum { N = 200 };
@@ -126,10 +133,10 @@ Test(functions, value_does_not_depend_on_position)
         for (int64_t first = 0; first < 20; first++) {
             int64_t n = N - 3 * first;
             reel_kern_unary_forward(f->kernel, n - first, x + first, f->p, y, 1);
-            reel_kern_unary_backward(f->kernel, n - first, g + first, x + first, y, f->p, to, false, 1);
+            backward(f->kernel, n - first, g + first, x + first, y, f->p, to, false, 1);
             for (int64_t i = 0; i < n - first; i++) {
                 reel_kern_unary_forward(f->kernel, 1, x + first + i, f->p, &alone, 1);
-                reel_kern_unary_backward(f->kernel, 1, g + first + i, x + first + i, &alone, f->p, &alone_to, false, 1);
+                backward(f->kernel, 1, g + first + i, x + first + i, &alone, f->p, &alone_to, false, 1);
                 cr_assert(same_bits(alone, y[i]), "%s(%a) is %a alone and %a in its place", f->name,
                           (double)x[first + i], (double)alone, (double)y[i]);
                 cr_assert(same_bits(alone_to, to[i]), "the rule of %s at %a gives %a alone and %a in its place",
@@ -151,8 +158,8 @@ Test(functions, bits_do_not_depend_on_threads)
         reel_kern_unary_forward(f->kernel, N, x, f->p, three, 3);
         for (int64_t i = 0; i < N; i++)
             cr_assert(same_bits(one[i], three[i]), "%s", f->name);
-        reel_kern_unary_backward(f->kernel, N, x, x, x, f->p, one, false, 1);
-        reel_kern_unary_backward(f->kernel, N, x, x, x, f->p, three, false, 3);
+        backward(f->kernel, N, x, x, x, f->p, one, false, 1);
+        backward(f->kernel, N, x, x, x, f->p, three, false, 3);
         for (int64_t i = 0; i < N; i++)
             cr_assert(same_bits(one[i], three[i]), "the rule of %s", f->name);
     }
@@ -177,8 +184,8 @@ Test(functions, rule_adds_or_overwrites)
             written[i] = NAN;
             added[i] = (reel_real)i;
         }
-        reel_kern_unary_backward(f->kernel, N, g, x, y, f->p, written, false, 1);
-        reel_kern_unary_backward(f->kernel, N, g, x, y, f->p, added, true, 1);
+        backward(f->kernel, N, g, x, y, f->p, written, false, 1);
+        backward(f->kernel, N, g, x, y, f->p, added, true, 1);
         for (int i = 0; i < N; i++)
             cr_assert(added[i] == (reel_real)i + written[i], "%s adds %a where it writes %a", f->name,
                       (double)(added[i] - (reel_real)i), (double)written[i]);
@@ -253,7 +260,7 @@ Test(functions, tails_keep_their_digits)
     for (size_t k = 0; k < sizeof tails / sizeof *tails; k++) {
         reel_real x = (reel_real)tails[k].x, y, slope;
         reel_kern_unary_forward(tails[k].kernel, 1, &x, none, &y, 1);
-        reel_kern_unary_backward(tails[k].kernel, 1, &one, &x, &y, none, &slope, false, 1);
+        backward(tails[k].kernel, 1, &one, &x, &y, none, &slope, false, 1);
         cr_expect(fabs((double)y / tails[k].value - 1) <= close, "row %zu: %.9g, not %.9g", k, (double)y,
                   tails[k].value);
         cr_expect(fabs((double)slope / tails[k].slope - 1) <= close, "row %zu: slope %.9g, not %.9g", k, (double)slope,

@@ -84,6 +84,13 @@ static void expect_product(struct sizes s, struct reel_matrix a, struct reel_mat
         }
 }
 
+static void multiply(int64_t m, int64_t n, int64_t k, struct reel_matrix a, struct reel_matrix b, bool add,
+                     reel_real *c, int64_t c_stride, int threads)
+{
+    const struct reel_gemm product = {m, n, k, a, b, c, c_stride, add};
+    reel_kern_gemm(&product, threads);
+}
+
 /* Written and added to, with every transpose; the bits of one thread for each number of them. */
 static void check(struct sizes s, int64_t gap)
 {
@@ -97,7 +104,7 @@ static void check(struct sizes s, int64_t gap)
             before[i] = i % stride >= s.n ? 7 : add ? before[i] : NAN;
         for (int threads = 1; threads <= 4; threads++) {
             memcpy(c, before, bytes);
-            reel_kern_gemm(s.m, s.n, s.k, a, b, add, c, stride, threads);
+            multiply(s.m, s.n, s.k, a, b, add, c, stride, threads);
             if (threads == 1) {
                 memcpy(one, c, bytes);
                 expect_product(s, a, b, add ? before : NULL, c, stride, "one thread");
@@ -136,13 +143,13 @@ Test(gemm, nothing)
 {
     reel_real c[6] = {1, 2, 3, 4, 5, 6}, a[6] = {0};
     struct reel_matrix empty = {NULL, 0, false}, some = {a, 2, false};
-    reel_kern_gemm(0, 3, 2, empty, some, false, c, 3, 2);
-    reel_kern_gemm(3, 0, 2, some, empty, false, c, 3, 2);
-    reel_kern_gemm(2, 3, 0, empty, empty, true, c, 3, 2);
+    multiply(0, 3, 2, empty, some, false, c, 3, 2);
+    multiply(3, 0, 2, some, empty, false, c, 3, 2);
+    multiply(2, 3, 0, empty, empty, true, c, 3, 2);
     for (int i = 0; i < 6; i++)
         cr_assert(c[i] == (reel_real)(i + 1));
     c[0] = NAN;
-    reel_kern_gemm(2, 2, 0, empty, empty, false, c, 3, 2);
+    multiply(2, 2, 0, empty, empty, false, c, 3, 2);
     cr_assert(c[0] == 0 && c[1] == 0 && c[2] == 3 && c[3] == 0 && c[4] == 0 && c[5] == 6);
 }
 
@@ -154,7 +161,7 @@ Test(gemm, infinity_and_nan_reach_their_row_and_column_only)
         b[i * N + 9] = 1;
     a[5 * N + 3] = INFINITY;
     a[6 * N + 3] = NAN;
-    reel_kern_gemm(N, N, N, (struct reel_matrix){a, N, false}, (struct reel_matrix){b, N, false}, false, c, N, 2);
+    multiply(N, N, N, (struct reel_matrix){a, N, false}, (struct reel_matrix){b, N, false}, false, c, N, 2);
     cr_assert(c[5 * N + 9] == INFINITY);
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++)
@@ -208,8 +215,8 @@ static void check_batch(int ndim, const int64_t *dim, unsigned shared_a, unsigne
     }
     for (int threads = 1; threads <= 4; threads++) {
         memcpy(c, before, bytes);
-        reel_kern_gemm_batch(&batch, s.m, s.n, s.k, (struct reel_matrix){a, s.k, false},
-                             (struct reel_matrix){b, s.n, false}, add, c, s.n, threads);
+        const struct reel_gemm first = {s.m, s.n, s.k, {a, s.k, false}, {b, s.n, false}, c, s.n, add};
+        reel_kern_gemm_batch(&batch, &first, threads);
         if (threads == 1)
             memcpy(one, c, bytes);
         cr_assert(same_bits(c, one, sizes[2]), "%d threads", threads);
@@ -268,7 +275,7 @@ static void *multiply_often(void *argument)
     reel_real *c = malloc((size_t)(s.m * s.n) * sizeof *c);
     struct reel_matrix a = {self->a, s.k, false}, b = {self->b, s.k, true};
     for (int i = 0; i < self->repeats; i++) {
-        reel_kern_gemm(s.m, s.n, s.k, a, b, false, c, s.n, self->threads);
+        multiply(s.m, s.n, s.k, a, b, false, c, s.n, self->threads);
         self->wrong += !same_bits(c, self->want, s.m * s.n);
     }
     free(c);
@@ -278,8 +285,8 @@ static void *multiply_often(void *argument)
 static void check_callers(struct sizes s, int repeats, int callers, int threads)
 {
     reel_real *a = filled(s.m * s.k), *b = filled(s.n * s.k), *want = filled(s.m * s.n);
-    reel_kern_gemm(s.m, s.n, s.k, (struct reel_matrix){a, s.k, false}, (struct reel_matrix){b, s.k, true}, false, want,
-                   s.n, 1);
+    multiply(s.m, s.n, s.k, (struct reel_matrix){a, s.k, false}, (struct reel_matrix){b, s.k, true}, false, want, s.n,
+             1);
     struct caller all[CALLERS];
     pthread_t ids[CALLERS];
     for (int i = 0; i < callers; i++) {

@@ -50,6 +50,7 @@
 #include <reel/metrics.h>
 #include <reel/nn.h>
 #include <reel/normalize.h>
+#include <reel/npy.h>
 #include <reel/op.h>
 #include <reel/optim.h>
 #include <reel/optimizer.h>

@@ -3,7 +3,7 @@
 #define REEL_FILES_SAFETENSORS_HEADER_H
 
 #include "base/text.h"
-#include "files/elements.h"
+#include "files/stored.h"
 
 #include <reel/safetensors.h>
 

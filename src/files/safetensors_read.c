@@ -96,69 +96,39 @@ const char *reel_safetensors_metadata(const reel_safetensors *file, const char *
 
 /* ---- Elements ---- */
 
-/* Elements first..end - 1. The types are known to convert. */
+/* What an entry describes, and what a name stands for. */
+static struct reel_stored stored(const reel_safetensors *file, const struct reel_tensor_entry *entry)
+{
+    struct reel_stored tensor = {.noun = "tensor"};
+    if (entry) {
+        tensor.info = entry->info;
+        tensor.type = entry->type;
+        tensor.at = file->data + entry->begin;
+    }
+    return tensor;
+}
+
+static struct reel_stored find(const reel_safetensors *file, const char *name)
+{
+    return stored(file, name ? reel_tensor_header_find(&file->header, name) : NULL);
+}
+
+/* Reads a tensor whose elements convert. */
 static reel_status read_elements(const reel_safetensors *file, const struct reel_tensor_entry *entry, reel_dtype dtype,
-                                 int64_t first, int64_t end, void *out)
+                                 void *out)
 {
-    const struct reel_element_reading reading = {entry->type, false, dtype};
-    struct reel_input_part part =
-        reel_input_part(&file->input, file->data + entry->begin + first * (entry->type->bits / 8));
-    int64_t good = reel_elements_read(&part.source, &reading, end - first, out);
-    if (good == end - first || file->context->status != REEL_OK)
-        return file->context->status;
-    char name[REEL_PRINTABLE];
-    return reel_input_fail(&file->input, REEL_ERROR_FORMAT, "tensor \"%s\" is %s, but element %lld is %s",
-                           reel_printable(entry->info.name, name), entry->info.dtype, (long long)(first + good),
-                           reel_element_misfit(&reading));
-}
-
-/* The tensor of a name; NULL with the error recorded. */
-static const struct reel_tensor_entry *expect_tensor(const reel_safetensors *file, const char *name)
-{
-    char printable[REEL_PRINTABLE];
-    if (file->context->status != REEL_OK)
-        return NULL;
-    const struct reel_tensor_entry *entry = name ? reel_tensor_header_find(&file->header, name) : NULL;
-    if (!name)
-        reel_input_fail(&file->input, REEL_ERROR_ARGUMENT, "the name of the tensor to read is NULL");
-    else if (!entry)
-        reel_input_fail(&file->input, REEL_ERROR_ARGUMENT, "there is no tensor \"%s\"",
-                        reel_printable(name, printable));
-    return entry;
-}
-
-/* The same, and its elements convert. */
-static const struct reel_tensor_entry *expect_readable(const reel_safetensors *file, const char *name, reel_dtype dtype)
-{
-    const struct reel_tensor_entry *entry = expect_tensor(file, name);
-    if (!entry || reel_tensor_type_converts(entry->type, dtype))
-        return entry;
-    char printable[REEL_PRINTABLE], type[REEL_PRINTABLE];
-    reel_input_fail(&file->input, REEL_ERROR_DTYPE, "tensor \"%s\" is %s, which cannot be read as %s",
-                    reel_printable(name, printable), reel_printable(entry->info.dtype, type), reel_dtype_name(dtype));
-    return NULL;
-}
-
-static reel_status refuse_null(const reel_safetensors *file, const char *name)
-{
-    return reel_input_fail(&file->input, REEL_ERROR_ARGUMENT, "tensor \"%s\" cannot be read to NULL", name);
+    struct reel_stored tensor = stored(file, entry);
+    struct reel_input_part part = reel_input_part(&file->input, tensor.at);
+    return reel_stored_read_elements(&file->input, &tensor, &part.source, dtype, 0, entry->info.numel, out);
 }
 
 reel_status reel_safetensors_read(reel_safetensors *file, const char *name, reel_dtype dtype, void *out, int64_t numel)
 {
     if (!file)
         return REEL_ERROR_ARGUMENT;
-    char printable[REEL_PRINTABLE];
-    const struct reel_tensor_entry *entry = expect_readable(file, name, dtype);
-    if (!entry)
-        return file->context->status;
-    reel_printable(name, printable);
-    if (numel != entry->info.numel)
-        return reel_input_fail(&file->input, REEL_ERROR_SHAPE, "tensor \"%s\" has %lld elements, the room is for %lld",
-                               printable, (long long)entry->info.numel, (long long)numel);
-    if (!out && numel > 0)
-        return refuse_null(file, printable);
-    return read_elements(file, entry, dtype, 0, numel, out);
+    struct reel_stored tensor = find(file, name);
+    struct reel_input_part part = reel_input_part(&file->input, tensor.at);
+    return reel_stored_read(&file->input, name, &tensor, &part.source, dtype, out, numel);
 }
 
 reel_status reel_safetensors_read_rows(reel_safetensors *file, const char *name, reel_dtype dtype, int64_t first,
@@ -166,43 +136,17 @@ reel_status reel_safetensors_read_rows(reel_safetensors *file, const char *name,
 {
     if (!file)
         return REEL_ERROR_ARGUMENT;
-    char printable[REEL_PRINTABLE];
-    const struct reel_tensor_entry *entry = expect_readable(file, name, dtype);
-    if (!entry)
-        return file->context->status;
-    reel_printable(name, printable);
-    if (entry->info.shape.ndim == 0)
-        return reel_input_fail(&file->input, REEL_ERROR_SHAPE, "tensor \"%s\" has no rows", printable);
-    int64_t all = entry->info.shape.dim[0], columns = all > 0 ? entry->info.numel / all : 0;
-    if (first < 0 || rows < 0 || first > all - rows)
-        return reel_input_fail(&file->input, REEL_ERROR_INDEX, "tensor \"%s\" has %lld rows, not %lld from row %lld on",
-                               printable, (long long)all, (long long)rows, (long long)first);
-    if (!out && rows * columns > 0)
-        return refuse_null(file, printable);
-    return read_elements(file, entry, dtype, first * columns, (first + rows) * columns, out);
+    struct reel_stored tensor = find(file, name);
+    struct reel_input_part part = reel_input_part(&file->input, tensor.at);
+    return reel_stored_read_rows(&file->input, name, &tensor, &part.source, dtype, first, rows, out);
 }
 
 const void *reel_safetensors_map(reel_safetensors *file, const char *name, const char *dtype)
 {
-    const struct reel_tensor_entry *entry = file ? expect_tensor(file, name) : NULL;
-    if (!entry)
+    if (!file)
         return NULL;
-    const struct reel_tensor_type *type = entry->type;
-    char printable[REEL_PRINTABLE], wanted[REEL_PRINTABLE], found[REEL_PRINTABLE];
-    reel_printable(name, printable);
-    if (!type || type->bits < 8 || !dtype || strcmp(type->name, dtype) != 0) {
-        reel_input_fail(&file->input, REEL_ERROR_DTYPE, "tensor \"%s\" is %s and cannot be mapped as %s", printable,
-                        reel_printable(entry->info.dtype, found), dtype ? reel_printable(dtype, wanted) : "NULL");
-        return NULL;
-    }
-    if ((file->data + entry->begin) % (type->bits / 8) != 0) {
-        reel_input_fail(&file->input, REEL_ERROR_FORMAT,
-                        "tensor \"%s\" begins at byte %lld, which is no place for %s in memory: it can only be read",
-                        printable, (long long)(file->data + entry->begin), type->name);
-        return NULL;
-    }
-    const unsigned char *map = reel_input_map(&file->input);
-    return map ? map + file->data + entry->begin : NULL;
+    struct reel_stored tensor = find(file, name);
+    return reel_stored_map(&file->input, name, &tensor, dtype);
 }
 
 reel_status reel_tensor_read_bytes(const reel_safetensors *file, const char *name, int64_t from, int64_t size,
@@ -416,7 +360,7 @@ static reel_status read_params(const reel_safetensors *file, reel_params *params
             const struct reel_tensor_entry *entry = reel_tensor_header_find(&file->header, param->name);
             if (!entry)
                 continue;
-            if (pass == 0 && read_elements(file, entry, param->dtype, 0, entry->info.numel, at) != REEL_OK)
+            if (pass == 0 && read_elements(file, entry, param->dtype, at) != REEL_OK)
                 return file->context->status;
             if (pass == 1) {
                 reel_param_set(param, at);

@@ -1,17 +1,13 @@
-/* Files in a folder of their own, and the model of tests/golden/files.py that is read from them and written to them. */
+/* Files of safetensors, and the model of tests/golden/files.py that is read from them and written to them. */
 #ifndef TESTS_FILES_SAFETENSORS_FILES_H
 #define TESTS_FILES_SAFETENSORS_FILES_H
 
+#include "files/folder.h"
 #include "train/helpers.h"
 
 #include "golden/files.h"
 
 #include <reel/safetensors.h>
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #ifdef REEL_F64
 #define golden_file golden_file_f64
@@ -25,31 +21,6 @@
 #define REAL_SIZE "4"
 #endif
 
-/* ---- Files ---- */
-
-static char folder[64], path[128];
-
-static inline void make_folder(void)
-{
-    strcpy(folder, "/tmp/reel-safetensors-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
-}
-
-static inline void remove_folder(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    cr_assert_eq(system(command), 0);
-}
-
-static inline void put_file(const void *bytes, size_t size)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    cr_assert(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
-    close(fd);
-}
-
 /* A file with this header and so many bytes of data after it. */
 static inline void put_header(const char *header, size_t header_size, size_t data_size)
 {
@@ -60,28 +31,6 @@ static inline void put_header(const char *header, size_t header_size, size_t dat
     memcpy(bytes + 8, header, header_size);
     memset(bytes + 8 + header_size, 1, data_size);
     put_file(bytes, 8 + header_size + data_size);
-}
-
-static inline size_t get_file(unsigned char *bytes, size_t room)
-{
-    int fd = open(path, O_RDONLY);
-    cr_assert(fd >= 0);
-    ssize_t size = read(fd, bytes, room);
-    cr_assert(size >= 0);
-    close(fd);
-    return (size_t)size;
-}
-
-/* How many entries the folder has. */
-static inline int files_in_folder(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "ls -A %s | wc -l", folder);
-    FILE *pipe = popen(command, "r");
-    int count = -1;
-    cr_assert(pipe && fscanf(pipe, "%d", &count) == 1);
-    pclose(pipe);
-    return count;
 }
 
 /* ---- The model of tests/golden/files.py ---- */
@@ -141,15 +90,6 @@ static inline void expect_zeros(const reel_params *params)
             cr_assert_eq(bytes[k], 0, "%s changed", p->name);
         cr_assert_eq(p->version, 0u, "%s counts as changed", p->name);
     }
-}
-
-/* The status, and a piece of the text; then clears it. */
-static inline void expect_error(reel_context *c, reel_status status, const char *piece)
-{
-    cr_assert_eq(reel_context_status(c), status, "\"%s\" should be %s", reel_error(c), reel_status_text(status));
-    cr_assert(strstr(reel_error(c), piece), "\"%s\" should say: %s", reel_error(c), piece);
-    cr_assert_null(strchr(reel_error(c), '\n'));
-    reel_clear_error(c);
 }
 
 #endif

@@ -4,7 +4,7 @@
     pip install safetensors numpy
     python tests/golden/mutants.py build/release/tests/reliability_mutants > tests/golden/mutants.h
 
-safetensors files are judged by safetensors.deserialize. idx has no reference implementation: numpy reads the header as
+safetensors files are judged by safetensors.deserialize, npy files by numpy.load. idx has no reference implementation: numpy reads the header as
 http://yann.lecun.com/exdb/mnist describes it, and a file is good when axes of at least 1 multiply to just the bytes that
 follow, as models/idx.h promises.
 
@@ -14,9 +14,11 @@ A verdict is '.' for a file that is refused, '*' for one that is refused because
 Made with safetensors 0.8.0 and numpy 2.4.6.
 """
 
+import io
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 
 import numpy as np
@@ -51,6 +53,40 @@ def judge_safetensors(data):
     return LETTERS[sum % 64]
 
 
+def names(array):
+    """The type as safetensors calls it, and the one that it is read as."""
+    if array.dtype.kind == "V" and array.dtype.itemsize == 2:
+        return "BF16", np.float32
+    if array.dtype == bool:
+        return "BOOL", bool
+    name = {"f": "F", "i": "I", "u": "U"}[array.dtype.kind] + str(8 * array.dtype.itemsize)
+    return name, np.float32 if name[0] == "F" else np.int32 if name == "I32" else np.int64
+
+
+def add_array(sum, key, array):
+    name, read_as = names(array)
+    sum = add_text(add_text(sum, key), name)
+    for size in array.shape:
+        sum = add_text(sum, str(size))
+    if name == "BF16":
+        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return zlib.crc32(array.astype(read_as).tobytes("C"), sum)
+
+
+def judge_npy(data):
+    # A file that goes on after its array is good to numpy.
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            return "."
+    except Exception:
+        return "."
+    try:
+        return LETTERS[add_array(0, "", array) % 64]
+    except KeyError:
+        return "*"
+
+
 def judge_idx(data):
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 3 or len(data) < 4 + 4 * data[3]:
         return "."
@@ -69,7 +105,9 @@ def judge_idx(data):
 
 print("/* Written by tests/golden/mutants.py with safetensors 0.8.0 and numpy 2.4.6: do not edit. */")
 print("#ifndef REEL_GOLDEN_MUTANTS_H\n#define REEL_GOLDEN_MUTANTS_H\n\n/* clang-format off */")
-for format, judge in ("safetensors", judge_safetensors), ("idx", judge_idx):
+formats = ("safetensors", judge_safetensors), ("npy", judge_npy), ("idx", judge_idx)
+warnings.simplefilter("ignore")
+for format, judge in formats:
     verdicts = "".join(judge(data) for data in mutants(sys.argv[1], format))
     print(f"\nstatic const char golden_{format}[] =")
     lines = [verdicts[i : i + 100] for i in range(0, len(verdicts), 100)]

@@ -57,9 +57,10 @@ static reel_vocabulary *vocabulary;
 static reel_checkpoint *checkpoint;
 static reel_auc *auc;
 static reel_safetensors *file;
+static reel_npy *npy;
 static reel_running_mean running;
 static FILE *nowhere;
-static struct memory_file saved;
+static struct memory_file saved, saved_npy;
 static reel_var x, index_var, mask, stale;
 static union {
     unsigned char bytes[ROOM];
@@ -91,6 +92,7 @@ static void make(void)
     reel_vocabulary_add_text(vocabulary, "a b a", 5);
     auc = reel_auc_new(c);
     file = reel_safetensors_open(c, saved.path);
+    npy = reel_npy_open(c, saved_npy.path);
     stale = reel_ones(t, REEL_SHAPE(2, 2));
     reel_tape_reset(t);
     x = reel_forward(t, module, reel_ones(t, REEL_SHAPE(2, 2)));
@@ -101,6 +103,7 @@ static void make(void)
 
 static void drop(void)
 {
+    reel_npy_close(npy);
     reel_safetensors_close(file);
     reel_auc_free(auc);
     reel_checkpoint_free(checkpoint);
@@ -265,6 +268,7 @@ PICK(reel_vocabulary, reel_vocabulary_pointer, vocabulary)
 PICK(reel_checkpoint, reel_checkpoint_pointer, checkpoint)
 PICK(reel_auc, reel_auc_pointer, auc)
 PICK(reel_safetensors, reel_safetensors_pointer, file)
+PICK(reel_npy, reel_npy_pointer, npy)
 PICK(reel_running_mean, reel_running_mean_pointer, &running)
 PICK(FILE, FILE_pointer, nowhere)
 PICK(char, char_pointer, strcmp(k->function, "reel_format") == 0 ? (const char *)&buffer : text_for(k, name))
@@ -439,6 +443,7 @@ MADE(reel_vocabulary, reel_vocabulary_free)
 MADE(reel_checkpoint, reel_checkpoint_free)
 MADE(reel_auc, reel_auc_free)
 MADE(reel_safetensors, reel_safetensors_close)
+MADE(reel_npy, reel_npy_close)
 
 /* To be asked when all arguments are there: whether one of them is the NULL that this call is about. */
 static bool is_called(const struct picker *k)
@@ -581,21 +586,30 @@ static void random_calls(int64_t count)
            (long long)shared->refused);
 }
 
-int main(int argc, char **argv)
+/* Takes what was written to a path into memory. */
+static void keep_file(struct memory_file *kept, const char *path)
 {
-    CHECK((nowhere = fopen("/dev/null", "w")) && memory_file_make(&saved), "no files");
-    reel_context *context = reel_context_new(NULL);
-    reel_params *set = reel_params_new(context);
-    reel_linear_new(set, "module", 2, 2, NULL);
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/reel_calls_%d.safetensors", (int)getpid());
-    CHECK(reel_save_safetensors(set, path) == REEL_OK, "%s", reel_error(context));
     FILE *written = fopen(path, "r");
     CHECK(written, "%s", path);
     size_t size = fread(buffer.bytes, 1, sizeof buffer, written);
     fclose(written);
     remove(path);
-    CHECK(memory_file_fill(&saved, &buffer, size), "no file in memory");
+    CHECK(memory_file_make(kept) && memory_file_fill(kept, &buffer, size), "no file in memory");
+}
+
+int main(int argc, char **argv)
+{
+    CHECK((nowhere = fopen("/dev/null", "w")), "no files");
+    reel_context *context = reel_context_new(NULL);
+    reel_params *set = reel_params_new(context);
+    reel_linear_new(set, "module", 2, 2, NULL);
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/reel_calls_%d", (int)getpid());
+    CHECK(reel_save_safetensors(set, path) == REEL_OK, "%s", reel_error(context));
+    keep_file(&saved, path);
+    CHECK(reel_npy_write(context, path, REEL_REAL, REEL_SHAPE(2, 2), buffer.reals) == REEL_OK, "%s",
+          reel_error(context));
+    keep_file(&saved_npy, path);
     reel_params_free(set);
     reel_context_free(context);
     if (argc == 2 && strcmp(argv[1], "nulls") == 0)

@@ -59,6 +59,36 @@ static char judge_safetensors(reel_context *c, const char *path, const char **er
     return letter(sum);
 }
 
+/* Name, type, shape and elements of each array in the order of the file. */
+static char judge_npy(reel_context *c, const char *path, const char **error)
+{
+    *error = "";
+    reel_npy *file = reel_npy_open(c, path);
+    uint32_t sum = 0;
+    for (int64_t i = 0; i < reel_npy_count(file); i++) {
+        static int64_t out[MUTANT_ROOM];
+        const reel_tensor_info *info = reel_npy_at(file, i);
+        sum = add_text(add_text(sum, info->name), info->dtype);
+        for (int k = 0; k < info->shape.ndim; k++) {
+            char size[24];
+            snprintf(size, sizeof size, "%lld", (long long)info->shape.dim[k]);
+            sum = add_text(sum, size);
+        }
+        /* Elements of types that can be read have their bytes in the file. */
+        char kind = *info->dtype;
+        reel_dtype dtype = strcmp(info->dtype, "BOOL") == 0  ? REEL_BOOL
+                           : strcmp(info->dtype, "I32") == 0 ? REEL_INT32
+                           : kind == 'F' || kind == 'B'      ? REEL_REAL
+                                                             : REEL_INT64;
+        if (reel_npy_read(file, info->name, dtype, out, info->numel) == REEL_OK)
+            sum = (uint32_t)crc32(sum, (const unsigned char *)out,
+                                  (unsigned)((size_t)info->numel * reel_dtype_size(dtype)));
+    }
+    reel_npy_close(file);
+    *error = reel_error(c);
+    return reel_context_status(c) == REEL_OK ? letter(sum) : REFUSED;
+}
+
 static char judge_idx(reel_context *c, const char *path, const char **error)
 {
     static char text[4608];
@@ -87,12 +117,13 @@ static char judge_idx(reel_context *c, const char *path, const char **error)
 /* What Python takes and reel does not, and says so in its headers. */
 static bool refused_on_purpose(const char *error)
 {
-    static const char *const reasons[] = {"a shape of more than 8 axes",
-                                          "a zero character",
-                                          "must begin with '{'",
-                                          "only spaces may follow",
-                                          "a number that does not fit 64 bits",
-                                          "a key that is repeated, or none of"};
+    static const char *const reasons[] = {
+        "a shape of more than 8 axes", "a zero character", "must begin with '{'", "only spaces may follow",
+        "a number that does not fit 64 bits", "a key that is repeated, or none of",
+        /* npy: spellings that numpy does not write, and what reel cannot hold */
+        "True or False expected", "a whole number from 0 up expected", "a string expected",
+        "a string that numpy does not write", "expected", "something follows the closing", "which cannot be read as",
+        "which is not just the", "a size that does not fit 64 bits"};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strstr(error, reasons[i]))
             return true;
@@ -139,6 +170,7 @@ static int compare(reel_context *c, const struct format *f)
 int main(int argc, char **argv)
 {
     static const struct format formats[] = {{"safetensors", mutant_safetensors, judge_safetensors, golden_safetensors},
+                                            {"npy", mutant_npy, judge_npy, golden_npy},
                                             {"idx", mutant_idx, judge_idx, golden_idx}};
     static unsigned char bytes[MUTANT_ROOM];
     if (argc > 2)

@@ -184,8 +184,8 @@ static void put_metadata(struct mutant *m)
     put_text(m, "}");
 }
 
-/* A number in the header becomes one of those that overflow something. */
-static void change_number(struct mutant *m)
+/* A number at or after `from` becomes one of those that overflow something. */
+static void change_number(struct mutant *m, size_t from)
 {
     static const char *const numbers[] = {"0",
                                           "1",
@@ -201,7 +201,7 @@ static void change_number(struct mutant *m)
                                           "2147483648",
                                           "0x1"};
     size_t places[512], n = 0;
-    for (size_t at = 8; at < m->size && n < 512; at++)
+    for (size_t at = from; at < m->size && n < 512; at++)
         if (m->bytes[at] >= '0' && m->bytes[at] <= '9')
             places[n++] = at;
     if (n == 0)
@@ -229,7 +229,7 @@ size_t mutant_safetensors(int i, unsigned char bytes[MUTANT_ROOM])
         put_text(&m, " ");
     for (size_t changes = below(&m, 4); changes > 0; changes--) {
         if (below(&m, 4) == 0)
-            change_number(&m);
+            change_number(&m, 8);
         else
             change_bytes(&m, 8);
     }
@@ -240,6 +240,83 @@ size_t mutant_safetensors(int i, unsigned char bytes[MUTANT_ROOM])
         bytes[k] = (unsigned char)(header >> 8 * k);
     if (below(&m, 50) == 0)
         change_bytes(&m, 0);
+    if (below(&m, 25) == 0)
+        data += below(&m, 5) - 2;
+    for (size_t k = 0; k < data && data < MUTANT_ROOM && m.size < MUTANT_ROOM; k++)
+        m.bytes[m.size++] = (unsigned char)(next(&m) >> 63);
+    return m.size;
+}
+
+/* ---- npy ---- */
+
+static void put_header(struct mutant *m, size_t *data)
+{
+    static const char *const keys[] = {"descr", "fortran_order", "shape"};
+    static const struct {
+        const char *descr;
+        size_t size;
+    } descrs[] = {{"<f4", 4}, {"<f8", 8}, {"<f2", 2}, {"<i8", 8}, {"<i4", 4}, {"<i2", 2}, {"|i1", 1},
+                  {"|u1", 1}, {"<u2", 2}, {"<u4", 4}, {"<u8", 8}, {"|b1", 1}, {">f4", 4}, {">i2", 2},
+                  {">u8", 8}, {"<V2", 2}, {"f4", 4},  {"=i4", 4}, {"<U1", 4}, {"|V3", 3}, {"float32", 4},
+                  {"|O", 8},  {"<c8", 8}, {"<f1", 1}, {"", 1}};
+    enum { DESCRS = sizeof descrs / sizeof *descrs };
+    size_t k = below(m, 15) == 0 ? below(m, DESCRS) : below(m, 16), axes = below(m, 12) == 0 ? 9 : below(m, 4);
+    size_t first = below(m, 3) == 0 ? below(m, 3) : 0;
+    *data = descrs[k].size;
+    put_text(m, "{");
+    for (size_t key = 0; key < 3; key++) {
+        size_t which = (first + key) % 3;
+        const char *quote = below(m, 12) == 0 ? "\"" : "'";
+        put_space(m);
+        put_text(m, quote);
+        put_text(m, keys[which]);
+        put_text(m, quote);
+        put_text(m, ": ");
+        if (which == 0) {
+            put_text(m, quote);
+            put_text(m, descrs[k].descr);
+            put_text(m, quote);
+        } else if (which == 1)
+            put_text(m, below(m, 3) == 0 ? "True" : "False");
+        else {
+            put_text(m, "(");
+            for (size_t d = 0; d < axes; d++) {
+                size_t dim = axes > 4 ? 1 : below(m, 30) == 0 ? 0 : 1 + below(m, 3);
+                put_number(m, (long long)dim);
+                put_text(m, d + 1 < axes ? ", " : axes == 1 || below(m, 12) == 0 ? "," : "");
+                *data *= dim;
+            }
+            put_text(m, ")");
+        }
+        put_text(m, key < 2 || below(m, 2) == 0 ? ", " : "");
+    }
+    put_text(m, "}");
+    while (below(m, 3) != 0)
+        put_text(m, below(m, 8) == 0 ? "\t" : " ");
+    put_text(m, below(m, 4) == 0 ? "" : "\n");
+}
+
+size_t mutant_npy(int i, unsigned char bytes[MUTANT_ROOM])
+{
+    struct mutant m = start(i, bytes);
+    unsigned version = below(&m, 30) == 0 ? (unsigned)below(&m, 5) : 1 + (unsigned)below(&m, 3);
+    size_t data, header = version == 1 ? 10 : 12;
+    put(&m, "\x93NUMPY\0\0\0\0\0\0", header);
+    bytes[6] = (unsigned char)version;
+    put_header(&m, &data);
+    for (size_t changes = below(&m, 4); changes > 0; changes--) {
+        if (below(&m, 4) == 0)
+            change_number(&m, header);
+        else
+            change_bytes(&m, header);
+    }
+    size_t length = m.size - header;
+    if (below(&m, 25) == 0)
+        length += below(&m, 9) - 4;
+    for (size_t k = 8; k < header; k++)
+        bytes[k] = (unsigned char)(length >> 8 * (k - 8));
+    if (below(&m, 50) == 0)
+        bytes[below(&m, header)] ^= (unsigned char)(1u << below(&m, 8));
     if (below(&m, 25) == 0)
         data += below(&m, 5) - 2;
     for (size_t k = 0; k < data && data < MUTANT_ROOM && m.size < MUTANT_ROOM; k++)

@@ -23,7 +23,8 @@ REEL_API reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b);
 REEL_API reel_var reel_div(reel_tape *tape, reel_var a, reel_var b);
 
 /* The quotient of two int64 or two int32 operands, rounded down, and what is left of a by it, with the sign of b:
- * torch.floor_divide, torch.remainder. A divisor of 0 is REEL_ERROR_ARGUMENT, with its position. */
+ * torch.floor_divide, torch.remainder. An integer divisor of 0 is REEL_ERROR_ARGUMENT, with its position. remainder
+ * also takes reals, by 0 it gives NaN, and the rounded quotient counts as a constant: the gradient by b is minus it. */
 REEL_API reel_var reel_floor_divide(reel_tape *tape, reel_var a, reel_var b);
 REEL_API reel_var reel_remainder(reel_tape *tape, reel_var a, reel_var b);
 
@@ -36,8 +37,8 @@ REEL_API reel_var reel_pow(reel_tape *tape, reel_var base, reel_var exponent);
 REEL_API reel_var reel_maximum(reel_tape *tape, reel_var a, reel_var b);
 REEL_API reel_var reel_minimum(reel_tape *tape, reel_var a, reel_var b);
 
-/* a where condition (bool) is true, else b: torch.where. All three are broadcast. The operand that is not chosen gets a
- * gradient of 0. */
+/* a where condition (bool) is true, else b, of one type, which may be any: torch.where. All three are broadcast. The
+ * operand that is not chosen gets a gradient of 0. */
 REEL_API reel_var reel_where(reel_tape *tape, reel_var condition, reel_var a, reel_var b);
 
 /* x and a number s, which is rounded to reel_real first: x + s, x - s, s - x (torch.rsub), x * s, x / s, s / x. */

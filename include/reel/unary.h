@@ -32,6 +32,13 @@ REEL_API reel_var reel_ndtr(reel_tape *tape, reel_var x);
 REEL_API reel_var reel_sigmoid(reel_tape *tape, reel_var x);
 REEL_API reel_var reel_logsigmoid(reel_tape *tape, reel_var x);
 
+/* The next integer below, above, towards 0, and the nearest one, of two the even: torch.floor, ceil, trunc, round. No
+ * gradient flows. */
+REEL_API reel_var reel_floor(reel_tape *tape, reel_var x);
+REEL_API reel_var reel_ceil(reel_tape *tape, reel_var x);
+REEL_API reel_var reel_trunc(reel_tape *tape, reel_var x);
+REEL_API reel_var reel_round(reel_tape *tape, reel_var x);
+
 /* Activations of torch.nn.functional. */
 
 /* max(x, 0). Its gradient is 0 at 0. */

@@ -48,6 +48,19 @@ struct binary {
         reel_broadcast_walk(plan, name##_tile, &p, threads);                                                           \
     }
 
+/* What is left of x by y, with the sign of y, and the quotient that goes with it. */
+static inline reel_real remainder_of(reel_real x, reel_real y)
+{
+    reel_real rest = REEL_FMOD(x, y);
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+}
+
+static inline reel_real floor_of_quotient(reel_real x, reel_real y)
+{
+    reel_real rest = REEL_FMOD(x, y);
+    return REEL_RINT((x - rest) / y) - (rest != 0 && (rest < 0) != (y < 0));
+}
+
 /* The formatter takes products in macro arguments for pointers. */
 /* clang-format off */
 #define BINARY(name, value) BINARY_FOR(REEL_CLONES, name, value)
@@ -58,6 +71,7 @@ BINARY(div, x / y)
 BINARY_FOR(, pow, REEL_POW(x, y))
 BINARY(maximum, x > y || x != x ? x : y)
 BINARY(minimum, x < y || x != x ? x : y)
+BINARY_FOR(, remainder, remainder_of(x, y))
 /* clang-format on */
 
 struct rule {
@@ -118,12 +132,13 @@ RULE(maximum_first, x == y ? g / 2 : x < y ? 0 : g)
 RULE(maximum_second, x == y ? g / 2 : x > y ? 0 : g)
 RULE(minimum_first, x == y ? g / 2 : x > y ? 0 : g)
 RULE(minimum_second, x == y ? g / 2 : x < y ? 0 : g)
+RULE_FOR(, remainder_second, -g * floor_of_quotient(x, y))
 /* clang-format on */
 
 struct where {
     const unsigned char *condition;
-    const reel_real *a, *b;
-    reel_real *out;
+    const void *a, *b;
+    void *out;
 };
 
 REEL_CLONES
@@ -150,9 +165,9 @@ static void where_tile(const struct reel_broadcast *plan, const struct reel_tile
     reel_real copies[2][PIECE];
     for (int64_t r = 0; r < tile->rows; r++) {
         const unsigned char *c = p->condition + tile->offset[0] + r * tile->step[0];
-        const reel_real *a = p->a + tile->offset[1] + r * tile->step[1];
-        const reel_real *b = p->b + tile->offset[2] + r * tile->step[2];
-        reel_real *out = p->out + tile->first + r * tile->columns;
+        const reel_real *a = (const reel_real *)p->a + tile->offset[1] + r * tile->step[1];
+        const reel_real *b = (const reel_real *)p->b + tile->offset[2] + r * tile->step[2];
+        reel_real *out = (reel_real *)p->out + tile->first + r * tile->columns;
         for (int64_t i = 0; i < tile->columns; i += PIECE) {
             int64_t n = tile->columns - i < PIECE ? tile->columns - i : PIECE;
             const reel_real *left = moves[0] || *c ? spread(moves[1] ? a + i : a, moves[1], n, copies[0]) : NULL;
@@ -165,11 +180,31 @@ static void where_tile(const struct reel_broadcast *plan, const struct reel_tile
     }
 }
 
-void reel_kern_where(const struct reel_broadcast *plan, const unsigned char *condition, const reel_real *a,
-                     const reel_real *b, reel_real *out, int threads)
+/* Other types, by their size. */
+#define WHERE(type)                                                                                                    \
+    static void where_##type(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)   \
+    {                                                                                                                  \
+        const struct where *p = arguments;                                                                             \
+        const int64_t move[] = {plan->moves[0], plan->moves[1], plan->moves[2]};                                       \
+        for (int64_t r = 0; r < tile->rows; r++) {                                                                     \
+            const unsigned char *c = p->condition + tile->offset[0] + r * tile->step[0];                               \
+            const type *a = (const type *)p->a + tile->offset[1] + r * tile->step[1];                                  \
+            const type *b = (const type *)p->b + tile->offset[2] + r * tile->step[2];                                  \
+            type *out = (type *)p->out + tile->first + r * tile->columns;                                              \
+            for (int64_t i = 0; i < tile->columns; i++)                                                                \
+                out[i] = c[i * move[0]] ? a[i * move[1]] : b[i * move[2]];                                             \
+        }                                                                                                              \
+    }
+WHERE(int64_t)
+WHERE(int32_t)
+WHERE(uint8_t)
+
+void reel_kern_where(reel_dtype dtype, const struct reel_broadcast *plan, const unsigned char *condition, const void *a,
+                     const void *b, void *out, int threads)
 {
+    static reel_tile_kernel *const kernels[] = {where_tile, where_int64_t, where_int32_t, where_uint8_t};
     struct where p = {condition, a, b, out};
-    reel_broadcast_walk(plan, where_tile, &p, threads);
+    reel_broadcast_walk(plan, kernels[dtype], &p, threads);
 }
 
 struct where_rule {

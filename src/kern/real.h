@@ -33,6 +33,10 @@
 #define REEL_COPYSIGN(x, y) REEL_FUNCTION(copysign)(x, y)
 #define REEL_NEXTAFTER(x, y) REEL_FUNCTION(nextafter)(x, y)
 #define REEL_FLOOR(x) REEL_FUNCTION(floor)(x)
+#define REEL_CEIL(x) REEL_FUNCTION(ceil)(x)
+#define REEL_TRUNC(x) REEL_FUNCTION(trunc)(x)
+#define REEL_RINT(x) REEL_FUNCTION(rint)(x)
+#define REEL_FMOD(x, y) REEL_FUNCTION(fmod)(x, y)
 #define REEL_FMA(x, y, z) REEL_FUNCTION(fma)(x, y, z)
 
 #endif

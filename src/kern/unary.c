@@ -123,6 +123,10 @@ void reel_kern_unary_backward(const struct reel_unary_gradient *f, bool add, ree
 UNARY(neg, -x, -g)
 UNARY(abs, REEL_ABS(x), x > 0 ? g : x < 0 ? -g : 0)
 UNARY_FORWARD(sign, R(x > 0) - R(x < 0))
+UNARY_FORWARD(floor, REEL_FLOOR(x))
+UNARY_FORWARD(ceil, REEL_CEIL(x))
+UNARY_FORWARD(trunc, REEL_TRUNC(x))
+UNARY_FORWARD(round, REEL_RINT(x))
 
 UNARY(exp, reel_math_exp(x), g * y)
 UNARY(expm1, reel_math_expm1(x), g * (y + 1))

@@ -20,10 +20,11 @@ struct reel_unary {
 };
 
 /* Without numbers. */
-extern const struct reel_unary reel_unary_neg, reel_unary_abs, reel_unary_sign, reel_unary_exp, reel_unary_expm1,
-    reel_unary_log, reel_unary_log1p, reel_unary_sqrt, reel_unary_rsqrt, reel_unary_square, reel_unary_cube,
-    reel_unary_reciprocal, reel_unary_sin, reel_unary_cos, reel_unary_tanh, reel_unary_erf, reel_unary_ndtr,
-    reel_unary_sigmoid, reel_unary_logsigmoid, reel_unary_silu, reel_unary_gelu, reel_unary_gelu_tanh, reel_unary_relu;
+extern const struct reel_unary reel_unary_neg, reel_unary_abs, reel_unary_sign, reel_unary_floor, reel_unary_ceil,
+    reel_unary_trunc, reel_unary_round, reel_unary_exp, reel_unary_expm1, reel_unary_log, reel_unary_log1p,
+    reel_unary_sqrt, reel_unary_rsqrt, reel_unary_square, reel_unary_cube, reel_unary_reciprocal, reel_unary_sin,
+    reel_unary_cos, reel_unary_tanh, reel_unary_erf, reel_unary_ndtr, reel_unary_sigmoid, reel_unary_logsigmoid,
+    reel_unary_silu, reel_unary_gelu, reel_unary_gelu_tanh, reel_unary_relu;
 /* With numbers: the slope; alpha; beta and threshold; the two bounds; the operand. */
 extern const struct reel_unary reel_unary_leaky_relu, reel_unary_elu, reel_unary_softplus, reel_unary_clamp,
     reel_unary_add_scalar, reel_unary_sub_scalar, reel_unary_rsub_scalar, reel_unary_mul_scalar, reel_unary_div_scalar,

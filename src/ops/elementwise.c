@@ -358,7 +358,32 @@ static reel_status division_forward(const reel_call *call, enum reel_integer_ope
     }
 
 DIVISION(floor_divide, REEL_INTEGER_FLOOR_DIVIDE)
-DIVISION(remainder, REEL_INTEGER_REMAINDER)
+
+static reel_status remainder_forward(reel_call *call)
+{
+    return call->out[0]->dtype == REEL_REAL ? binary_forward(call, reel_kern_remainder)
+                                            : division_forward(call, REEL_INTEGER_REMAINDER);
+}
+
+BINARY_ACCUMULATE(remainder, NULL, reel_kern_remainder_second)
+
+static void remainder_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs)
+{
+    reel_tape *t = call->tape;
+    reel_var a = call->inputs[0], b = call->inputs[1];
+    grad_inputs[0] = g[0];
+    if (call->needed[1]) {
+        reel_var quotient = reel_round(t, reel_div(t, reel_sub(t, a, call->outputs[0]), b));
+        grad_inputs[1] = reel_mul(t, reel_neg(t, g[0]), quotient);
+    }
+}
+
+static const reel_op remainder_op = {ARITHMETIC_ROW(remainder), .reads_inputs = 3};
+
+reel_var reel_remainder(reel_tape *tape, reel_var a, reel_var b)
+{
+    return apply_binary(tape, &remainder_op, a, b);
+}
 #else
 #define DIVISORS(from, to, ...)                                                                                        \
     {                                                                                                                  \
@@ -368,20 +393,29 @@ DIVISION(remainder, REEL_INTEGER_REMAINDER)
     {                                                                                                                  \
         .dtype = REEL_INT32, REEL_DIMS(__VA_ARGS__), .low = (from), .high = 0                                          \
     }
-static const reel_sample division_samples[] = {
-    GOOD("by positive numbers", NULL, SIGNED(50, 4, 6), DIVISORS(1, 7, 6)),
-    GOOD("by negative numbers", NULL, SIGNED32(50, 4, 6), NEGATIVE32(-7, 4, 1)),
-    GOOD("by -1", NULL, SIGNED32(50, 6), NEGATIVE32(-1, 1)),
-    GOOD("large numbers", NULL, SIGNED(1e15, 5), DIVISORS(1, 1e6, 5)),
-    GOOD("no elements", NULL, SIGNED(9, 0), DIVISORS(1, 2, 1)),
-    REFUSED("a divisor of 0", REEL_ERROR_ARGUMENT, NULL, SIGNED(9, 3), DIVISORS(0, 1, 3)),
+#define DIVISION_SAMPLES                                                                                               \
+    GOOD("by positive numbers", NULL, SIGNED(50, 4, 6), DIVISORS(1, 7, 6)),                                            \
+        GOOD("by negative numbers", NULL, SIGNED32(50, 4, 6), NEGATIVE32(-7, 4, 1)),                                   \
+        GOOD("by -1", NULL, SIGNED32(50, 6), NEGATIVE32(-1, 1)),                                                       \
+        GOOD("large numbers", NULL, SIGNED(1e15, 5), DIVISORS(1, 1e6, 5)),                                             \
+        GOOD("no integers", NULL, SIGNED(9, 0), DIVISORS(1, 2, 1)),                                                    \
+        REFUSED("a divisor of 0", REEL_ERROR_ARGUMENT, NULL, SIGNED(9, 3), DIVISORS(0, 1, 3)),                         \
+        REFUSED("bools", REEL_ERROR_DTYPE, NULL, BOOL(3), BOOL(3)),                                                    \
+        REFUSED("int64 and int32", REEL_ERROR_DTYPE, NULL, INDEX(4, 3), NEGATIVE32(-7, 3)),                            \
+        REFUSED("integers that do not broadcast", REEL_ERROR_SHAPE, NULL, SIGNED(9, 3), DIVISORS(1, 7, 2))
+static const reel_sample floor_divide_samples[] = {
+    DIVISION_SAMPLES,
     REFUSED("reals", REEL_ERROR_DTYPE, NULL, REAL(3), REAL(3)),
-    REFUSED("bools", REEL_ERROR_DTYPE, NULL, BOOL(3), BOOL(3)),
-    REFUSED("int64 and int32", REEL_ERROR_DTYPE, NULL, INDEX(4, 3), NEGATIVE32(-7, 3)),
-    REFUSED("shapes that do not broadcast", REEL_ERROR_SHAPE, NULL, SIGNED(9, 3), DIVISORS(1, 7, 2)),
 };
-SAMPLES(floor_divide, division_samples);
-SAMPLES(remainder, division_samples);
+
+static const reel_sample remainder_samples[] = {
+    DIVISION_SAMPLES,
+    GOOD("reals by negative numbers", NULL, REAL(4, 6), WITHIN(-1, -0.3, 6)),
+    GOOD("large reals", NULL, WITHIN(-1000, 1000, 9), WITHIN(0.3, 1, 9)),
+    BROADCAST_SAMPLES(REAL, DIVISOR),
+};
+SAMPLES(floor_divide, floor_divide_samples);
+SAMPLES(remainder, remainder_samples);
 #endif
 
 /* ---- maximum and minimum ---- */
@@ -455,19 +489,22 @@ static reel_status where_shape(reel_call *call)
     if (call->in[0]->dtype != REEL_BOOL)
         return reel_fail(call->context, REEL_ERROR_DTYPE, "where: condition is %s, it must be bool",
                          reel_dtype_name(call->in[0]->dtype));
+    reel_dtype a = call->in[1]->dtype, b = call->in[2]->dtype;
+    if (a != b)
+        return reel_fail(call->context, REEL_ERROR_DTYPE, "where: a is %s and b is %s, they must be alike",
+                         reel_dtype_name(a), reel_dtype_name(b));
     reel_shape chosen;
-    if (reel_expect_real(call, 1, "a") != REEL_OK || reel_expect_real(call, 2, "b") != REEL_OK ||
-        reel_broadcast_shapes(call->context, "where", &call->in[1]->shape, &call->in[2]->shape, &chosen) != REEL_OK)
+    if (reel_broadcast_shapes(call->context, "where", &call->in[1]->shape, &call->in[2]->shape, &chosen) != REEL_OK)
         return call->context->status;
-    call->out[0]->dtype = REEL_REAL;
+    call->out[0]->dtype = a;
     return reel_broadcast_shapes(call->context, "where", &call->in[0]->shape, &chosen, &call->out[0]->shape);
 }
 
 static reel_status where_forward(reel_call *call)
 {
     struct reel_broadcast plan = plan_operands(call, 3);
-    reel_kern_where(&plan, call->in[0]->data, call->in[1]->data, call->in[2]->data, call->out[0]->data,
-                    call->context->num_threads);
+    reel_kern_where(call->out[0]->dtype, &plan, call->in[0]->data, call->in[1]->data, call->in[2]->data,
+                    call->out[0]->data, call->context->num_threads);
     return REEL_OK;
 }
 
@@ -533,7 +570,10 @@ static const reel_sample where_samples[] = {
     GOOD("8 axes", NULL, BOOL(2, 1, 1, 1, 1, 1, 2, 1), REAL(1, 2, 1, 1, 1, 1, 1, 2), REAL(2, 1, 1, 1, 1, 1, 2, 2)),
     GOOD("no elements", NULL, BOOL(0), REAL(3, 0), REAL(1)),
     REFUSED("a condition of numbers", REEL_ERROR_DTYPE, NULL, REAL(3), REAL(3), REAL(3)),
-    REFUSED("choices of integers", REEL_ERROR_DTYPE, NULL, BOOL(3), REAL(3), INDEX(4, 3)),
+    GOOD("int64", NULL, BOOL(3, 4), INDEX(9, 3, 4), INDEX(9, 4)),
+    GOOD("int32", NULL, BOOL(3, 1), INDEX32(9, 3, 4), INDEX32(9, 1)),
+    GOOD("bools", NULL, BOOL(4), BOOL(3, 4), BOOL(3, 1)),
+    REFUSED("choices of two types", REEL_ERROR_DTYPE, NULL, BOOL(3), REAL(3), INDEX(4, 3)),
     REFUSED("choices that do not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(3), REAL(3), REAL(2)),
     REFUSED("a condition that does not broadcast", REEL_ERROR_SHAPE, NULL, BOOL(2), REAL(3), REAL(3)),
 };

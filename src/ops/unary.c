@@ -74,31 +74,42 @@ static const reel_sample abs_samples[] = {
 SAMPLES(abs, abs_samples);
 #endif
 
-/* ---- sign ---- */
+/* ---- steps: sign, floor, ceil, trunc, round ---- */
 
 #ifndef REEL_SAMPLES
-UNARY_FORWARD(sign, reel_unary_sign)
+#define STEP(name_)                                                                                                    \
+    UNARY_FORWARD(name_, reel_unary_##name_)                                                                           \
+    static const reel_op name_##_op = {                                                                                \
+        .name = #name_,                                                                                                \
+        .n_inputs = 1,                                                                                                 \
+        .n_outputs = 1,                                                                                                \
+        .derivative = REEL_DERIVATIVE_NONE,                                                                            \
+        .shape = reel_unary_shape,                                                                                     \
+        .forward = name_##_forward,                                                                                    \
+        .cost = reel_pointwise_cost,                                                                                   \
+    };                                                                                                                 \
+    reel_var reel_##name_(reel_tape *tape, reel_var x)                                                                 \
+    {                                                                                                                  \
+        return reel_apply1(tape, &name_##_op, &x, 1, NULL);                                                            \
+    }
 
-static const reel_op sign_op = {
-    .name = "sign",
-    .n_inputs = 1,
-    .n_outputs = 1,
-    .derivative = REEL_DERIVATIVE_NONE,
-    .shape = reel_unary_shape,
-    .forward = sign_forward,
-    .cost = reel_pointwise_cost,
-};
-
-reel_var reel_sign(reel_tape *tape, reel_var x)
-{
-    return reel_apply1(tape, &sign_op, &x, 1, NULL);
-}
+STEP(sign)
+STEP(floor)
+STEP(ceil)
+STEP(trunc)
+STEP(round)
 #else
-static const reel_sample sign_samples[] = {
+static const reel_sample step_samples[] = {
     GOOD("no axes", NULL, SCALAR),
+    GOOD("large", NULL, LARGE(9)),
+    GOOD("without a fraction", NULL, WITHIN(1e9, 1e10, 5)),
     SHAPE_SAMPLES(NULL, REAL),
 };
-SAMPLES(sign, sign_samples);
+SAMPLES(sign, step_samples);
+SAMPLES(floor, step_samples);
+SAMPLES(ceil, step_samples);
+SAMPLES(trunc, step_samples);
+SAMPLES(round, step_samples);
 #endif
 
 /* ---- exp ---- */
@@ -806,7 +817,7 @@ SAMPLES(gelu, gelu_samples, .ulps = 1, .why = "1 + erf(x) of PyTorch cancels far
 SAMPLES(gelu_tanh, gelu_tanh_samples, .ulps = 1, .why = "1 + tanh(x) of PyTorch cancels far below 0");
 #endif
 
-REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(exp), ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt),
-               ROW(square), ROW(sin), ROW(cos), ROW(tanh), ROW(erf), ROW(ndtr), ROW(sigmoid), ROW(logsigmoid),
-               ROW(silu), ROW(relu_slope), ROW(relu), ROW(leaky_relu_slope), ROW(leaky_relu), ROW(elu), ROW(softplus),
-               ROW(gelu), ROW(gelu_tanh));
+REEL_OP_FAMILY(unary, ROW(neg), ROW(abs), ROW(sign), ROW(floor), ROW(ceil), ROW(trunc), ROW(round), ROW(exp),
+               ROW(expm1), ROW(log), ROW(log1p), ROW(sqrt), ROW(rsqrt), ROW(square), ROW(sin), ROW(cos), ROW(tanh),
+               ROW(erf), ROW(ndtr), ROW(sigmoid), ROW(logsigmoid), ROW(silu), ROW(relu_slope), ROW(relu),
+               ROW(leaky_relu_slope), ROW(leaky_relu), ROW(elu), ROW(softplus), ROW(gelu), ROW(gelu_tanh));

@@ -82,7 +82,7 @@ static void check(const reel_shape *result, const reel_shape *a, const reel_shap
         reel_kern_mul_first(&two, g, x, y, to, true, threads);
         for (int64_t i = 0; i < n; i++)
             cr_assert(to[i] == g[i] * x[operand_index(result, a, i)] + g[i] * y[operand_index(result, b, i)], "rule");
-        reel_kern_where(&three, condition, x, y, out, threads);
+        reel_kern_where(REEL_REAL, &three, condition, x, y, out, threads);
         for (int64_t i = 0; i < n; i++)
             cr_assert(out[i] == (condition[operand_index(result, c, i)] ? x[operand_index(result, a, i)]
                                                                         : y[operand_index(result, b, i)]),

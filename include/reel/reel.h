@@ -46,6 +46,7 @@
 #include <reel/join.h>
 #include <reel/loader.h>
 #include <reel/loss.h>
+#include <reel/mask.h>
 #include <reel/matmul.h>
 #include <reel/metrics.h>
 #include <reel/nn.h>

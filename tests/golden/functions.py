@@ -108,4 +108,36 @@ case("scatter_larger_values", lambda x, i, v: x.scatter(0, i, v[:1]), real(4, 3)
 case("scatter_add_larger_values", lambda x, i, v: x.scatter_add(1, i, v[:2, :4]), real(2, 3), index(3, 2, 4),
      real(4, 5))
 
+# ---- Masks and rounding ----
+
+NAN, INF = math.nan, math.inf
+special = exact([[0.0, -1.0, NAN], [INF, -INF, 2.0]]).detach()
+halves = exact([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, NAN, INF, -INF, 3.0]).detach()
+case("round_halves", torch.round, halves)
+case("floor_special", torch.floor, halves)
+case("ceil_special", torch.ceil, halves)
+case("trunc_special", torch.trunc, halves)
+case("remainder_special", torch.remainder, exact([5.0, -5.0, 5.0, INF, 1.0, NAN, -3.0, 3.0]).detach(),
+     exact([INF, INF, 0.0, 2.0, NAN, 1.0, 3.0, -3.0]).detach())
+case("isnan", torch.isnan, special)
+case("isinf", torch.isinf, special)
+case("isfinite", torch.isfinite, special)
+case("isfinite_of_integers", torch.isfinite, index(5, 4))
+case("any_rows", lambda x: torch.any(x, 1), exact([[0.0, 0.0], [0.0, NAN], [-1.0, 2.0]]).detach())
+case("any_of_all", torch.any, mask(3, 4))
+case("any_of_nothing", lambda x: torch.any(x, 1), constant(3, 0))
+case("all_columns", lambda x: torch.all(x, 0, keepdim=True), index(2, 3, 5))
+case("all_of_all", torch.all, special)
+case("all_of_nothing", lambda x: torch.all(x, 1), constant(3, 0))
+case("masked_fill", lambda x, m: x.masked_fill(m, -1.5), real(2, 3, 4), mask(3, 1))
+case("masked_fill_infinity", lambda x, m: x.masked_fill(m, -INF), real(3, 4), mask(3, 4))
+case("masked_fill_integers", lambda x, m: x.masked_fill(m, -100), index(9, 3, 4), mask(4))
+case("tril", lambda x: torch.tril(x), real(4, 4))
+case("tril_above", lambda x: torch.tril(x, 2), real(2, 3, 5))
+case("tril_bools", lambda x: torch.tril(x, -1), torch.ones(4, 4, dtype=torch.bool))
+case("triu_below", lambda x: torch.triu(x, -1), real(5, 3))
+case("triu_far", lambda x: torch.triu(x, 9), real(2, 3))
+case("triu_integers", lambda x: torch.triu(x), index(9, 3, 4))
+case("one_hot", lambda i: F.one_hot(i, 4), index(4, 2, 3))
+
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

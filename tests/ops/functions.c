@@ -36,7 +36,32 @@ enum { MOST = 8 };
     CASE(take_along_dim, y[0] = reel_take_along_dim(t, x[0], x[1], 1))                                                 \
     CASE(take_along_dim_of_one, y[0] = reel_take_along_dim(t, x[0], x[1], -1))                                         \
     CASE(scatter_larger_values, y[0] = reel_scatter(t, x[0], 0, x[1], x[2]))                                           \
-    CASE(scatter_add_larger_values, y[0] = reel_scatter_add(t, x[0], 1, x[1], x[2]))
+    CASE(scatter_add_larger_values, y[0] = reel_scatter_add(t, x[0], 1, x[1], x[2]))                                   \
+    CASE(round_halves, y[0] = reel_round(t, x[0]))                                                                     \
+    CASE(floor_special, y[0] = reel_floor(t, x[0]))                                                                    \
+    CASE(ceil_special, y[0] = reel_ceil(t, x[0]))                                                                      \
+    CASE(trunc_special, y[0] = reel_trunc(t, x[0]))                                                                    \
+    CASE(remainder_special, y[0] = reel_remainder(t, x[0], x[1]))                                                      \
+    CASE(isnan, y[0] = reel_isnan(t, x[0]))                                                                            \
+    CASE(isinf, y[0] = reel_isinf(t, x[0]))                                                                            \
+    CASE(isfinite, y[0] = reel_isfinite(t, x[0]))                                                                      \
+    CASE(isfinite_of_integers, y[0] = reel_isfinite(t, x[0]))                                                          \
+    CASE(any_rows, y[0] = reel_any(t, x[0], REEL_AXES(1), false))                                                      \
+    CASE(any_of_all, y[0] = reel_any(t, x[0], NULL, 0, false))                                                         \
+    CASE(any_of_nothing, y[0] = reel_any(t, x[0], REEL_AXES(1), false))                                                \
+    CASE(all_columns, y[0] = reel_all(t, x[0], REEL_AXES(0), true))                                                    \
+    CASE(all_of_all, y[0] = reel_all(t, x[0], NULL, 0, false))                                                         \
+    CASE(all_of_nothing, y[0] = reel_all(t, x[0], REEL_AXES(1), false))                                                \
+    CASE(masked_fill, y[0] = reel_masked_fill(t, x[0], x[1], -1.5))                                                    \
+    CASE(masked_fill_infinity, y[0] = reel_masked_fill(t, x[0], x[1], -INFINITY))                                      \
+    CASE(masked_fill_integers, y[0] = reel_masked_fill(t, x[0], x[1], -100))                                           \
+    CASE(tril, y[0] = reel_tril(t, x[0], 0))                                                                           \
+    CASE(tril_above, y[0] = reel_tril(t, x[0], 2))                                                                     \
+    CASE(tril_bools, y[0] = reel_tril(t, x[0], -1))                                                                    \
+    CASE(triu_below, y[0] = reel_triu(t, x[0], -1))                                                                    \
+    CASE(triu_far, y[0] = reel_triu(t, x[0], 9))                                                                       \
+    CASE(triu_integers, y[0] = reel_triu(t, x[0], 0))                                                                  \
+    CASE(one_hot, y[0] = reel_one_hot(t, x[0], 4))
 
 #define DEFINE(name, ...)                                                                                              \
     static void apply_##name(const reel_var *x, reel_var *y)                                                           \
@@ -308,4 +333,12 @@ Test(functions, refuse_what_they_cannot_do)
     expect_refused(reel_take_along_dim(t, m, reel_randint(t, 0, 2, REEL_SHAPE(2)), 0), REEL_ERROR_SHAPE, NULL);
     expect_refused(reel_take_along_dim(t, m, reel_randint(t, 0, 2, REEL_SHAPE(2, 2)), 0), REEL_ERROR_SHAPE,
                    "take_along_dim: shapes [1, 3] and [1, 2] do not broadcast: axis 1 has 3 and 2");
+    expect_refused(reel_masked_fill(t, m, reel_gt_scalar(t, reel_ones(t, REEL_SHAPE(2, 2, 3)), 0), 0), REEL_ERROR_SHAPE,
+                   "masked_fill: the mask [2, 2, 3] does not broadcast to [2, 3], the shape of x");
+    reel_var integers = reel_randint(t, 0, 2, REEL_SHAPE(3)), all = reel_ge_scalar(t, integers, 0);
+    expect_refused(reel_masked_fill(t, integers, all, 0.5), REEL_ERROR_ARGUMENT, "masked_fill: 0.5 is no int64");
+    expect_refused(reel_masked_fill(t, integers, all, 1e300), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_tril(t, integers, 0), REEL_ERROR_SHAPE, "tril: x has 1 axes, it needs two");
+    expect_refused(reel_one_hot(t, integers, 0), REEL_ERROR_ARGUMENT, "one_hot: num_classes 0 is not at least 1");
+    expect_refused(reel_one_hot(t, reel_full_int64(t, REEL_SHAPE(2), 5), 4), REEL_ERROR_INDEX, NULL);
 }

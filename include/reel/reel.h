@@ -36,6 +36,7 @@
 #include <reel/clip.h>
 #include <reel/compare.h>
 #include <reel/context.h>
+#include <reel/convolution.h>
 #include <reel/create.h>
 #include <reel/dropout.h>
 #include <reel/elementwise.h>

@@ -23,7 +23,7 @@ typedef reel_op_samples reel_row;
 #define REEL_FAMILY(name) reel_##name##_samples
 #endif
 
-/* At the end of a file: the rows of the family, as ROW(add) for add_op and SAMPLES(add, ...). src/ops/registry.c lists
+/* At the end of a file: the rows of the family, as ROW(add) for add_op and SAMPLES(add, ...). REEL_OP_FAMILIES lists
  * the families. */
 struct reel_op_family {
     const reel_row *const *rows;
@@ -33,11 +33,31 @@ struct reel_op_family {
     static const reel_row *const family##_rows[] = {__VA_ARGS__};                                                      \
     const struct reel_op_family REEL_FAMILY(family) = {family##_rows, sizeof family##_rows / sizeof *family##_rows}
 
-extern const struct reel_op_family REEL_FAMILY(elementwise), REEL_FAMILY(scalar), REEL_FAMILY(unary),
-    REEL_FAMILY(compare), REEL_FAMILY(view), REEL_FAMILY(join), REEL_FAMILY(permute), REEL_FAMILY(gather),
-    REEL_FAMILY(reduce), REEL_FAMILY(statistics), REEL_FAMILY(softmax), REEL_FAMILY(matmul), REEL_FAMILY(linear),
-    REEL_FAMILY(normalize), REEL_FAMILY(dropout), REEL_FAMILY(loss), REEL_FAMILY(cross_entropy),
-    REEL_FAMILY(embedding_bag), REEL_FAMILY(index), REEL_FAMILY(slice);
+/* The families, in the order of the registry. */
+#define REEL_OP_FAMILIES(FAMILY)                                                                                       \
+    FAMILY(elementwise)                                                                                                \
+    FAMILY(scalar)                                                                                                     \
+    FAMILY(unary)                                                                                                      \
+    FAMILY(compare)                                                                                                    \
+    FAMILY(view)                                                                                                       \
+    FAMILY(join)                                                                                                       \
+    FAMILY(permute)                                                                                                    \
+    FAMILY(gather)                                                                                                     \
+    FAMILY(index)                                                                                                      \
+    FAMILY(slice)                                                                                                      \
+    FAMILY(reduce)                                                                                                     \
+    FAMILY(statistics)                                                                                                 \
+    FAMILY(softmax)                                                                                                    \
+    FAMILY(matmul)                                                                                                     \
+    FAMILY(linear)                                                                                                     \
+    FAMILY(convolution)                                                                                                \
+    FAMILY(normalize)                                                                                                  \
+    FAMILY(dropout)                                                                                                    \
+    FAMILY(loss)                                                                                                       \
+    FAMILY(cross_entropy)                                                                                              \
+    FAMILY(embedding_bag)
+#define REEL_DECLARE_FAMILY(family) extern const struct reel_op_family REEL_FAMILY(family);
+REEL_OP_FAMILIES(REEL_DECLARE_FAMILY)
 
 /* Samples. REAL(2, 3) is a real input of that shape, SCALAR one without axes, WITHIN(low, high, ...) bounds the values,
  * APART(gap, ...) keeps them from 0 and from each other, INDEX(n, ...) draws int64 from 0..n-1, SIGNED(n, ...)

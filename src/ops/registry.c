@@ -3,13 +3,8 @@
 
 #include <string.h>
 
-static const struct reel_op_family *const families[] = {
-    &REEL_FAMILY(elementwise),   &REEL_FAMILY(scalar),        &REEL_FAMILY(unary),   &REEL_FAMILY(compare),
-    &REEL_FAMILY(view),          &REEL_FAMILY(join),          &REEL_FAMILY(permute), &REEL_FAMILY(gather),
-    &REEL_FAMILY(reduce),        &REEL_FAMILY(statistics),    &REEL_FAMILY(softmax), &REEL_FAMILY(matmul),
-    &REEL_FAMILY(linear),        &REEL_FAMILY(normalize),     &REEL_FAMILY(dropout), &REEL_FAMILY(loss),
-    &REEL_FAMILY(cross_entropy), &REEL_FAMILY(embedding_bag), &REEL_FAMILY(index),   &REEL_FAMILY(slice),
-};
+#define ADDRESS(family) &REEL_FAMILY(family),
+static const struct reel_op_family *const families[] = {REEL_OP_FAMILIES(ADDRESS)};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 static const reel_row *row_at(int i)

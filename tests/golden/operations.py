@@ -13,6 +13,7 @@ the cotangent of output I. Inputs are exact in float32, so that the float librar
 Other lines say that there is no second order, or that PyTorch does not count the sizes of a sample without elements.
 """
 
+import itertools
 import math
 import pathlib
 import struct
@@ -215,12 +216,85 @@ def matmul(a, b, transpose_a, transpose_b):
     return torch.matmul(a.mT if transpose_a else a, b.mT if transpose_b else b)
 
 
+def fit(x, sizes):
+    """x with its last axes cut, or grown by zeros, to the sizes."""
+    grown = [amount for size, now in zip(reversed(sizes), reversed(x.shape)) for amount in (0, max(0, size - now))]
+    x = F.pad(x, grown)
+    for i, size in enumerate(sizes):
+        x = x.narrow(2 + i, 0, size)
+    return x
+
+
+def conv_attributes(attributes):
+    axes, groups = attributes[0], attributes[9]
+    return [list(attributes[first : first + axes]) for first in (1, 3, 5, 7)] + [groups]
+
+
+def conv(x, weight, *rest):
+    """The sizes are those of the result, which may see nothing but zeros at its end."""
+    bias, attributes = (rest[0], rest[1:]) if len(rest) == 11 else (None, rest)
+    stride, padding, dilation, size, groups = conv_attributes(attributes)
+    kernel = weight.shape[2:]
+    reach = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(size, stride, kernel, dilation)]
+    if 0 in x.shape[:2] or 0 in weight.shape[:2] or 0 in size:
+        y = torch.zeros(x.shape[0], weight.shape[0], *size) + 0 * (x.sum() + weight.sum())
+        return y if bias is None else y + bias.reshape(-1, *[1] * len(size))
+    x = F.pad(x, [amount for p in reversed(padding) for amount in (p, p)])
+    x = fit(x, [max(now, r) for now, r in zip(x.shape[2:], reach)])
+    function = F.conv1d if len(size) == 1 else F.conv2d
+    return fit(function(x, weight, bias, stride, 0, dilation, groups), size)
+
+
+def conv_transpose(y, weight, *rest):
+    bias, attributes = (rest[0], rest[1:]) if len(rest) == 11 else (None, rest)
+    stride, padding, dilation, size, groups = conv_attributes(attributes)
+    channels = weight.shape[1] * groups
+    if 0 in y.shape[:2] or 0 in weight.shape[:2]:
+        x = torch.zeros(y.shape[0], channels, *size) + 0 * (y.sum() + weight.sum())
+    else:
+        function = F.conv_transpose1d if len(size) == 1 else F.conv_transpose2d
+        x = function(y, weight, None, stride, 0, 0, groups, dilation)
+        x = fit(x, [p + s for p, s in zip(padding, size)])
+        for i, p in enumerate(padding):
+            x = x.narrow(2 + i, p, size[i])
+    return x if bias is None else x + bias.reshape(-1, *[1] * len(size))
+
+
+def conv_weight(x, y, *attributes):
+    """The gradient of a convolution's weight, in elementary operations, since PyTorch's own has no second derivative of
+    this form; it is compared with it."""
+    stride, padding, dilation, size, groups = conv_attributes(attributes)
+    positions = y.shape[2:]
+    channels = x.shape[1] // groups
+    shape = (y.shape[1], channels, *size)
+    if 0 in x.shape[:2] or 0 in y.shape[:2] or 0 in size:
+        return torch.zeros(shape) + 0 * (x.sum() + y.sum())
+    reach = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(positions, stride, size, dilation)]
+    padded = F.pad(x, [amount for p in reversed(padding) for amount in (p, p)])
+    padded = fit(padded, [max(now, r) for now, r in zip(padded.shape[2:], reach)])
+    parts = []
+    for k in itertools.product(*(range(n) for n in size)):
+        seen = padded
+        for i, at in enumerate(k):
+            index = at * dilation[i] + stride[i] * torch.arange(positions[i])
+            seen = seen.index_select(2 + i, index)
+        seen = seen.reshape(x.shape[0], groups, channels, -1)
+        parts.append(torch.einsum("ngop,ngcp->goc", y.reshape(x.shape[0], groups, shape[0] // groups, -1), seen))
+    w = torch.stack(parts, -1).reshape(shape)
+    twin = torch.zeros(shape, requires_grad=True)
+    theirs = torch.autograd.grad(conv(x.detach(), twin, *(list(attributes[:7]) + [*positions, 0][:2] + [groups])), twin,
+                                 y.detach())[0]
+    torch.testing.assert_close(w.detach(), theirs, rtol=1e-13, atol=1e-14)
+    return w
+
+
 NUMBERS = "dd"
 AXES = "i8i?"
 SHAPE = "i8q"
 LOOKUP = "q?"
 BAG = "qi??"
 CLASSES = "iqd"
+CONV = "i2q2q2q2qq"
 LOSS = "id"
 
 OPERATIONS = {
@@ -337,6 +411,11 @@ OPERATIONS = {
     "embedding_bag_weighted": (BAG, embedding_bag),
     "embedding_bag_scaled": (BAG, embedding_bag),
     "embedding_bag_weighted_scaled": (BAG, embedding_bag),
+    "conv": (CONV, conv),
+    "conv_bias": (CONV, conv),
+    "conv_transpose": (CONV, conv_transpose),
+    "conv_transpose_bias": (CONV, conv_transpose),
+    "conv_weight": (CONV, conv_weight),
 }
 
 # What a second derivative is where a gradient is not the derivative is not PyTorch's to say: it has none here.

@@ -9,6 +9,7 @@
 #ifndef REEL_NN_H
 #define REEL_NN_H
 
+#include <reel/convolution.h>
 #include <reel/gather.h>
 #include <reel/matmul.h>
 #include <reel/options.h>
@@ -117,11 +118,12 @@ REEL_API reel_module *reel_embedding_bag_new(reel_params *params, const char *na
 REEL_API reel_var reel_embedding_bag_forward(reel_tape *tape, reel_module *module, reel_var index, reel_var offsets,
                                              reel_var per_sample_weights);
 
-/* x [batch, num_features] or [batch, num_features, length] -> the same shape, each feature normalised (nn.BatchNorm1d):
- * in training by the batch's mean and biased variance, in evaluation by the running ones. Params: weight (ones) and
- * bias (zeros) [num_features]. Buffers: running_mean, running_var [num_features] and num_batches_tracked (int64, no
- * axes). A forward pass in training moves them, once it has succeeded: running = (1 - momentum) * running + momentum *
- * batch, with the unbiased variance. */
+/* x [batch, num_features] or [batch, num_features, length], for reel_batch_norm2d_new [batch, num_features, height,
+ * width] -> the same shape, each feature normalised (nn.BatchNorm1d, nn.BatchNorm2d): in training by the batch's mean
+ * and biased variance, in evaluation by the running ones. Params: weight (ones) and bias (zeros) [num_features].
+ * Buffers: running_mean, running_var [num_features] and num_batches_tracked (int64, no axes). A forward pass in
+ * training moves them, once it has succeeded: running = (1 - momentum) * running + momentum * batch, with the unbiased
+ * variance. */
 typedef struct reel_batch_norm_options {
     reel_options_mark mark;
     double eps;               /* 1e-5 */
@@ -133,6 +135,23 @@ typedef struct reel_batch_norm_options {
 REEL_API reel_batch_norm_options reel_batch_norm_defaults(void);
 REEL_API reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_t num_features,
                                             const reel_batch_norm_options *options);
+REEL_API reel_module *reel_batch_norm2d_new(reel_params *params, const char *name, int64_t num_features,
+                                            const reel_batch_norm_options *options);
+
+/* Convolutions (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d): x [batch, in_channels, ...] ->
+ * [batch, out_channels, ...], or both without the first axis; <reel/convolution.h> has the sizes and the errors.
+ * Params: weight [out_channels, in_channels / groups, kernel sizes], transposed [in_channels, out_channels / groups,
+ * kernel sizes], and bias [out_channels]; both uniform on +-1/sqrt(second axis of weight * kernel sizes). */
+REEL_API reel_module *reel_conv1d_new(reel_params *params, const char *name, int64_t in_channels, int64_t out_channels,
+                                      int64_t kernel_size, const reel_conv_options *options);
+REEL_API reel_module *reel_conv2d_new(reel_params *params, const char *name, int64_t in_channels, int64_t out_channels,
+                                      int64_t kernel_height, int64_t kernel_width, const reel_conv_options *options);
+REEL_API reel_module *reel_conv_transpose1d_new(reel_params *params, const char *name, int64_t in_channels,
+                                                int64_t out_channels, int64_t kernel_size,
+                                                const reel_conv_options *options);
+REEL_API reel_module *reel_conv_transpose2d_new(reel_params *params, const char *name, int64_t in_channels,
+                                                int64_t out_channels, int64_t kernel_height, int64_t kernel_width,
+                                                const reel_conv_options *options);
 
 /* x whose last axes are normalized_shape -> the same shape, normalised over those axes (nn.LayerNorm). Params: weight
  * (ones) and bias (zeros) of normalized_shape, which has at least one axis. */

@@ -8,10 +8,10 @@
 extern "C" {
 #endif
 
-/* x [batch, channels] or [batch, channels, length], each channel normalised over the batch and the length by its own
- * mean and biased variance: y = (x - mean) / sqrt(variance + eps) * weight + bias (torch.nn.functional.batch_norm with
- * training=True). weight and bias [channels] or the null var for none. *mean and *variance (each may be NULL) receive
- * the statistics [channels]. REEL_ERROR_SHAPE for other shapes, and when a channel has a single value. */
+/* x [batch, channels] or [batch, channels, ...], each channel normalised over the batch and the axes behind it by its
+ * own mean and biased variance: y = (x - mean) / sqrt(variance + eps) * weight + bias (torch.nn.functional.batch_norm
+ * with training=True). weight and bias [channels] or the null var for none. *mean and *variance (each may be NULL)
+ * receive the statistics [channels]. REEL_ERROR_SHAPE for other shapes, and when a channel has a single value. */
 REEL_API reel_var reel_batch_norm(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, double eps,
                                   reel_var *mean, reel_var *variance);
 

@@ -14,6 +14,7 @@ struct batch_norm {
     reel_param *weight, *bias;                             /* may be missing */
     reel_param *running_mean, *running_variance, *batches; /* all three or none */
     int64_t features;
+    int least_axes, most_axes; /* of its input */
     double eps, momentum;
 };
 
@@ -40,10 +41,14 @@ static reel_var batch_norm_forward(reel_tape *tape, reel_module *module, reel_va
     reel_shape shape = reel_shape_of(tape, x);
     if (shape.ndim < 0)
         return reel_null();
-    if ((shape.ndim != 2 && shape.ndim != 3) || shape.dim[1] != m->features) {
+    if (shape.ndim < m->least_axes || shape.ndim > m->most_axes || shape.dim[1] != m->features) {
         char text[REEL_SHAPE_TEXT];
-        reel_fail(c, REEL_ERROR_SHAPE, "batch_norm: x is %s, it takes [batch, %lld] or [batch, %lld, length]",
-                  reel_shape_text(&shape, text), (long long)m->features, (long long)m->features);
+        if (m->least_axes == 2)
+            reel_fail(c, REEL_ERROR_SHAPE, "batch_norm: x is %s, it takes [batch, %lld] or [batch, %lld, length]",
+                      reel_shape_text(&shape, text), (long long)m->features, (long long)m->features);
+        else
+            reel_fail(c, REEL_ERROR_SHAPE, "batch_norm: x is %s, it takes [batch, %lld, height, width]",
+                      reel_shape_text(&shape, text), (long long)m->features);
         return reel_null();
     }
     reel_var weight = reel_module_var(tape, m->weight), bias = reel_module_var(tape, m->bias);
@@ -53,9 +58,11 @@ static reel_var batch_norm_forward(reel_tape *tape, reel_module *module, reel_va
     }
     reel_var mean, variance;
     reel_var y = reel_batch_norm(tape, x, weight, bias, m->eps, &mean, &variance);
+    int64_t count = shape.dim[0];
+    for (int i = 2; i < shape.ndim; i++)
+        count *= shape.dim[i];
     if (!reel_is_null(y) && module->training && m->batches)
-        move_statistics(m, reel_data_real(tape, mean), reel_data_real(tape, variance),
-                        shape.dim[0] * (shape.ndim == 3 ? shape.dim[2] : 1));
+        move_statistics(m, reel_data_real(tape, mean), reel_data_real(tape, variance), count);
     return y;
 }
 
@@ -72,8 +79,8 @@ reel_batch_norm_options reel_batch_norm_defaults(void)
                                      .track_running_stats = true};
 }
 
-reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_t num_features,
-                                   const reel_batch_norm_options *options)
+static reel_module *new_batch_norm(reel_params *params, const char *name, int64_t num_features, int least_axes,
+                                   int most_axes, const reel_batch_norm_options *options)
 {
     reel_batch_norm_options o = reel_batch_norm_defaults();
     if (reel_options_take(reel_params_context(params), "batch_norm", options, &o) != REEL_OK)
@@ -82,6 +89,8 @@ reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_
     if (!m)
         return NULL;
     m->features = num_features;
+    m->least_axes = least_axes;
+    m->most_axes = most_axes;
     m->eps = o.eps;
     m->momentum = o.momentum;
     if (!(o.eps >= 0) || o.momentum < 0 || o.momentum > 1)
@@ -105,4 +114,16 @@ reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_
     if (m->running_variance)
         reel_init_ones(m->running_variance);
     return &m->module;
+}
+
+reel_module *reel_batch_norm1d_new(reel_params *params, const char *name, int64_t num_features,
+                                   const reel_batch_norm_options *options)
+{
+    return new_batch_norm(params, name, num_features, 2, 3, options);
+}
+
+reel_module *reel_batch_norm2d_new(reel_params *params, const char *name, int64_t num_features,
+                                   const reel_batch_norm_options *options)
+{
+    return new_batch_norm(params, name, num_features, 4, 4, options);
 }

@@ -5,9 +5,9 @@
 #include "core/sink.h"
 #include "core/tape.h"
 #include "kern/reduce.h"
+#include "ops/convolution.h"
 #include "ops/family.h"
 
-#include <reel/convolution.h>
 #include <reel/reduce.h>
 #include <reel/view.h>
 
@@ -23,6 +23,9 @@ struct conv_attributes {
 
 #ifndef REEL_SAMPLES
 enum { LARGEST = INT32_MAX };
+
+/* Rules name each other's operations, and so do errors. */
+static const reel_op conv_op, conv_transpose_op, conv_transpose_bias_op, conv_weight_op;
 
 /* The last two axes of a shape as two sizes. */
 static void sizes_of(const reel_shape *shape, int axes, int64_t *size)
@@ -53,6 +56,16 @@ static struct reel_convolution convolution_of(const struct conv_attributes *a, c
     return c;
 }
 
+/* What users call, where there is one. */
+static const char *name_of(const reel_call *call)
+{
+    static const char *const names[2][2] = {{"conv1d", "conv2d"}, {"conv_transpose1d", "conv_transpose2d"}};
+    const struct conv_attributes *a = call->attributes;
+    if ((a->axes != 1 && a->axes != 2) || call->op == &conv_weight_op)
+        return call->op->name;
+    return names[call->op == &conv_transpose_op || call->op == &conv_transpose_bias_op][a->axes - 1];
+}
+
 static reel_status expect_axes(reel_call *call, int k, const char *name, int ndim)
 {
     char text[REEL_SHAPE_TEXT];
@@ -60,11 +73,11 @@ static reel_status expect_axes(reel_call *call, int k, const char *name, int ndi
         return call->context->status;
     const reel_shape *shape = &call->in[k]->shape;
     if (shape->ndim != ndim)
-        return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, it must have %d axes", call->op->name, name,
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, it must have %d axes", name_of(call), name,
                          reel_shape_text(shape, text), ndim);
     for (int i = 2; i < ndim; i++)
         if (shape->dim[i] > LARGEST)
-            return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, a size must be below 2^31", call->op->name,
+            return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, a size must be below 2^31", name_of(call),
                              name, reel_shape_text(shape, text));
     return REEL_OK;
 }
@@ -73,7 +86,7 @@ static reel_status expect_axes(reel_call *call, int k, const char *name, int ndi
 static reel_status expect_inputs(reel_call *call, const char *first, const char *second)
 {
     const struct conv_attributes *a = call->attributes;
-    const char *name = call->op->name;
+    const char *name = name_of(call);
     if (a->axes != 1 && a->axes != 2)
         return reel_fail(call->context, REEL_ERROR_ARGUMENT, "%s: %d dimensions, not 1 or 2", name, a->axes);
     if (a->groups < 1)
@@ -103,7 +116,7 @@ static reel_status expect_channels(const reel_call *call, int k, const char *nam
     char text[REEL_SHAPE_TEXT], weight[REEL_SHAPE_TEXT];
     if (call->in[k]->shape.dim[1] == channels)
         return REEL_OK;
-    return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, weight %s takes %lld channels", call->op->name,
+    return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, weight %s takes %lld channels", name_of(call),
                      name, reel_shape_text(&call->in[k]->shape, text), reel_shape_text(&call->in[1]->shape, weight),
                      (long long)channels);
 }
@@ -118,7 +131,7 @@ static reel_status expect_bias(reel_call *call, int64_t channels)
     const reel_shape *bias = &call->in[2]->shape;
     if (bias->ndim != 1 || bias->dim[0] != channels)
         return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: bias is %s, there are %lld output channels",
-                         call->op->name, reel_shape_text(bias, text), (long long)channels);
+                         name_of(call), reel_shape_text(bias, text), (long long)channels);
     return REEL_OK;
 }
 
@@ -127,7 +140,7 @@ static reel_status expect_groups(const reel_call *call, const char *what, int64_
     const struct conv_attributes *a = call->attributes;
     if (channels % a->groups != 0)
         return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %lld %s channels are no multiple of %lld groups",
-                         call->op->name, (long long)channels, what, (long long)a->groups);
+                         name_of(call), (long long)channels, what, (long long)a->groups);
     return REEL_OK;
 }
 
@@ -220,9 +233,6 @@ static const reel_real *bias_of(const reel_call *call)
     return call->n_inputs == 3 ? call->in[2]->data : NULL;
 }
 
-/* Forward declarations: the rules name each other's operations. */
-static const reel_op conv_op, conv_transpose_op, conv_weight_op;
-
 static reel_var apply(const reel_call *call, const reel_op *op, reel_var a, reel_var b, const reel_array *like)
 {
     const reel_var inputs[] = {a, b};
@@ -308,7 +318,7 @@ static reel_status conv_transpose_shape(reel_call *call)
     int64_t channels;
     if (!reel_multiply_int64(w->dim[1], a->groups, &channels))
         return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %lld groups of %lld channels are too many",
-                         call->op->name, (long long)a->groups, (long long)w->dim[1]);
+                         name_of(call), (long long)a->groups, (long long)w->dim[1]);
     if (expect_groups(call, "input", w->dim[0]) != REEL_OK || expect_channels(call, 0, "x", w->dim[0]) != REEL_OK ||
         expect_bias(call, channels) != REEL_OK)
         return call->context->status;
@@ -449,16 +459,52 @@ struct convolution_call {
     bool batched;
 };
 
+reel_status reel_conv_take_options(reel_context *context, const char *name, int axes, bool transposed,
+                                   const reel_conv_options *given, reel_conv_options *o)
+{
+    *o = reel_conv_defaults();
+    if (reel_options_take(context, "conv", given, o) != REEL_OK)
+        return reel_context_status(context);
+    const struct {
+        const char *what;
+        int64_t *pair, least;
+    } all[] = {{"stride", o->stride, 1},
+               {"padding", o->padding, 0},
+               {"dilation", o->dilation, 1},
+               {"output_padding", o->output_padding, 0}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (axes == 1 || all[i].pair[1] == -1)
+            all[i].pair[1] = all[i].pair[0];
+        for (int k = 0; k < 2; k++)
+            if (all[i].pair[k] < all[i].least || all[i].pair[k] > LARGEST)
+                return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: %s is %lld, not %lld or more and below 2^31", name,
+                                 all[i].what, (long long)all[i].pair[k], (long long)all[i].least);
+    }
+    if (o->groups < 1)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: groups is %lld, not 1 or more", name, (long long)o->groups);
+    for (int k = 0; k < 2; k++) {
+        if (o->output_padding[k] > 0 && !transposed)
+            return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: output_padding is for transposed convolutions", name);
+        if (o->output_padding[k] >= o->stride[k] && o->output_padding[k] >= o->dilation[k])
+            return reel_fail(context, REEL_ERROR_ARGUMENT,
+                             "%s: output_padding is %lld, not less than the stride %lld or the dilation %lld", name,
+                             (long long)o->output_padding[k], (long long)o->stride[k], (long long)o->dilation[k]);
+        if (o->padding_same && (transposed || o->stride[k] != 1))
+            return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: padding_same is for convolutions with a stride of 1",
+                             name);
+    }
+    return REEL_OK;
+}
+
 /* Options and shapes; false, with the error recorded, when nothing can be made of them. */
-static bool begin(reel_tape *tape, const char *name, int axes, reel_var x, reel_var weight,
+static bool begin(reel_tape *tape, const char *name, int axes, bool transposed, reel_var x, reel_var weight,
                   const reel_conv_options *given, struct convolution_call *call)
 {
     *call = (struct convolution_call){.context = reel_tape_context(tape), .name = name, .axes = axes};
-    call->options = reel_conv_defaults();
     call->x = reel_shape_of(tape, x);
     call->weight = reel_shape_of(tape, weight);
-    if (reel_options_take(call->context, "conv", given, &call->options) != REEL_OK || call->x.ndim < 0 ||
-        call->weight.ndim < 0)
+    if (call->x.ndim < 0 || call->weight.ndim < 0 ||
+        reel_conv_take_options(call->context, name, axes, transposed, given, &call->options) != REEL_OK)
         return false;
     char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
     call->batched = call->x.ndim != axes + 1;
@@ -468,11 +514,15 @@ static bool begin(reel_tape *tape, const char *name, int axes, reel_var x, reel_
                   reel_shape_text(&call->x, text), reel_shape_text(&call->weight, other), axes + 2);
         return false;
     }
-    int64_t *pairs[] = {call->options.stride, call->options.padding, call->options.dilation,
-                        call->options.output_padding};
-    for (int i = 0; i < 4; i++)
-        if (axes == 1 || pairs[i][1] == -1)
-            pairs[i][1] = pairs[i][0];
+    for (int i = 0; i < axes; i++) {
+        int64_t size = call->x.dim[call->x.ndim - axes + i], kernel = call->weight.dim[2 + i];
+        if (kernel < 1 || kernel > LARGEST || size > LARGEST) {
+            reel_fail(call->context, REEL_ERROR_SHAPE,
+                      "%s: x is %s and weight %s, a kernel must have 1 element or more, and sizes be below 2^31", name,
+                      reel_shape_text(&call->x, text), reel_shape_text(&call->weight, other));
+            return false;
+        }
+    }
     return true;
 }
 
@@ -486,12 +536,6 @@ static struct conv_attributes attributes_of(const struct convolution_call *call)
         a.dilation[i] = o->dilation[i];
     }
     return a;
-}
-
-/* What is outside is left for the operation to refuse, which names it. */
-static bool in_range(int64_t value, int64_t least)
-{
-    return value >= least && value <= LARGEST;
 }
 
 static reel_var apply_to_batch(reel_tape *tape, const struct convolution_call *call, const reel_op *op, reel_var x,
@@ -509,37 +553,29 @@ static reel_var apply_to_batch(reel_tape *tape, const struct convolution_call *c
     return call->batched || reel_is_null(y) ? y : reel_squeeze(tape, y, 0);
 }
 
-static reel_var refuse(const struct convolution_call *call, const char *what)
+/* The size of x along an axis. */
+static int64_t size_along(const struct convolution_call *call, int axis)
 {
-    reel_fail(call->context, REEL_ERROR_ARGUMENT, "%s: %s", call->name, what);
-    return reel_null();
+    return call->x.dim[call->x.ndim - call->axes + axis];
 }
 
 static reel_var convolve(reel_tape *tape, const char *name, int axes, reel_var x, reel_var weight, reel_var bias,
                          const reel_conv_options *options)
 {
     struct convolution_call call;
-    if (!begin(tape, name, axes, x, weight, options, &call))
+    if (!begin(tape, name, axes, false, x, weight, options, &call))
         return reel_null();
     const reel_conv_options *o = &call.options;
     struct conv_attributes a = attributes_of(&call);
     for (int i = 0; i < axes; i++) {
-        int64_t size = call.x.dim[call.x.ndim - axes + i], kernel = call.weight.dim[2 + i];
-        if (o->output_padding[i] != 0)
-            return refuse(&call, "output_padding is for transposed convolutions");
-        if (o->padding_same && o->stride[i] != 1)
-            return refuse(&call, "padding_same needs a stride of 1");
-        if (!in_range(o->stride[i], 1) || !in_range(o->dilation[i], 1) || !in_range(o->padding[i], 0) ||
-            !in_range(size, 0) || !in_range(kernel, 0))
-            continue;
-        int64_t reach = (kernel - 1) * o->dilation[i];
-        if (o->padding_same && kernel > 0) {
+        int64_t size = size_along(&call, i), reach = (call.weight.dim[2 + i] - 1) * o->dilation[i];
+        if (o->padding_same) {
             a.padding[i] = reach / 2;
             a.size[i] = size;
             continue;
         }
         int64_t room = size + 2 * o->padding[i] - reach - 1;
-        if (kernel < 1 || room < 0) {
+        if (room < 0) {
             char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
             reel_fail(call.context, REEL_ERROR_SHAPE,
                       "%s: the kernel of weight %s is larger than x %s with a padding of %lld", name,
@@ -555,22 +591,13 @@ static reel_var convolve_transposed(reel_tape *tape, const char *name, int axes,
                                     reel_var bias, const reel_conv_options *options)
 {
     struct convolution_call call;
-    if (!begin(tape, name, axes, x, weight, options, &call))
+    if (!begin(tape, name, axes, true, x, weight, options, &call))
         return reel_null();
     const reel_conv_options *o = &call.options;
     struct conv_attributes a = attributes_of(&call);
-    if (o->padding_same)
-        return refuse(&call, "padding_same is not for transposed convolutions");
     for (int i = 0; i < axes; i++) {
-        int64_t size = call.x.dim[call.x.ndim - axes + i], kernel = call.weight.dim[2 + i];
-        if (!in_range(o->stride[i], 1) || !in_range(o->dilation[i], 1) || !in_range(o->padding[i], 0) ||
-            !in_range(size, 0) || !in_range(kernel, 0))
-            continue;
-        if (o->output_padding[i] < 0 ||
-            (o->output_padding[i] >= o->stride[i] && o->output_padding[i] >= o->dilation[i]))
-            return refuse(&call, "output_padding must be 0 or more, and less than stride or dilation");
-        int64_t grown = (size - 1) * o->stride[i] + (kernel - 1) * o->dilation[i] + o->output_padding[i] + 1;
-        a.size[i] = grown - 2 * o->padding[i];
+        int64_t reach = (call.weight.dim[2 + i] - 1) * o->dilation[i];
+        a.size[i] = (size_along(&call, i) - 1) * o->stride[i] - 2 * o->padding[i] + reach + o->output_padding[i] + 1;
         if (a.size[i] < 1 || a.size[i] > LARGEST) {
             char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
             reel_fail(call.context, REEL_ERROR_SHAPE, "%s: x %s and weight %s give an output of size %lld", name,

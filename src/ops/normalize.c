@@ -50,7 +50,19 @@ struct normalized {
 
 static struct reel_norm_sizes batch_norm_sizes(const reel_shape *x)
 {
-    return (struct reel_norm_sizes){x->dim[0], x->dim[1], x->ndim == 3 ? x->dim[2] : 1};
+    struct reel_norm_sizes s = {x->dim[0], x->dim[1], 1};
+    for (int i = 2; i < x->ndim; i++)
+        s.length *= x->dim[i];
+    return s;
+}
+
+/* The shape of a value for each channel against x. */
+static reel_shape channel_row(const reel_shape *x)
+{
+    reel_shape row = {.ndim = x->ndim};
+    for (int i = 0; i < x->ndim; i++)
+        row.dim[i] = i == 1 ? x->dim[1] : 1;
+    return row;
 }
 
 static reel_status batch_norm_shape(reel_call *call)
@@ -59,9 +71,9 @@ static reel_status batch_norm_shape(reel_call *call)
     char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
     if (expect_inputs(call) != REEL_OK)
         return call->context->status;
-    if (x->ndim != 2 && x->ndim != 3)
+    if (x->ndim < 2)
         return reel_fail(call->context, REEL_ERROR_SHAPE,
-                         "batch_norm: x is %s, it must be [batch, channels] or [batch, channels, length]",
+                         "batch_norm: x is %s, it must be [batch, channels] or [batch, channels, ...]",
                          reel_shape_text(x, text));
     struct reel_norm_sizes s = batch_norm_sizes(x);
     if (s.channels > 0 && s.batch <= 1 && s.length <= 1)
@@ -175,10 +187,10 @@ static void batch_norm_vjp(const reel_call *call, const reel_var *grad_outputs, 
 {
     const struct eps_attributes *a = call->attributes;
     reel_tape *t = call->tape;
-    const int axes[] = {0, 2};
+    const int axes[] = {0, 2, 3, 4, 5, 6, 7};
     int n = call->in[0]->shape.ndim - 1;
     struct reel_norm_sizes s = batch_norm_sizes(&call->in[0]->shape);
-    reel_shape row = {call->in[0]->shape.ndim, {1, s.channels, 1}};
+    reel_shape row = channel_row(&call->in[0]->shape);
     reel_var g = grad_outputs[0], total = reel_null();
     struct normalized v = normalize(t, call->inputs[0], axes, n, a->eps, call->out[1]->data, call->saved, row);
     if (!reel_is_null(g)) {
@@ -274,12 +286,6 @@ static reel_var scale_and_shift(reel_tape *tape, reel_var y, reel_var weight, re
     return y;
 }
 
-/* [1, channels] or [1, channels, 1] for x. */
-static reel_shape channel_row(const reel_shape *x)
-{
-    return (reel_shape){x->ndim, {1, x->ndim > 1 ? x->dim[1] : 0, 1}};
-}
-
 /* Whether v, if it is given, is [channels]; a reshape alone would also take [1, channels]. */
 static bool has_channels(reel_tape *tape, reel_var v, const reel_shape *x, const char *what)
 {
@@ -321,9 +327,9 @@ reel_var reel_batch_norm_eval(reel_tape *tape, reel_var x, reel_var mean, reel_v
     if (shape.ndim < 0)
         return reel_null();
     char text[REEL_SHAPE_TEXT];
-    if (shape.ndim != 2 && shape.ndim != 3) {
+    if (shape.ndim < 2) {
         reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE,
-                  "batch_norm: x is %s, it must be [batch, channels] or [batch, channels, length]",
+                  "batch_norm: x is %s, it must be [batch, channels] or [batch, channels, ...]",
                   reel_shape_text(&shape, text));
         return reel_null();
     }
@@ -344,6 +350,8 @@ static const reel_sample batch_norm_samples[] = {
     GOOD("one element, with a length", &usual, REAL(1, 2, 4)),
     GOOD("a long length", &usual, REAL(2, 2, 70)),
     GOOD("a length of two", &usual, REAL(3, 2, 2)),
+    GOOD("rows and columns", &usual, REAL(2, 3, 2, 3)),
+    GOOD("five axes", &usual, REAL(2, 2, 1, 3, 2)),
     GOOD("many channels", &usual, REAL(3, 65)),
     GOOD("many rows", &usual, REAL(35, 2)),
     GOOD("far from zero", &usual, WITHIN(99, 101, 4, 2)),
@@ -360,6 +368,7 @@ static const reel_sample batch_norm_affine_samples[] = {
     GOOD("a long length", &usual, REAL(2, 2, 70), REAL(2), REAL(2)),
     GOOD("with a length", &usual, REAL(3, 2, 4), REAL(2), REAL(2)),
     GOOD("one channel", &large, REAL(4, 1), REAL(1), REAL(1)),
+    GOOD("rows and columns", &usual, REAL(2, 3, 2, 3), REAL(3), REAL(3)),
     REFUSED("one value per channel", REEL_ERROR_SHAPE, &usual, REAL(1, 3), REAL(3), REAL(3)),
     REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2), REAL(3)),
     REFUSED("bias of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1)),

@@ -70,6 +70,15 @@ static void with_loader(const reel_augment_options *options)
     F(reel_embedding_new, embedding, reel_embedding_new(p, "m", 2, 2, &o))                                             \
     F(reel_embedding_bag_new, embedding_bag, reel_embedding_bag_new(p, "m", 2, 2, &o))                                 \
     F(reel_batch_norm1d_new, batch_norm, reel_batch_norm1d_new(p, "m", 2, &o))                                         \
+    F(reel_batch_norm2d_new, batch_norm, reel_batch_norm2d_new(p, "m", 2, &o))                                         \
+    F(reel_conv1d_new, conv, reel_conv1d_new(p, "m", 2, 2, 3, &o))                                                     \
+    F(reel_conv2d_new, conv, reel_conv2d_new(p, "m", 2, 2, 3, 3, &o))                                                  \
+    F(reel_conv_transpose1d_new, conv, reel_conv_transpose1d_new(p, "m", 2, 2, 3, &o))                                 \
+    F(reel_conv_transpose2d_new, conv, reel_conv_transpose2d_new(p, "m", 2, 2, 3, 3, &o))                              \
+    F(reel_conv1d, conv, reel_conv1d(t, x, x, reel_null(), &o))                                                        \
+    F(reel_conv2d, conv, reel_conv2d(t, x, x, reel_null(), &o))                                                        \
+    F(reel_conv_transpose1d, conv, reel_conv_transpose1d(t, x, x, reel_null(), &o))                                    \
+    F(reel_conv_transpose2d, conv, reel_conv_transpose2d(t, x, x, reel_null(), &o))                                    \
     F(reel_layer_norm_new, layer_norm, reel_layer_norm_new(p, "m", REEL_SHAPE(2), &o))                                 \
     F(reel_module_new, module, reel_module_new(p, "m", identity, NULL, &o))                                            \
     F(reel_embedding, embedding_lookup, reel_embedding(t, x, classes, &o))                                             \

@@ -127,13 +127,18 @@ def embedding(dtype):
     reals("golden_embedding_grads", out, dtype)
 
 
-torch.set_num_threads(1)
-print(f"/* Written by tests/golden/modules.py with torch {torch.__version__.split('+')[0]}: do not edit. */")
-print("#ifndef REEL_GOLDEN_MODULES_H\n#define REEL_GOLDEN_MODULES_H\n")
-print("#include <reel/types.h>\n\n#include <math.h>\n\n/* clang-format off */\n")
-for dtype, guard in ((torch.float64, "#ifdef REEL_F64"), (torch.float32, "#else")):
-    print("\n" + guard)
-    torch.set_default_dtype(dtype)
-    for part in (initial, batch_norm, layer_norm, embedding):
-        part(dtype)
-print("\n#endif\n\n#endif")
+def main():
+    torch.set_num_threads(1)
+    print(f"/* Written by tests/golden/modules.py with torch {torch.__version__.split('+')[0]}: do not edit. */")
+    print("#ifndef REEL_GOLDEN_MODULES_H\n#define REEL_GOLDEN_MODULES_H\n")
+    print("#include <reel/types.h>\n\n#include <math.h>\n\n/* clang-format off */\n")
+    for dtype, guard in ((torch.float64, "#ifdef REEL_F64"), (torch.float32, "#else")):
+        print("\n" + guard)
+        torch.set_default_dtype(dtype)
+        for part in (initial, batch_norm, layer_norm, embedding):
+            part(dtype)
+    print("\n#endif\n\n#endif")
+
+
+if __name__ == "__main__":
+    main()

@@ -171,7 +171,7 @@ def embedding_bag(weight, index, offsets, *rest):
 
 def batch_norm(x, *rest):
     weight, bias, eps = rest if len(rest) == 3 else (None, None, rest[0])
-    axes = (0, 2) if x.dim() == 3 else (0,)
+    axes = (0, *range(2, x.dim()))
     y = F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
     return y, x.mean(axes), x.var(axes, correction=0)
 

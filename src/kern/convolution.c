@@ -489,7 +489,15 @@ static void convolve_tile(void *user, int64_t i, int thread)
             unfold(c, t, &s, room.window, room.unfolded);
     }
     if (c->out > 1 || t->plain) {
-        reel_kern_gemm(c->out, s.positions, depth, (struct reel_matrix){w, depth, false}, columns, add, to, stride, 1);
+        const struct reel_gemm product = {.m = c->out,
+                                          .n = s.positions,
+                                          .k = depth,
+                                          .a = {w, depth, false},
+                                          .b = columns,
+                                          .c = to,
+                                          .c_stride = stride,
+                                          .add = add};
+        reel_kern_gemm(&product, 1);
     } else {
         const struct runs n = runs_of(c, t, &s);
         if (!add)
@@ -545,15 +553,23 @@ static void convolve_input_images(void *user, int64_t i, int thread)
             fill(c->in, plane, plane, p->bias ? p->bias + group * c->in : NULL,
                  x + (s.image + k) * c->groups * c->in * plane);
         struct reel_matrix rows = gather_y(c, t, &s, y, room.rows_of_y);
-        struct reel_matrix weight = {w, depth, true};
+        struct reel_gemm product = {.m = depth,
+                                    .n = s.positions,
+                                    .k = c->out,
+                                    .a = {w, depth, true},
+                                    .b = rows,
+                                    .c = room.unfolded,
+                                    .c_stride = s.positions};
         if (t->plain) {
-            reel_kern_gemm(depth, s.positions, c->out, weight, rows, true,
-                           x + s.image * c->groups * c->in * plane + s.row * c->x_size[1] + s.column, plane, 1);
+            product.c = x + s.image * c->groups * c->in * plane + s.row * c->x_size[1] + s.column;
+            product.c_stride = plane;
+            product.add = true;
+            reel_kern_gemm(&product, 1);
             continue;
         }
         memset(room.window, 0, (size_t)window_size(t) * sizeof *room.window);
         if (c->out > 1) {
-            reel_kern_gemm(depth, s.positions, c->out, weight, rows, false, room.unfolded, s.positions, 1);
+            reel_kern_gemm(&product, 1);
             fold(c, t, &s, room.unfolded, room.window);
         } else {
             const struct runs n = runs_of(c, t, &s);
@@ -624,7 +640,15 @@ static void convolve_weight_share(void *user, int64_t i, int thread)
                 unfold(c, &t, &s, room.window, room.unfolded);
         }
         if (c->out > 1 || t.plain) {
-            reel_kern_gemm(c->out, depth_of(c, &t), s.positions, rows, columns, add, w, depth, 1);
+            const struct reel_gemm product = {.m = c->out,
+                                              .n = depth_of(c, &t),
+                                              .k = s.positions,
+                                              .a = rows,
+                                              .b = columns,
+                                              .c = w,
+                                              .c_stride = depth,
+                                              .add = add};
+            reel_kern_gemm(&product, 1);
         } else {
             const struct runs n = runs_of(c, &t, &s);
             EACH_ROW(c, &t, &s, w[row] = (add ? w[row] : 0) + sum_products(&n, room.window + at, rows.data));

@@ -70,4 +70,48 @@ s = torch.optim.lr_scheduler.ExponentialLR(o, gamma=NAN)
 s.step()
 show("ExponentialLR, gamma NaN", o.param_groups[0]["lr"])
 show("broadcast mse", F.mse_loss(torch.zeros(3, 1), torch.zeros(3)).item())
-show("scalar flatten 5 -7", "")
+
+
+def attempt(function):
+    try:
+        return function()
+    except Exception as e:
+        return f"{type(e).__name__}: {e}"
+
+
+def twice_through_frequencies():
+    weight = torch.ones(3, 1, requires_grad=True)
+    flow = torch.ones(2, 1, requires_grad=True)
+    (g,) = torch.autograd.grad(F.embedding(torch.tensor([0, 0]), weight, scale_grad_by_freq=True), weight, flow, create_graph=True)
+    return torch.autograd.grad(g.sum(), flow)[0].tolist()
+
+
+def limited_after_a_product():
+    weight = torch.nn.Parameter(torch.full((2, 2), 3.0))
+    loss = (weight * weight).sum() + F.embedding(torch.tensor([0]), weight, max_norm=1.0).sum()
+    loss.backward()
+    return weight.grad.tolist()
+
+
+def chained_rates(steps):
+    o = torch.optim.SGD([p], lr=1.0)
+    lr = torch.optim.lr_scheduler
+    s = lr.ChainedScheduler([lr.CosineAnnealingLR(o, 4, 0), lr.ExponentialLR(o, 0.5)])
+    for _ in range(steps):
+        o.step()
+        s.step()
+    return o.param_groups[0]["lr"]
+
+
+wide, narrow = torch.tensor([1, 2]), torch.tensor([1, 2], dtype=torch.int32)
+show("int64 + int32, int64 + float, int64 / int64", [(wide + narrow).dtype, (wide + torch.ones(2)).dtype, (wide / wide).dtype])
+show("softplus, threshold inf, float, 100", gradients(lambda x: F.softplus(x, 1, INF), real(100, dtype=single)))
+bag = lambda *index: F.embedding_bag(torch.tensor(index), torch.tensor([[1.0], [NAN], [2.0]]), torch.tensor([0]), mode="max").item()
+show("embedding_bag, max of 1 NaN 2 and NaN 1 2", (bag(0, 1, 2), bag(1, 0, 2)))
+ones, start = torch.ones(3, 1), torch.tensor([0])
+show("embedding_bag, weighted mean", attempt(lambda: F.embedding_bag(wide, ones, start, mode="mean", per_sample_weights=ones[:2, 0])))
+show("embedding_bag, scaled max", attempt(lambda: F.embedding_bag(wide, ones, start, mode="max", scale_grad_by_freq=True)))
+show("embedding with scale_grad_by_freq, second order", twice_through_frequencies())
+show("embedding with max_norm after a product", attempt(limited_after_a_product))
+show("a cosine of 4 steps and an exponential of 0.5, chained, step 7", chained_rates(7))
+show("a step without gradients", torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1).step())

@@ -153,6 +153,26 @@ refused 'resume what is no run' 1 'no-such-folder' "$cgan" train --data "$work/s
 check 'an extended training' test $? -eq 0 -a -s "$work/whole/samples-0009.png"
 check 'an extended training says what changes' grep -q -e '--epochs 9 .* instead of --epochs 8' "$work/stderr"
 
+# A training whose numbers overflow, since its checkpoint got weights of 3e38.
+cp -r "$work/c" "$work/diverging"
+checkpoint=$work/diverging/checkpoint.safetensors
+begin=$(head -c 100000 "$checkpoint" | grep -ao '"discriminator.model.0.weight":[^}]*offsets":.[0-9]*' | grep -o '[0-9]*$')
+header=$(od -An -t u8 -N 8 "$checkpoint")
+head -c 2048 /dev/zero | tr '\0' '\177' |
+    dd of="$checkpoint" bs=1 seek=$((8 + header + begin)) conv=notrunc 2>"$work/stderr"
+diverging() { # PATTERN OPTION...
+    pattern=$1
+    shift
+    "$cgan" train --data "$work/small" --epochs 3 --extend --resume "$work/diverging" "$@" >"$work/stdout" 2>"$work/stderr"
+    check "a training that diverges $*: exit code" test $? -eq 1
+    check "a training that diverges $*: message" grep -q -e "$pattern" "$work/stderr"
+    check "a training that diverges $*: files" test "$(ls -A "$work/diverging")" = "$(ls -A "$work/c")"
+    check "a training that diverges $*: the model is that of the last epoch" \
+        cmp "$work/c/model.safetensors" "$work/diverging/model.safetensors"
+}
+diverging 'the loss is not a number after [0-9]* steps'
+diverging 'linear_bias "model.0": its result is .*("model.0.weight").* to 3[.0-9]*e+38' --detect-anomaly
+
 # Closed streams: nothing that is printed may land in a file.
 sh -c '"$@" >&- 2>&-' - "$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 \
     --out "$work/closed"

@@ -54,7 +54,7 @@ programs=build/release/tests
 for name in $names; do
     case $name in
     mutants)
-        run 'mutants of safetensors and idx headers' "$programs/reliability_mutants"
+        run 'mutants of safetensors, npy and idx headers' "$programs/reliability_mutants"
         run 'mutants of checkpoints' "$programs/reliability_checkpoints" 20000
         ;;
     system_calls) run 'system calls of saving that fail' "$programs/reliability_system_calls" ;;

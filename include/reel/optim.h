@@ -224,8 +224,8 @@ REEL_API int reel_optim_states(reel_optim *optim, const reel_param *param);
 REEL_API reel_status reel_optim_state_at(reel_optim *optim, const reel_param *param, int i, reel_optim_state *out);
 
 /* The state of a name, also if it holds nothing yet; and setting it: name, dtype and shape must be those of the
- * algorithm's state, data is copied. REEL_ERROR_ARGUMENT when there is no such param or state, REEL_ERROR_DTYPE,
- * REEL_ERROR_SHAPE. */
+ * algorithm's state, data is copied. REEL_ERROR_ARGUMENT when there is no such param or state, or a step is outside
+ * 0..2^53, REEL_ERROR_DTYPE, REEL_ERROR_SHAPE. */
 REEL_API reel_status reel_optim_get_state(reel_optim *optim, const reel_param *param, const char *name,
                                           reel_optim_state *out);
 REEL_API reel_status reel_optim_set_state(reel_optim *optim, const reel_param *param, const reel_optim_state *state);

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Steps, epochs and the like are counted up to here: exact as a double, and far from where a sum overflows. */
+#define REEL_LARGEST_COUNT ((int64_t)1 << 53)
+
 /* *out = a * b for a, b >= 0; false when it does not fit. */
 static inline bool reel_multiply_int64(int64_t a, int64_t b, int64_t *out)
 {

@@ -643,12 +643,14 @@ static void check_schedule(struct run *run, const struct part *part, const struc
     }
 }
 
+/* Whether the history is one that a save can leave. What is made one by one is made before a save. */
 static bool runs_fit(const struct staged_rows *staged)
 {
     const int64_t base = staged->done[0], last = staged->done[1], n = staged->n_first, *first = staged->first;
     const double *decay = staged->decay;
-    bool good = base >= 0 && last >= base && last - base <= UINT32_MAX && n <= REEL_HISTORY_RUNS &&
-                n == staged->n_decay && (n > 0) == (last > base) && (n == 0 || first[0] == base + 1);
+    bool good = base >= 0 && last >= base && last <= REEL_LARGEST_COUNT && last - base <= UINT32_MAX &&
+                n <= REEL_HISTORY_RUNS && n == staged->n_decay && (n > 0) == (last > base) &&
+                !(staged->one_by_one && n > 0) && (n == 0 || first[0] == base + 1);
     for (int64_t i = 0; good && i < n; i++)
         good = decay[i] >= 0 && decay[i] <= 1 && (i == 0 || (first[i] > first[i - 1] && first[i] <= last));
     return good;
@@ -706,7 +708,19 @@ static void read_staged(struct run *run, const reel_safetensors *file)
     }
 }
 
-/* Reads the rest, to see that it can be read, and that bools are 0 or 1. */
+/* What no array of its type may hold; `piece` is its beginning, or more of it. */
+static const char *wrong_in(const struct tensor *tensor, const unsigned char *piece, int64_t size)
+{
+    if (strcmp(tensor->source.type, "BOOL") == 0)
+        for (int64_t i = 0; i < size; i++)
+            if (piece[i] > 1)
+                return "bools that are neither 0 nor 1";
+    if (tensor->way == STATE && !reel_optim_slot_takes(tensor->slot, piece))
+        return "a count outside 0..2^53";
+    return NULL;
+}
+
+/* Reads everything, to see that it can be read, and holds nothing that it may not. */
 static void read_once(struct run *run, const reel_safetensors *file)
 {
     enum { PIECE = 1 << 18 };
@@ -716,18 +730,17 @@ static void read_once(struct run *run, const reel_safetensors *file)
         const char *name = tensor->source.name;
         if (!reel_safetensors_find(file, name))
             continue;
-        bool truth = strcmp(tensor->source.type, "BOOL") == 0, good = true;
+        const char *wrong = NULL;
         int64_t size = bytes_of(tensor);
         for (int64_t at = 0; at < size; at += PIECE) {
             int64_t n = size - at < PIECE ? size - at : PIECE;
             if (reel_tensor_read_bytes(file, name, at, n, piece) != REEL_OK)
                 return;
-            for (int64_t k = 0; truth && k < n; k++)
-                good = good && piece[k] <= 1;
+            wrong = wrong ? wrong : wrong_in(tensor, piece, n);
         }
         char printable[REEL_PRINTABLE];
-        if (!good)
-            differ(run, "\"%s\" holds bools that are neither 0 nor 1", reel_printable(name, printable));
+        if (wrong)
+            differ(run, "\"%s\" holds %s", reel_printable(name, printable), wrong);
     }
 }
 

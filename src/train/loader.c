@@ -629,8 +629,8 @@ static bool is_drawn(const reel_loader *loader, const reel_loader_position *posi
 reel_status reel_loader_expect_fits(const reel_loader *loader, const reel_loader_position *position)
 {
     struct reel_generator trial;
-    if (position->samples != loader->n_samples || position->epoch < 0 || position->next < -1 ||
-        position->next > loader->n_samples)
+    if (position->samples != loader->n_samples || position->epoch < 0 || position->epoch > REEL_LARGEST_COUNT ||
+        position->next < -1 || position->next > loader->n_samples)
         return reel_fail(loader->context, REEL_ERROR_FORMAT,
                          "loader_set_position: sample %lld of %lld in epoch %lld, of a loader with %lld samples",
                          (long long)position->next, (long long)position->samples, (long long)position->epoch,

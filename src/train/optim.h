@@ -120,6 +120,9 @@ int reel_optim_slots(const reel_optim *optim);
 reel_optim_state reel_optim_slot(const reel_optim *optim, struct reel_optim_entry *entry, int slot, void **data);
 void *reel_optim_slot_memory(reel_optim *optim, struct reel_optim_entry *entry, int slot);
 
+/* Whether a slot can hold these elements, which have its type and shape. */
+bool reel_optim_slot_takes(int slot, const void *data);
+
 /* A group with other values of all options, in the order of the algorithm's, and another initial learning rate: whether
  * it may have them, and then all at once, since some do not go together with those before. */
 reel_status reel_optim_check_group(reel_optim *optim, int group, const double *values, double initial_lr);

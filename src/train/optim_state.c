@@ -1,6 +1,7 @@
 /* What may live here: reading and setting, by name, what an optimizer holds: options of groups, state of params. */
 #include "train/optim.h"
 
+#include "base/checked.h"
 #include "train/deferred.h"
 
 #include <math.h>
@@ -187,6 +188,12 @@ void *reel_optim_slot_memory(reel_optim *optim, struct reel_optim_entry *entry, 
     return data;
 }
 
+bool reel_optim_slot_takes(int slot, const void *data)
+{
+    const int64_t *count = data;
+    return slot != STEP || (*count >= 0 && *count <= REEL_LARGEST_COUNT);
+}
+
 reel_status reel_optim_set_state(reel_optim *optim, const reel_param *param, const reel_optim_state *state)
 {
     if (!optim || !state || optim->context->status != REEL_OK)
@@ -201,9 +208,9 @@ reel_status reel_optim_set_state(reel_optim *optim, const reel_param *param, con
     if (state->dtype != want.dtype || !reel_shape_equal(&state->shape, &want.shape))
         return reel_fail(c, state->dtype != want.dtype ? REEL_ERROR_DTYPE : REEL_ERROR_SHAPE,
                          "optim_set_state: \"%s\" of \"%s\" has another shape or type", want.name, param->name);
-    if (!state->data || (slot == STEP && *(const int64_t *)state->data < 0))
-        return reel_fail(c, REEL_ERROR_ARGUMENT, "optim_set_state: \"%s\" of \"%s\" is NULL, or below 0", want.name,
-                         param->name);
+    if (!state->data || !reel_optim_slot_takes(slot, state->data))
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "optim_set_state: \"%s\" of \"%s\" is NULL, or outside 0..2^53",
+                         want.name, param->name);
     /* What was put off is about the old state. */
     reel_optim_end_deferring(entry);
     if (!(data = reel_optim_slot_memory(optim, entry, slot)))

@@ -1,7 +1,7 @@
 /* Making the mutants: a right file, made by chance, then up to three small changes. */
 #include "reliability/mutants.h"
 
-#include <stdbool.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 struct mutant {
     uint64_t state;
     unsigned char *bytes;
-    size_t size;
+    size_t size, room;
 };
 
 /* xorshift64* */
@@ -29,7 +29,7 @@ static size_t below(struct mutant *m, size_t n)
 
 static struct mutant start(int i, unsigned char *bytes)
 {
-    struct mutant m = {.state = 0x9e3779b97f4a7c15 * (uint64_t)(i + 1), .bytes = bytes};
+    struct mutant m = {.state = 0x9e3779b97f4a7c15 * (uint64_t)(i + 1), .bytes = bytes, .room = MUTANT_ROOM};
     for (int k = 0; k < 4; k++)
         next(&m);
     return m;
@@ -38,7 +38,7 @@ static struct mutant start(int i, unsigned char *bytes)
 static void put(struct mutant *m, const void *bytes, size_t size)
 {
     const unsigned char *from = bytes;
-    for (size_t k = 0; k < size && m->size < MUTANT_ROOM; k++)
+    for (size_t k = 0; k < size && m->size < m->room; k++)
         m->bytes[m->size++] = from[k];
 }
 
@@ -57,7 +57,7 @@ static void put_number(struct mutant *m, long long number)
 /* Puts `with` in the place of `length` bytes at `at`. */
 static void splice(struct mutant *m, size_t at, size_t length, const void *with, size_t size)
 {
-    if (at + length > m->size || m->size - length + size > MUTANT_ROOM)
+    if (at + length > m->size || m->size - length + size > m->room)
         return;
     memmove(m->bytes + at + size, m->bytes + at + length, m->size - at - length);
     memcpy(m->bytes + at, with, size);
@@ -101,6 +101,13 @@ static void change_bytes(struct mutant *m, size_t from)
 }
 
 /* ---- safetensors ---- */
+
+/* Of the header. */
+static void put_length(struct mutant *m, size_t header)
+{
+    for (int k = 0; k < 8; k++)
+        m->bytes[k] = (unsigned char)(header >> 8 * k);
+}
 
 static const struct {
     const char *name;
@@ -184,8 +191,8 @@ static void put_metadata(struct mutant *m)
     put_text(m, "}");
 }
 
-/* A number at or after `from` becomes one of those that overflow something. */
-static void change_number(struct mutant *m, size_t from)
+/* A number from `from` on, and before `end`, becomes one of those that overflow something. */
+static void change_number(struct mutant *m, size_t from, size_t end)
 {
     static const char *const numbers[] = {"0",
                                           "1",
@@ -200,8 +207,9 @@ static void change_number(struct mutant *m, size_t from)
                                           "18446744073709551616",
                                           "2147483648",
                                           "0x1"};
-    size_t places[512], n = 0;
-    for (size_t at = from; at < m->size && n < 512; at++)
+    enum { PLACES = 8192 };
+    size_t places[PLACES], n = 0;
+    for (size_t at = from; at < end && n < PLACES; at++)
         if (m->bytes[at] >= '0' && m->bytes[at] <= '9')
             places[n++] = at;
     if (n == 0)
@@ -229,15 +237,14 @@ size_t mutant_safetensors(int i, unsigned char bytes[MUTANT_ROOM])
         put_text(&m, " ");
     for (size_t changes = below(&m, 4); changes > 0; changes--) {
         if (below(&m, 4) == 0)
-            change_number(&m, 8);
+            change_number(&m, 8, m.size);
         else
             change_bytes(&m, 8);
     }
     size_t header = m.size - 8;
     if (below(&m, 25) == 0)
         header += below(&m, 9) - 4;
-    for (int k = 0; k < 8; k++)
-        bytes[k] = (unsigned char)(header >> 8 * k);
+    put_length(&m, header);
     if (below(&m, 50) == 0)
         change_bytes(&m, 0);
     if (below(&m, 25) == 0)
@@ -306,7 +313,7 @@ size_t mutant_npy(int i, unsigned char bytes[MUTANT_ROOM])
     put_header(&m, &data);
     for (size_t changes = below(&m, 4); changes > 0; changes--) {
         if (below(&m, 4) == 0)
-            change_number(&m, header);
+            change_number(&m, header, m.size);
         else
             change_bytes(&m, header);
     }
@@ -347,5 +354,60 @@ size_t mutant_idx(int i, unsigned char bytes[MUTANT_ROOM])
             change_bytes(&m, below(&m, m.size + 1));
         else if (m.size >= header)
             bytes[below(&m, header)] ^= (unsigned char)(1u << below(&m, 8));
+    return m.size;
+}
+
+/* ---- Checkpoints ---- */
+
+/* A word of the values, mostly of the first, which are numbers of 8 bytes, becomes one that is legal in few places.
+ * Whether it is one of the first. */
+static bool change_value(struct mutant *m, size_t from)
+{
+    static const double reals[] = {NAN, INFINITY, -INFINITY, -1, 0, 0.5, 1, 2, 1e300, 0x1p53, 1e19};
+    /* Not -1, which a loader takes for no epoch, and so drops its seed, and no zero with a sign, which an option drops.
+     */
+    static const int64_t integers[] = {-2, 1, 2, 3, 4, 5, 6, 7, INT32_MAX, (int64_t)1 << 32, INT64_MAX, -INT64_MAX};
+    size_t words = (m->size - from) / 8, first = words < 64 ? words : 64;
+    size_t at = below(m, below(m, 4) ? first : words);
+    unsigned char *word = m->bytes + from + 8 * at;
+    if (below(m, 2))
+        memcpy(word, &reals[below(m, sizeof reals / sizeof *reals)], 8);
+    else
+        memcpy(word, &integers[below(m, sizeof integers / sizeof *integers)], 8);
+    return at < first;
+}
+
+/* One small change of the header, to which the values move up or down. */
+static void change_header(struct mutant *m, size_t end)
+{
+    unsigned char values[CHECKPOINT_ROOM];
+    size_t size = m->size - end;
+    memcpy(values, m->bytes + end, size);
+    m->size = end;
+    if (below(m, 2))
+        change_number(m, 8, end);
+    else
+        change_bytes(m, 8);
+    put_length(m, m->size - 8);
+    put(m, values, size);
+}
+
+size_t mutant_checkpoint(int i, const unsigned char *good, size_t size, unsigned char bytes[CHECKPOINT_ROOM],
+                         bool *only_numbers)
+{
+    struct mutant m = start(i, bytes);
+    uint64_t header;
+    m.room = CHECKPOINT_ROOM;
+    put(&m, good, size);
+    *only_numbers = true;
+    for (size_t changes = 1 + below(&m, 3); changes > 0; changes--) {
+        memcpy(&header, m.bytes, sizeof header);
+        if (below(&m, 4) > 0)
+            *only_numbers = change_value(&m, 8 + (size_t)header) && *only_numbers;
+        else {
+            *only_numbers = false;
+            change_header(&m, 8 + (size_t)header);
+        }
+    }
     return m.size;
 }

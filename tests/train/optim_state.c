@@ -173,7 +173,7 @@ Test(optim_state, refuses_what_does_not_fit)
 {
     struct run r = start("adam", REEL_LAZY);
     static const reel_real values[ROWS * COLUMNS];
-    const int64_t minus_one = -1;
+    const int64_t minus_one = -1, beyond = ((int64_t)1 << 53) + 1;
     reel_param *foreign = reel_param_new(r.params, "buffer", REEL_PARAM_BUFFER, REEL_REAL, REEL_SHAPE(2));
     const struct {
         const reel_param *param;
@@ -195,7 +195,8 @@ Test(optim_state, refuses_what_does_not_fit)
          REEL_ERROR_DTYPE,
          "\"exp_avg\" of \"table\""},
         {r.table, {"exp_avg", REEL_REAL, REEL_SHAPE(ROWS, COLUMNS), NULL}, REEL_ERROR_ARGUMENT, "is NULL"},
-        {r.table, {"step", REEL_INT64, REEL_SCALAR, &minus_one}, REEL_ERROR_ARGUMENT, "below 0"},
+        {r.table, {"step", REEL_INT64, REEL_SCALAR, &minus_one}, REEL_ERROR_ARGUMENT, "outside 0..2^53"},
+        {r.table, {"step", REEL_INT64, REEL_SCALAR, &beyond}, REEL_ERROR_ARGUMENT, "outside 0..2^53"},
         {r.table, {"seen", REEL_BOOL, REEL_SHAPE(ROWS), values}, REEL_ERROR_ARGUMENT, "no state \"seen\""},
         {foreign, {"step", REEL_INT64, REEL_SCALAR, &minus_one}, REEL_ERROR_ARGUMENT, "\"buffer\" is no param"},
         {NULL, {"step", REEL_INT64, REEL_SCALAR, &minus_one}, REEL_ERROR_ARGUMENT, "is no param"},

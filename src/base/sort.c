@@ -14,7 +14,7 @@ static void sift_down(int64_t *heap, int64_t at, int64_t n, reel_before before, 
     heap[at] = item;
 }
 
-void reel_sort(int64_t *items, int64_t n, reel_before before, const void *user)
+void reel_heap_sort(int64_t *items, int64_t n, reel_before before, const void *user)
 {
     for (int64_t i = n / 2; i-- > 0;)
         sift_down(items, i, n, before, user);

@@ -10,6 +10,6 @@ typedef bool (*reel_before)(const void *user, int64_t a, int64_t b);
 
 /* Heap sort of n numbers, which usually are places in an array that `user` points to. Not stable: let `before` decide
  * ties. */
-void reel_sort(int64_t *items, int64_t n, reel_before before, const void *user);
+void reel_heap_sort(int64_t *items, int64_t n, reel_before before, const void *user);
 
 #endif

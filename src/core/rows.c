@@ -49,7 +49,7 @@ static void sort_places(const struct reel_rows *rows, int64_t n, int64_t *order,
         for (int64_t i = 0; i < r->count; i++, p++)
             if (r->indices[i] >= 0)
                 order[kept++] = p;
-    reel_sort(order, n, comes_before, rows);
+    reel_heap_sort(order, n, comes_before, rows);
     for (int64_t i = 0; i < n; i++)
         out[i] = occurrence_at(rows, order[i]);
 }

@@ -242,7 +242,7 @@ static int64_t *order_by_key(struct scanner *s, const struct keyed *items, int64
     }
     for (int64_t i = 0; i < count; i++)
         order[i] = i;
-    reel_sort(order, count, key_before, items);
+    reel_heap_sort(order, count, key_before, items);
     for (int64_t i = 1; i < count; i++)
         if (strcmp(key_at(items, order[i - 1]), key_at(items, order[i])) == 0) {
             char path[REEL_PRINTABLE], key[REEL_PRINTABLE];
@@ -356,7 +356,7 @@ static bool check_data(struct scanner *s, struct reel_tensor_header *header, int
             return refuse_tensor(s, entry, "has a shape of another number of bytes");
         order[i] = i;
     }
-    reel_sort(order, header->count, place_before, header->entries);
+    reel_heap_sort(order, header->count, place_before, header->entries);
     int64_t at = 0;
     for (int64_t i = 0; i < header->count; i++) {
         const struct reel_tensor_entry *entry = &header->entries[order[i]];

@@ -178,14 +178,14 @@ static reel_status arrange(reel_context *c, const struct contents *contents)
             return reel_fail(c, REEL_ERROR_SHAPE, "safetensors: the arrays are more than 2^63 bytes");
         order[i] = i;
     }
-    reel_sort(order, n, name_before, sources);
+    reel_heap_sort(order, n, name_before, sources);
     for (int64_t i = 1; i < n; i++)
         if (strcmp(sources[order[i - 1]].name, sources[order[i]].name) == 0) {
             char name[REEL_PRINTABLE];
             return reel_fail(c, REEL_ERROR_ARGUMENT, "safetensors: two arrays are called \"%s\"",
                              reel_printable(sources[order[i]].name, name));
         }
-    reel_sort(order, n, source_before, sources);
+    reel_heap_sort(order, n, source_before, sources);
     return REEL_OK;
 }
 

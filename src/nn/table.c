@@ -103,7 +103,7 @@ static int64_t find_long_rows(const struct limit *l, const void *indices, reel_d
     }
     if (!rows)
         return 0;
-    reel_sort(rows, found, less, NULL);
+    reel_heap_sort(rows, found, less, NULL);
     for (int64_t i = 0; i < found; i++)
         if (i == 0 || rows[i] != rows[i - 1])
             rows[unique++] = rows[i];

@@ -604,7 +604,7 @@ static void compare(struct run *run, const reel_safetensors *file)
         order[i] = i;
         compare_tensor(run, &run->tensors[i], reel_safetensors_find(file, run->tensors[i].source.name));
     }
-    reel_sort(order, run->count, tensor_before, run->tensors);
+    reel_heap_sort(order, run->count, tensor_before, run->tensors);
     for (int64_t i = 0; i < reel_safetensors_count(file); i++) {
         const char *name = reel_safetensors_at(file, i)->name;
         char printable[REEL_PRINTABLE];

@@ -373,7 +373,7 @@ reel_status reel_loader_balance(reel_loader *loader, int var, int64_t num_sample
     if (weights) {
         for (int64_t i = 0; i < n; i++)
             places[i] = i;
-        reel_sort(places, n, label_before, &labels);
+        reel_heap_sort(places, n, label_before, &labels);
         for (int64_t first = 0, end; first < n; first = end) {
             for (end = first + 1; end < n && label_at(&labels, places[end]) == label_at(&labels, places[first]);)
                 end++;

@@ -250,7 +250,7 @@ reel_status reel_vocabulary_number(reel_vocabulary *vocabulary)
     }
     for (int64_t i = 0; i < n; i++)
         order[i] = i;
-    reel_sort(order + special, n - special, before, v);
+    reel_heap_sort(order + special, n - special, before, v);
     int64_t size = 0, most = v->options.max_size > 0 ? v->options.max_size : n;
     while (size < n && size < most && (size < special || v->tokens[order[size]].count >= v->options.min_count)) {
         numbered[size] = v->tokens[order[size]];

@@ -44,6 +44,13 @@ REEL_API reel_var reel_borrow_of(reel_tape *tape, reel_dtype dtype, const void *
 REEL_API reel_var reel_arange(reel_tape *tape, double start, double end, double step);
 REEL_API reel_var reel_arange_int64(reel_tape *tape, int64_t start, int64_t end, int64_t step);
 
+/* `steps` numbers from start to end, both included, equally far apart (torch.linspace); computed as in reel_arange. Of
+ * one number: start. REEL_ERROR_ARGUMENT when steps is negative or a bound is not finite. */
+REEL_API reel_var reel_linspace(reel_tape *tape, double start, double end, int64_t steps);
+
+/* A real matrix of zeros with ones on the main diagonal (torch.eye). */
+REEL_API reel_var reel_eye(reel_tape *tape, int64_t rows, int64_t columns);
+
 /* Uniform on [0, 1) and standard normal (torch.rand, torch.randn). As in PyTorch, fewer than 16 normal numbers come by
  * another method than more: two draws of 8 are not one of 16. */
 REEL_API reel_var reel_rand(reel_tape *tape, reel_shape shape);

@@ -32,14 +32,27 @@ REEL_API reel_var reel_sum_to_size(reel_tape *tape, reel_var x, reel_shape shape
  * summed and divided by max(0, count - correction). NaN when that is 0. */
 REEL_API reel_var reel_variance(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim);
 
+/* torch.std: the square root of reel_variance, with a gradient of 0 where all elements are equal. */
+REEL_API reel_var reel_std(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim);
+
 /* torch.amax and torch.amin. The gradient is shared evenly among equal extremes. NaN wins. REEL_ERROR_SHAPE when a
  * reduced axis has size 0. */
 REEL_API reel_var reel_amax(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim);
 REEL_API reel_var reel_amin(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim);
 
-/* torch.argmax along one axis: the int64 position of the largest element, the first of equals; NaN counts as largest.
- * No derivative. REEL_ERROR_SHAPE when the axis has size 0. */
+/* torch.argmax and torch.argmin along one axis: the int64 position of the largest, or smallest, element, the first of
+ * equals; a NaN comes before all numbers. No derivative. REEL_ERROR_SHAPE when the axis has size 0. */
 REEL_API reel_var reel_argmax(reel_tape *tape, reel_var x, int axis, bool keepdim);
+REEL_API reel_var reel_argmin(reel_tape *tape, reel_var x, int axis, bool keepdim);
+
+/* The product along one axis, and of all elements: torch.prod. Of no elements: 1. Derivatives are exact where elements
+ * are 0. Elements are multiplied in pairs, so last digits may differ from PyTorch's. */
+REEL_API reel_var reel_prod(reel_tape *tape, reel_var x, int axis, bool keepdim);
+REEL_API reel_var reel_prod_all(reel_tape *tape, reel_var x);
+
+/* torch.cumsum: element i of the result is the sum of the elements 0..i along the axis. x is real or int64, whose sums
+ * wrap; reals are summed in double. */
+REEL_API reel_var reel_cumsum(reel_tape *tape, reel_var x, int axis);
 
 /* torch.linalg.vector_norm: (sum |x|^p)^(1/p) for any p but NaN; p INFINITY and -INFINITY are the largest and smallest
  * |x|, p 0 counts the elements that are not 0. The gradient is 0 where the norm has none (p 2: at norm 0; p 1: at 0).

@@ -63,6 +63,7 @@
 #include <reel/safetensors.h>
 #include <reel/schedule.h>
 #include <reel/softmax.h>
+#include <reel/sort.h>
 #include <reel/split.h>
 #include <reel/tape.h>
 #include <reel/types.h>

@@ -205,6 +205,40 @@ reel_var reel_arange_int64(reel_tape *tape, int64_t start, int64_t end, int64_t 
     return v;
 }
 
+reel_var reel_linspace(reel_tape *tape, double start, double end, int64_t steps)
+{
+    if (!tape || tape->context->status != REEL_OK)
+        return reel_null();
+    if (steps < 0 || !isfinite(start) || !isfinite(end)) {
+        reel_fail(tape->context, REEL_ERROR_ARGUMENT, "linspace: %lld numbers from %g to %g", (long long)steps, start,
+                  end);
+        return reel_null();
+    }
+    reel_shape shape = {.ndim = 1, .dim = {steps}};
+    reel_var v;
+    struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &shape, "linspace", &v);
+    if (!node)
+        return v;
+    reel_real *data = node->array.data;
+    const double step = steps > 1 ? (end - start) / (double)(steps - 1) : 0;
+    for (int64_t i = 0; i < steps; i++) /* from both ends, so that both are exact */
+        data[i] = (reel_real)(i < (steps + 1) / 2 ? start + (double)i * step : end - (double)(steps - 1 - i) * step);
+    return v;
+}
+
+reel_var reel_eye(reel_tape *tape, int64_t rows, int64_t columns)
+{
+    reel_var v;
+    reel_shape shape = {.ndim = 2, .dim = {rows, columns}};
+    struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &shape, "eye", &v);
+    if (!node)
+        return v;
+    fill(&node->array, 0);
+    for (int64_t i = 0; i < rows && i < columns; i++)
+        ((reel_real *)node->array.data)[i * columns + i] = 1;
+    return v;
+}
+
 /* ---- Random numbers: what can fail comes before the draw ---- */
 
 reel_var reel_rand(reel_tape *tape, reel_shape shape)

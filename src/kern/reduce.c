@@ -445,30 +445,32 @@ DEFINE_CENTERED_MAP(exp, reel_math_exp)
 
 /* ---- argmax ---- */
 
-static void argmax_columns(int64_t n, int64_t inner, const reel_real *x, int64_t *out)
+static void argmax_columns(int64_t n, int64_t inner, bool smallest, const reel_real *x, int64_t *out)
 {
     for (int64_t j = 0; j < inner; j++)
         out[j] = 0;
     for (int64_t i = 1; i < n; i++)
         for (int64_t j = 0; j < inner; j++) {
             reel_real value = x[i * inner + j], best = x[out[j] * inner + j];
-            if (value > best || (value != value && best == best))
+            if ((smallest ? value < best : value > best) || (value != value && best == best))
                 out[j] = i;
         }
 }
 
-static void argmax_outer(int64_t first, int64_t last, int64_t n, int64_t inner, const reel_real *x, int64_t *out)
+static void argmax_outer(int64_t first, int64_t last, int64_t n, int64_t inner, bool smallest, const reel_real *x,
+                         int64_t *out)
 {
     for (int64_t o = first; o < last; o++)
-        argmax_columns(n, inner, x + o * n * inner, out + o * inner);
+        argmax_columns(n, inner, smallest, x + o * n * inner, out + o * inner);
 }
 
-void reel_kern_argmax(int64_t outer, int64_t n, int64_t inner, const reel_real *x, int64_t *out, int threads)
+void reel_kern_argmax(int64_t outer, int64_t n, int64_t inner, bool smallest, const reel_real *x, int64_t *out,
+                      int threads)
 {
     if (inner == 0)
         return;
     REEL_PARALLEL_FOR(first, last, outer, REEL_BLOCK / (n * inner) + 1, threads,
-                      argmax_outer(first, last, n, inner, x, out));
+                      argmax_outer(first, last, n, inner, smallest, x, out));
 }
 
 /* ---- Spreading ---- */

@@ -70,7 +70,9 @@ void reel_kern_spread(const reel_shape *shape, unsigned reduced, const reel_real
 reel_real reel_kern_sum_run(int64_t n, const reel_real *x);
 reel_real reel_kern_max_run(int64_t n, const reel_real *x);
 
-/* For x of [outer, n, inner], n > 0: the first position of the largest of the n, NaN being the largest. */
-void reel_kern_argmax(int64_t outer, int64_t n, int64_t inner, const reel_real *x, int64_t *out, int threads);
+/* For x of [outer, n, inner], n > 0: the first position of the largest of the n, or of the smallest; a NaN comes before
+ * all numbers. */
+void reel_kern_argmax(int64_t outer, int64_t n, int64_t inner, bool smallest, const reel_real *x, int64_t *out,
+                      int threads);
 
 #endif

@@ -46,6 +46,8 @@ struct reel_op_family {
     FAMILY(index)                                                                                                      \
     FAMILY(slice)                                                                                                      \
     FAMILY(reduce)                                                                                                     \
+    FAMILY(scan)                                                                                                       \
+    FAMILY(sort)                                                                                                       \
     FAMILY(statistics)                                                                                                 \
     FAMILY(softmax)                                                                                                    \
     FAMILY(matmul)                                                                                                     \

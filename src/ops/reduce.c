@@ -3,9 +3,11 @@
 #include "kern/sum_to.h"
 #include "ops/axes.h"
 
+#include <reel/create.h>
 #include <reel/elementwise.h>
 #include <reel/join.h>
 #include <reel/reduce.h>
+#include <reel/view.h>
 
 /* ---- sum, mean ---- */
 
@@ -297,7 +299,7 @@ SAMPLES(amax, extreme_samples);
 SAMPLES(amin, extreme_samples);
 #endif
 
-/* ---- argmax ---- */
+/* ---- argmax, argmin ---- */
 
 #ifndef REEL_SAMPLES
 static reel_status argmax_shape(reel_call *call)
@@ -308,7 +310,7 @@ static reel_status argmax_shape(reel_call *call)
     return REEL_OK;
 }
 
-static reel_status argmax_forward(reel_call *call)
+static reel_status argmax_over(const reel_call *call, bool smallest)
 {
     const reel_shape *shape = &call->in[0]->shape;
     unsigned reduced = reel_axes_mask(call->attributes, shape->ndim);
@@ -323,8 +325,19 @@ static reel_status argmax_forward(reel_call *call)
         else
             inner *= shape->dim[i];
     }
-    reel_kern_argmax(outer, n, inner, call->in[0]->data, call->out[0]->data, reel_get_num_threads(call->context));
+    reel_kern_argmax(outer, n, inner, smallest, call->in[0]->data, call->out[0]->data,
+                     reel_get_num_threads(call->context));
     return REEL_OK;
+}
+
+static reel_status argmax_forward(reel_call *call)
+{
+    return argmax_over(call, false);
+}
+
+static reel_status argmin_forward(reel_call *call)
+{
+    return argmax_over(call, true);
 }
 
 static const reel_op argmax_op = {
@@ -338,10 +351,27 @@ static const reel_op argmax_op = {
     .cost = reel_axes_cost,
 };
 
+static const reel_op argmin_op = {
+    .name = "argmin",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .derivative = REEL_DERIVATIVE_NONE,
+    .attributes_size = sizeof(struct reel_axes),
+    .shape = argmax_shape,
+    .forward = argmin_forward,
+    .cost = reel_axes_cost,
+};
+
 reel_var reel_argmax(reel_tape *tape, reel_var x, int axis, bool keepdim)
 {
     struct reel_axes a = reel_axes_of(&axis, 1, keepdim);
     return reel_apply1(tape, &argmax_op, &x, 1, &a);
+}
+
+reel_var reel_argmin(reel_tape *tape, reel_var x, int axis, bool keepdim)
+{
+    struct reel_axes a = reel_axes_of(&axis, 1, keepdim);
+    return reel_apply1(tape, &argmin_op, &x, 1, &a);
 }
 #else
 static const reel_sample argmax_samples[] = {
@@ -356,6 +386,48 @@ static const reel_sample argmax_samples[] = {
     REFUSED("not real", REEL_ERROR_DTYPE, &over_first, INDEX(3, 2, 3)),
 };
 SAMPLES(argmax, argmax_samples);
+SAMPLES(argmin, argmax_samples);
 #endif
 
-REEL_OP_FAMILY(reduce, ROW(sum), ROW(mean), ROW(sum_to_size), ROW(amax), ROW(amin), ROW(argmax));
+/* ---- prod ---- */
+
+#ifndef REEL_SAMPLES
+/* Halves are multiplied with each other until one slice is left. So the derivatives of any order are those of products:
+ * exact where elements are 0, which the quotient of the product and an element is not. */
+reel_var reel_prod(reel_tape *tape, reel_var x, int axis, bool keepdim)
+{
+    reel_shape shape = reel_shape_of(tape, x);
+    if (shape.ndim < 0)
+        return reel_null();
+    if (reel_dtype_of(tape, x) != REEL_REAL) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_DTYPE, "prod: x is %s, it must be real",
+                  reel_dtype_name(reel_dtype_of(tape, x)));
+        return reel_null();
+    }
+    if (reel_normalize_axis(reel_tape_context(tape), "prod", shape.ndim > 0 ? shape.ndim : 1, &axis) != REEL_OK ||
+        shape.ndim == 0)
+        return reel_context_status(reel_tape_context(tape)) == REEL_OK ? x : reel_null();
+    int64_t size = shape.dim[axis];
+    shape.dim[axis] = 1;
+    reel_var odd = reel_null();
+    for (; size > 1; size /= 2) {
+        reel_var last = size % 2 == 0 ? reel_null() : reel_narrow(tape, x, axis, size - 1, 1);
+        if (size % 2 != 0)
+            odd = reel_is_null(odd) ? last : reel_mul(tape, odd, last);
+        reel_var first = reel_narrow(tape, x, axis, 0, size / 2);
+        x = reel_mul(tape, first, reel_narrow(tape, x, axis, size / 2, size / 2));
+    }
+    if (size == 0)
+        x = reel_ones(tape, shape);
+    else if (!reel_is_null(odd))
+        x = reel_mul(tape, x, odd);
+    return keepdim ? x : reel_squeeze(tape, x, axis);
+}
+
+reel_var reel_prod_all(reel_tape *tape, reel_var x)
+{
+    return reel_prod(tape, reel_flatten(tape, x, 0, -1), 0, false);
+}
+#endif
+
+REEL_OP_FAMILY(reduce, ROW(sum), ROW(mean), ROW(sum_to_size), ROW(amax), ROW(amin), ROW(argmax), ROW(argmin));

@@ -342,6 +342,23 @@ static const reel_sample norm_samples[] = {
 SAMPLES(norm, norm_samples);
 #endif
 
+/* ---- std ---- */
+
+#ifndef REEL_SAMPLES
+/* A norm of deviations, and not the root of a variance, whose slope at 0 is infinite. */
+reel_var reel_std(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim)
+{
+    struct reel_axes a = reel_axes_of(axes, n, keepdim);
+    reel_var mean = reel_mean(tape, x, axes, n, true), deviation = reel_sub(tape, x, mean);
+    reel_var norm = reel_norm(tape, deviation, 2, axes, n, keepdim);
+    reel_shape shape = reel_shape_of(tape, norm), of_x = reel_shape_of(tape, x);
+    if (shape.ndim < 0)
+        return reel_null();
+    double freedom = reel_axes_count(&of_x, reel_axes_mask(&a, of_x.ndim)) - correction;
+    return reel_div_scalar(tape, norm, sqrt(freedom > 0 ? freedom : 0));
+}
+#endif
+
 /* ---- logsumexp ---- */
 
 #ifndef REEL_SAMPLES

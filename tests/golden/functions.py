@@ -140,4 +140,31 @@ case("triu_far", lambda x: torch.triu(x, 9), real(2, 3))
 case("triu_integers", lambda x: torch.triu(x), index(9, 3, 4))
 case("one_hot", lambda i: F.one_hot(i, 4), index(4, 2, 3))
 
+# ---- Order, products, sums ----
+
+case("argsort", lambda x: torch.argsort(x, dim=1, stable=True), exact([[2.0, NAN, -1.0, 2.0], [0.0, -0.0, INF, -INF]]).detach())
+case("argsort_falling", lambda x: torch.argsort(x, dim=1, descending=True, stable=True),
+     exact([[2.0, NAN, -1.0, 2.0], [-0.0, 0.0, INF, -INF]]).detach())
+case("topk_largest", lambda x: torch.topk(x, 3, 1), real(4, 7))
+case("topk_smallest", lambda x: torch.topk(x, 2, 0, largest=False), real(5, 3))
+case("max_rows", lambda x: torch.max(x, 1), exact([[1.0, 3.0, 3.0], [-2.0, -5.0, -2.0], [0.0, NAN, NAN]]))
+case("max_keepdim", lambda x: torch.max(x, 0, keepdim=True), real(4, 3, 2))
+case("max_of_one", lambda x: torch.max(x, 0), real())
+case("min_rows", lambda x: torch.min(x, -1), exact([[1.0, 1.0, 3.0], [-2.0, -5.0, -5.0], [0.0, NAN, NAN]]))
+case("prod_rows", lambda x: torch.prod(x, 1), real(3, 5))
+case("prod_with_zeros", lambda x: torch.prod(x, 1),
+     exact([[1.5, 0.0, -2.0, 0.5], [0.0, 2.0, 0.0, 3.0], [0.0, 0.0, 0.0, 1.0], [1.0, 2.0, 3.0, -4.0]]))
+case("prod_columns_kept", lambda x: torch.prod(x, 0, keepdim=True), real(7, 2))
+case("prod_of_one", lambda x: torch.prod(x, 0), real())
+case("prod_of_nothing", lambda x: torch.prod(x, 1), real(2, 0))
+case("prod_of_all", torch.prod, real(2, 3, 2))
+case("std_rows", lambda x: torch.std(x, 1), real(3, 5))
+case("std_uncorrected", lambda x: torch.std(x, (0, 2), correction=0, keepdim=True), real(3, 2, 4))
+case("std_of_all", torch.std, real(3, 4))
+case("std_without_freedom", lambda x: torch.std(x, 1), constant(3, 1))
+case("linspace", lambda: torch.linspace(-1.0, 2.0, 7))
+case("linspace_one", lambda: torch.linspace(3.0, 2.0, 1))
+case("linspace_none", lambda: torch.linspace(3.0, 2.0, 0))
+case("eye", lambda: torch.eye(3, 5))
+
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

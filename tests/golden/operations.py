@@ -95,6 +95,17 @@ def scatter(x, index, values, axis):
     return x.clone()
 
 
+def cumsum(x, axis, reverse):
+    return x.cumsum(axis) if not reverse else x.flip(axis).cumsum(axis).flip(axis)
+
+
+def sort(x, axis, descending, k):
+    values, indices = torch.sort(x, stable=True, dim=axis, descending=descending)
+    if k >= 0:
+        values, indices = values.narrow(axis, 0, k), indices.narrow(axis, 0, k)
+    return values, indices
+
+
 def scatter_add_rows(values, index, rows):
     rest = values.shape[index.dim() :]
     flat = values.reshape((index.numel(),) + tuple(rest))
@@ -386,6 +397,9 @@ OPERATIONS = {
     "amax": (AXES, over_axes(torch.amax)),
     "amin": (AXES, over_axes(torch.amin)),
     "argmax": (AXES, over_axes(lambda x, axes, keep: torch.argmax(x, axes[0], keep))),
+    "argmin": (AXES, over_axes(lambda x, axes, keep: torch.argmin(x, axes[0], keep))),
+    "cumsum": ("i?", cumsum),
+    "sort": ("i?q", sort),
     "variance": (AXES + "d", over_axes(lambda x, axes, keep, c: torch.var(x, axes, correction=c, keepdim=keep))),
     "norm": (AXES + "d", over_axes(lambda x, axes, keep, p: torch.linalg.vector_norm(x, p, axes, keep))),
     "logsumexp": (AXES, over_axes(torch.logsumexp)),
@@ -466,15 +480,16 @@ def values(name, inputs, attributes):
     xs = [x for x in inputs if x.requires_grad]
     numbers = [k for k, x in enumerate(inputs) if x.requires_grad]
     if xs:
-        us = [simple_numbers(i, y.shape).requires_grad_() for i, y in enumerate(ys)]
-        gs = gradients(ys, us, xs)
+        reals = [i for i, y in enumerate(ys) if y.is_floating_point()]
+        us = [simple_numbers(i, ys[i].shape).requires_grad_() for i in reals]
+        gs = gradients([ys[i] for i in reals], us, xs)
         lines += [line_of(f"g{k}", g) for k, g in zip(numbers, gs)]
         if name in FIRST_ORDER_ONLY:
             return lines + ["first order only\n"]
         ws = [simple_numbers(8 + k, g.shape) for k, g in zip(numbers, gs)]
         seconds = gradients(gs, ws, xs + us)
         lines += [line_of(f"s{k}", s) for k, s in zip(numbers, seconds)]
-        lines += [line_of(f"t{i}", s) for i, s in enumerate(seconds[len(xs) :])]
+        lines += [line_of(f"t{i}", s) for i, s in zip(reals, seconds[len(xs) :])]
     return lines
 
 

@@ -61,11 +61,34 @@ enum { MOST = 8 };
     CASE(triu_below, y[0] = reel_triu(t, x[0], -1))                                                                    \
     CASE(triu_far, y[0] = reel_triu(t, x[0], 9))                                                                       \
     CASE(triu_integers, y[0] = reel_triu(t, x[0], 0))                                                                  \
-    CASE(one_hot, y[0] = reel_one_hot(t, x[0], 4))
+    CASE(one_hot, y[0] = reel_one_hot(t, x[0], 4))                                                                     \
+    CASE(argsort, y[0] = reel_argsort(t, x[0], 1, false))                                                              \
+    CASE(argsort_falling, y[0] = reel_argsort(t, x[0], 1, true))                                                       \
+    CASE(topk_largest, reel_topk(t, x[0], 3, 1, true, &y[0], &y[1]))                                                   \
+    CASE(topk_smallest, reel_topk(t, x[0], 2, 0, false, &y[0], &y[1]))                                                 \
+    CASE(max_rows, reel_max(t, x[0], 1, false, &y[0], &y[1]))                                                          \
+    CASE(max_keepdim, reel_max(t, x[0], 0, true, &y[0], &y[1]))                                                        \
+    CASE(max_of_one, reel_max(t, x[0], 0, false, &y[0], &y[1]))                                                        \
+    CASE(min_rows, reel_min(t, x[0], -1, false, &y[0], &y[1]))                                                         \
+    CASE(prod_rows, y[0] = reel_prod(t, x[0], 1, false))                                                               \
+    CASE(prod_with_zeros, y[0] = reel_prod(t, x[0], 1, false))                                                         \
+    CASE(prod_columns_kept, y[0] = reel_prod(t, x[0], 0, true))                                                        \
+    CASE(prod_of_one, y[0] = reel_prod(t, x[0], 0, false))                                                             \
+    CASE(prod_of_nothing, y[0] = reel_prod(t, x[0], 1, false))                                                         \
+    CASE(prod_of_all, y[0] = reel_prod_all(t, x[0]))                                                                   \
+    CASE(std_rows, y[0] = reel_std(t, x[0], REEL_AXES(1), 1, false))                                                   \
+    CASE(std_uncorrected, y[0] = reel_std(t, x[0], REEL_AXES(0, 2), 0, true))                                          \
+    CASE(std_of_all, y[0] = reel_std(t, x[0], NULL, 0, 1, false))                                                      \
+    CASE(std_without_freedom, y[0] = reel_std(t, x[0], REEL_AXES(1), 1, false))                                        \
+    CASE(linspace, y[0] = reel_linspace(t, -1, 2, 7))                                                                  \
+    CASE(linspace_one, y[0] = reel_linspace(t, 3, 2, 1))                                                               \
+    CASE(linspace_none, y[0] = reel_linspace(t, 3, 2, 0))                                                              \
+    CASE(eye, y[0] = reel_eye(t, 3, 5))
 
 #define DEFINE(name, ...)                                                                                              \
     static void apply_##name(const reel_var *x, reel_var *y)                                                           \
     {                                                                                                                  \
+        (void)x;                                                                                                       \
         __VA_ARGS__;                                                                                                   \
     }
 CASES(DEFINE)
@@ -341,4 +364,19 @@ Test(functions, refuse_what_they_cannot_do)
     expect_refused(reel_tril(t, integers, 0), REEL_ERROR_SHAPE, "tril: x has 1 axes, it needs two");
     expect_refused(reel_one_hot(t, integers, 0), REEL_ERROR_ARGUMENT, "one_hot: num_classes 0 is not at least 1");
     expect_refused(reel_one_hot(t, reel_full_int64(t, REEL_SHAPE(2), 5), 4), REEL_ERROR_INDEX, NULL);
+    reel_var value = m, place = m;
+    cr_expect_eq(reel_topk(t, m, 4, 1, true, &value, &place), REEL_ERROR_ARGUMENT);
+    cr_expect(reel_is_null(value) && reel_is_null(place));
+    reel_clear_error(c);
+    cr_expect_eq(reel_topk(t, m, -1, 1, true, &value, &place), REEL_ERROR_ARGUMENT);
+    cr_expect_str_eq(reel_error(c), "topk: k -1 is negative");
+    reel_clear_error(c);
+    cr_expect_eq(reel_sort(t, m, 1, true, NULL, &place), REEL_ERROR_ARGUMENT);
+    reel_clear_error(c);
+    cr_expect_eq(reel_max(t, reel_ones(t, REEL_SHAPE(2, 0)), 1, false, &value, &place), REEL_ERROR_SHAPE);
+    cr_expect(reel_is_null(value) && reel_is_null(place));
+    reel_clear_error(c);
+    expect_refused(reel_prod(t, integers, 0, false), REEL_ERROR_DTYPE, "prod: x is int64, it must be real");
+    expect_refused(reel_linspace(t, 0, INFINITY, 3), REEL_ERROR_ARGUMENT, "linspace: 3 numbers from 0 to inf");
+    expect_refused(reel_eye(t, -1, 3), REEL_ERROR_SHAPE, NULL);
 }

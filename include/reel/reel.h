@@ -59,6 +59,7 @@
 #include <reel/options.h>
 #include <reel/params.h>
 #include <reel/print.h>
+#include <reel/recompute.h>
 #include <reel/reduce.h>
 #include <reel/safetensors.h>
 #include <reel/schedule.h>

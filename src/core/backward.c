@@ -3,9 +3,17 @@
 #include "core/anomaly.h"
 #include "core/hooks.h"
 #include "core/params.h"
+#include "core/recompute.h"
 #include "core/sink.h"
 
 #include <string.h>
+
+struct reel_sink *reel_pass_outer_sink(const struct reel_pass *pass, reel_var v)
+{
+    while (v.number < pass->first)
+        pass = pass->outer;
+    return &pass->sinks[v.number - pass->first];
+}
 
 /* What a pass is asked for. */
 struct request {
@@ -72,6 +80,8 @@ static reel_status run_vjp(struct reel_pass *pass, reel_call *call, reel_sink *c
                            reel_var *grads)
 {
     reel_tape *tape = pass->tape;
+    if (reel_is_recomputation(call))
+        return reel_recompute_gradients(pass, call);
     if (!call->op->vjp)
         return reel_fail(tape->context, REEL_ERROR_NO_RULE, "backward: %s has no rule", call->op->name);
     /* Nobody ends it: its number of passes is none. */
@@ -164,7 +174,8 @@ static reel_status run_watched_rule(struct reel_pass *pass, reel_call *call)
     return c->status == REEL_OK ? reel_anomaly_expect_gradients(pass, call) : c->status;
 }
 
-static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
+/* Inlined into the one loop there is: a call for each var would be felt. */
+static inline __attribute__((always_inline)) reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
 {
     const struct reel_node *node = sink->node;
     reel_call *call = node->call;
@@ -188,7 +199,7 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
         any = any || sink[i].data;
     }
     const void *outer = pass->tape->temporary;
-    if (any && pass->tape->context->detect_anomaly)
+    if (any && pass->tape->context->detect_anomaly && !reel_is_recomputation(call))
         run_watched_rule(pass, call);
     else if (any)
         run_rule(pass, call);
@@ -197,6 +208,16 @@ static reel_status visit(struct reel_pass *pass, struct reel_sink *sink)
         if (!sink[i].target)
             reel_sink_release(&sink[i]);
     return *status;
+}
+
+/* The loop over the first `count` vars of the pass, from the last one down. */
+static reel_status walk(struct reel_pass *pass, size_t count)
+{
+    reel_status status = REEL_OK;
+    for (size_t i = count; i-- > 0 && status == REEL_OK;)
+        if (pass->sinks[i].needed)
+            status = visit(pass, &pass->sinks[i]);
+    return status;
 }
 
 /* Whether a gradient can pass through a var: it is real, or another output of its call may be, whose rule runs when the
@@ -212,8 +233,20 @@ static bool in_reach(const struct request *r, reel_var x)
     return x.number >= r->root->first && x.number <= r->root_number;
 }
 
+/* Whether it is computed from what needs a gradient. Calls that the root does not depend on may have inputs out of the
+ * pass's reach. */
+static inline bool needs_gradient(const struct reel_pass *pass, const struct reel_node *node)
+{
+    const reel_call *call = node->call;
+    for (int k = 0; call && k < call->n_inputs; k++)
+        if (call->inputs[k].number >= pass->reach && reel_pass_sink(pass, call->inputs[k])->needed &&
+            reel_op_says(call->op, call->op->differentiable, k))
+            return may_be_needed(node);
+    return false;
+}
+
 /* Marks what the pass has to visit: the targets and whatever is computed from them. Vars behind the root are visited
- * with it but get no gradient. Calls that the root does not depend on may have inputs before the first. */
+ * with it but get no gradient. */
 static void mark_needed(const struct request *r, struct reel_pass *pass)
 {
     for (int i = 0; i < r->n; i++)
@@ -222,18 +255,45 @@ static void mark_needed(const struct request *r, struct reel_pass *pass)
     for (uint32_t i = pass->first; i <= r->root_number; i++) {
         struct reel_sink *sink = &pass->sinks[i - pass->first];
         const struct reel_node *node = sink->node;
-        sink->needed = sink->target;
+        sink->needed = sink->target || needs_gradient(pass, node);
         if (is_target(r, node)) {
-            sink->needed = true;
+            sink->needed = may_be_needed(node);
             reel_param_gradient_expect(node->param);
         }
-        const reel_call *call = node->call;
-        for (int k = 0; call && !sink->needed && k < call->n_inputs; k++)
-            sink->needed = call->inputs[k].number >= pass->first && reel_pass_sink(pass, call->inputs[k])->needed &&
-                           reel_op_says(call->op, call->op->differentiable, k);
-        if (!may_be_needed(node))
-            sink->needed = false;
     }
+}
+
+reel_status reel_pass_through(struct reel_pass *outer, uint32_t first, const reel_call *call, const reel_var *roots)
+{
+    reel_tape *tape = outer->tape;
+    struct reel_scratch *scratch = &tape->context->scratch;
+    size_t count = (size_t)tape->count - first, bytes = count * sizeof(struct reel_sink);
+    struct reel_pass pass = {.tape = tape,
+                             .outer = outer,
+                             .first = first,
+                             .reach = outer->reach,
+                             .graph = outer->graph,
+                             .into_params = outer->into_params};
+    pass.sinks = reel_scratch_allocate(scratch, bytes);
+    if (!pass.sinks)
+        return reel_fail_memory(tape->context, "a backward pass", bytes);
+    for (size_t i = 0; i < count; i++) {
+        pass.sinks[i] = (struct reel_sink){.pass = &pass, .node = tape->nodes[first + i]};
+        pass.sinks[i].needed = needs_gradient(&pass, pass.sinks[i].node);
+    }
+    reel_status status = REEL_OK;
+    for (int i = 0; i < call->n_outputs && status == REEL_OK; i++) {
+        struct reel_sink *from = reel_pass_sink(outer, call->outputs[i]), *to = reel_pass_sink(&pass, roots[i]);
+        const reel_gradient gradient = reel_sink_gradient(from);
+        if (from->data && to->needed)
+            status = pass.graph ? reel_sink_add_var(to, from->var) : reel_sink_share(to, &gradient);
+    }
+    if (status == REEL_OK)
+        walk(&pass, count);
+    for (size_t i = 0; i < count; i++)
+        reel_sink_release(&pass.sinks[i]);
+    reel_scratch_release(scratch, pass.sinks);
+    return tape->context->status;
 }
 
 static reel_status seed(const struct request *r, struct reel_pass *pass)
@@ -328,7 +388,8 @@ static reel_status run(const struct request *r, reel_var *out)
     if (r->root->call)
         last += (uint32_t)(r->root->call->n_outputs - 1 - r->root->output);
     size_t count = (size_t)(last - first) + 1, bytes = count * sizeof(struct reel_sink);
-    struct reel_pass pass = {.tape = tape, .first = first, .graph = r->graph, .into_params = r->into_params};
+    struct reel_pass pass = {
+        .tape = tape, .first = first, .reach = first, .graph = r->graph, .into_params = r->into_params};
     pass.sinks = reel_scratch_allocate(&c->scratch, bytes);
     if (!pass.sinks) {
         if (r->into_params)
@@ -349,9 +410,8 @@ static reel_status run(const struct request *r, reel_var *out)
     }
     bool unreached = r->into_params && !pass.sinks[r->root_number - first].needed;
     reel_status status = unreached ? refuse_unreached(r, &pass) : seed(r, &pass);
-    for (size_t i = r->root_number - first + 1; i-- > 0 && status == REEL_OK;)
-        if (pass.sinks[i].needed)
-            status = visit(&pass, &pass.sinks[i]);
+    if (status == REEL_OK)
+        status = walk(&pass, r->root_number - first + 1);
     for (int i = 0; i < r->n && status == REEL_OK; i++)
         if (in_reach(r, r->xs[i]) && !reel_sink_is_empty(reel_pass_sink(&pass, r->xs[i])))
             status = give(reel_pass_sink(&pass, r->xs[i]), &out[i]);
@@ -381,6 +441,9 @@ reel_status reel_backward(reel_tape *tape, reel_var loss, reel_params *params)
                          reel_dtype_name(root->array.dtype), (long long)root->array.numel);
     if (params && reel_params_expect_own(params, "backward") != REEL_OK)
         return REEL_ERROR_STATE;
+    if (tape->segment)
+        return reel_fail(tape->context, REEL_ERROR_STATE,
+                         "backward: not possible inside a segment of recompute, which would add its gradients twice");
     struct request r = {.tape = tape, .root = root, .root_number = loss.number, .into_params = true, .params = params};
     return run(&r, NULL);
 }

@@ -82,8 +82,12 @@ static reel_status reserve_rows(reel_param *param, int64_t rows)
 
 void reel_rows_release(reel_context *context, struct reel_rows *rows)
 {
-    for (; rows; rows = rows->next)
+    while (rows) {
+        struct reel_rows *next = rows->next;
         reel_scratch_release(&context->scratch, rows->block);
+        reel_scratch_release(&context->scratch, rows->own);
+        rows = next;
+    }
 }
 
 static void forget_pending(reel_param *param)

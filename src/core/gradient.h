@@ -8,14 +8,15 @@
 #include <reel/op.h>
 #include <reel/params.h>
 
-/* What one embedding lookup contributed to a param's gradient in a backward pass. Lives in the tape's arena; the
- * gradient rows are held in scratch by `block`. */
+/* What one embedding lookup contributed to a param's gradient in a backward pass. Lives in the tape's arena, or in
+ * `own`; the gradient rows are held in scratch by `block`. */
 struct reel_rows {
     const int64_t *indices; /* -1: skipped */
     const int64_t *source;  /* which gradient row each occurrence takes; NULL: occurrence i takes row i */
     int64_t count, stride;
     const reel_real *data;
     void *block;
+    void *own; /* a block with this and copies of the arrays, when they would not live until the reset; else NULL */
     struct reel_rows *next;
 };
 

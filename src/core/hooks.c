@@ -14,6 +14,11 @@ static reel_status add_hook(reel_tape *tape, reel_var v, const char *who, bool g
         return reel_context_status(reel_tape_context(tape));
     if (!reel_tape_is_open(tape, who))
         return tape->context->status;
+    if (tape->segment && v.number < tape->segment->count)
+        return reel_fail(tape->context, REEL_ERROR_STATE,
+                         "%s: not possible inside a segment of recompute for a var from outside, which would have the "
+                         "hook twice",
+                         who);
     if (!given || node->array.dtype != REEL_REAL)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: %s", who,
                          given ? "the var is not real, it gets no gradient" : "hook is NULL");

@@ -101,11 +101,16 @@ reel_status reel_scope_end(reel_tape *tape, reel_var *vars, int n)
     if (!scope || scope->passes != tape->passes)
         return reel_fail(c, REEL_ERROR_STATE, "scope_end: %s",
                          scope ? "a backward pass walks the vars of the scope" : "no scope has begun");
+    return reel_params_keep_pending(tape) == REEL_OK ? reel_scope_close(tape, vars, n) : c->status;
+}
+
+reel_status reel_scope_close(reel_tape *tape, reel_var *vars, int n)
+{
+    reel_context *c = tape->context;
+    const struct reel_scope *scope = tape->scope;
     struct reel_node *saved = save(tape, scope, vars, n);
-    if (!saved || reel_params_keep_pending(tape) != REEL_OK) {
-        reel_scratch_release(&c->scratch, saved);
+    if (!saved)
         return c->status;
-    }
     const int64_t count = scope->count;
     const struct reel_arena_mark mark = scope->mark;
     tape->no_grad = scope->no_grad;

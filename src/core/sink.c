@@ -8,6 +8,8 @@
 #include <reel/elementwise.h>
 #include <reel/reduce.h>
 
+#include <string.h>
+
 static struct reel_scratch *scratch_of(const struct reel_sink *sink)
 {
     return &sink->pass->tape->context->scratch;
@@ -142,7 +144,9 @@ reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradien
     if (!sink || !gradient)
         return REEL_ERROR_ARGUMENT;
     bool param = sink->pass->into_params && sink->node->is_param;
-    if (!sink->data && !param) {
+    /* What no block keeps lives until the reset, unless it was computed again. */
+    bool lives = gradient->block || sink->pass->tape->recomputations == 0;
+    if (!sink->data && !param && lives) {
         sink->data = (reel_real *)(uintptr_t)gradient->data; /* read only while owned is false */
         sink->rows = gradient->rows;
         sink->columns = gradient->columns;
@@ -165,21 +169,56 @@ reel_status reel_sink_share(struct reel_sink *sink, const reel_gradient *gradien
     return REEL_OK;
 }
 
+/* The contribution with all that would not outlive a recomputation in a block of its own. */
+static struct reel_rows *copy_rows(reel_tape *tape, const struct reel_rows *from, const reel_gradient *gradient)
+{
+    size_t index_bytes = (size_t)from->count * sizeof(int64_t), source_bytes = from->source ? index_bytes : 0;
+    int64_t values = from->block ? 0 : gradient->rows * gradient->columns;
+    size_t bytes = sizeof *from + index_bytes + source_bytes + (size_t)values * sizeof(reel_real);
+    struct reel_rows *rows = reel_scratch_allocate(&tape->context->scratch, bytes);
+    if (!rows) {
+        reel_fail_memory(tape->context, "a row gradient", bytes);
+        return NULL;
+    }
+    *rows = *from;
+    rows->own = rows;
+    int64_t *index = (int64_t *)(rows + 1), *source = index + from->count;
+    memcpy(index, from->indices, index_bytes);
+    rows->indices = index;
+    if (from->source)
+        rows->source = memcpy(source, from->source, source_bytes);
+    if (!from->block && gradient->data) {
+        reel_real *data = (reel_real *)(void *)((char *)index + index_bytes + source_bytes);
+        reel_kern_copy_rows(gradient->rows, gradient->columns, gradient->data, gradient->stride, data,
+                            gradient->columns);
+        rows->data = data;
+        rows->stride = gradient->columns;
+    }
+    return rows;
+}
+
 reel_status reel_sink_rows(struct reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
                            const reel_gradient *gradient)
 {
     if (!sink || !gradient || (!indices && count > 0))
         return REEL_ERROR_ARGUMENT;
     reel_tape *tape = sink->pass->tape;
-    struct reel_rows *rows = reel_arena_allocate(&tape->arena, sizeof *rows);
+    const struct reel_rows given = {.indices = indices,
+                                    .source = source,
+                                    .count = count,
+                                    .stride = gradient->stride,
+                                    .data = gradient->data,
+                                    .block = gradient->block};
+    struct reel_rows *rows;
+    if (tape->recomputations > 0) {
+        rows = copy_rows(tape, &given, gradient);
+    } else if ((rows = reel_arena_allocate(&tape->arena, sizeof *rows))) {
+        *rows = given;
+    } else {
+        reel_fail_memory(tape->context, "a row gradient", sizeof *rows);
+    }
     if (!rows)
-        return reel_fail_memory(tape->context, "a row gradient", sizeof *rows);
-    *rows = (struct reel_rows){.indices = indices,
-                               .source = source,
-                               .count = count,
-                               .stride = gradient->stride,
-                               .data = gradient->data,
-                               .block = gradient->block};
+        return tape->context->status;
     reel_scratch_hold(gradient->block);
     if (!sink->lists)
         sink->lists_end = &sink->lists;

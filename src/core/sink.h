@@ -5,11 +5,13 @@
 #include "core/params.h"
 #include "core/tape.h"
 
-/* One backward pass. */
+/* One backward pass, or the part of one that goes through what was computed again (core/recompute.c). */
 struct reel_pass {
     reel_tape *tape;
-    uint32_t first;          /* the root depends on no var before this one */
-    struct reel_sink *sinks; /* one per var from there up to the root */
+    struct reel_pass *outer; /* of a part: the pass, which has the sinks of vars before `first` */
+    uint32_t first;          /* the root depends on no var before this one; or the first that was computed again */
+    uint32_t reach;          /* `first` of the outermost */
+    struct reel_sink *sinks; /* one per var from `first` up to the root */
     bool graph;              /* gradients are vars, their sums are recorded */
     bool into_params;        /* params' gradients go into the params (reel_backward), not into vars (reel_grad) */
 };
@@ -27,11 +29,18 @@ struct reel_sink {
     bool owned;                           /* data is this sink's own, and contiguous; else it is shared, read only */
 };
 
-/* The sink of a var from pass->first on. */
+/* The sink of a var from pass->reach on; the second, for one before pass->first. */
+struct reel_sink *reel_pass_outer_sink(const struct reel_pass *pass, reel_var v);
 static inline struct reel_sink *reel_pass_sink(const struct reel_pass *pass, reel_var v)
 {
+    if (v.number < pass->first)
+        return reel_pass_outer_sink(pass, v);
     return &pass->sinks[v.number - pass->first];
 }
+
+/* A part of the pass that came to `call`: walks the vars from `first` to the tape's end, which compute again what the
+ * call gave, from `roots` (in the place of its outputs) down to its inputs. */
+reel_status reel_pass_through(struct reel_pass *outer, uint32_t first, const reel_call *call, const reel_var *roots);
 
 /* Whether anything reached the sink. */
 static inline bool reel_sink_is_empty(const struct reel_sink *sink)

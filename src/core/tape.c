@@ -144,9 +144,10 @@ bool reel_tape_is_open(reel_tape *tape, const char *who)
 
 bool reel_tape_is_idle(reel_tape *tape, const char *who)
 {
-    if (tape->passes == 0)
+    if (tape->passes == 0 && !tape->segment)
         return reel_tape_is_open(tape, who);
-    reel_fail(tape->context, REEL_ERROR_STATE, "%s: not possible inside a backward pass, which walks the tape", who);
+    reel_fail(tape->context, REEL_ERROR_STATE, "%s: not possible inside %s", who,
+              tape->passes > 0 ? "a backward pass, which walks the tape" : "a segment of recompute");
     return false;
 }
 

@@ -42,20 +42,29 @@ struct reel_scope {
     bool pinned;         /* a var before it needs memory that is behind the mark */
 };
 
+/* A function of reel_recompute that runs. */
+struct reel_segment {
+    struct reel_segment *outer;
+    int64_t count; /* vars before it */
+    bool again;    /* it is computed again, or part of what is */
+};
+
 struct reel_tape {
     reel_context *context;
     struct reel_tape *next; /* of the same context */
     struct reel_arena arena;
     struct reel_node **nodes; /* by number; each lives in the arena */
     int64_t count, capacity;
-    uint64_t generation;      /* of new vars */
-    int no_grad;              /* depth of the scopes */
-    int passes;               /* backward passes that run */
-    bool applying;            /* a shape or forward runs, which must leave the tape alone */
-    struct reel_scope *scope; /* the innermost */
-    struct reel_pass *pass;   /* the first-order pass that runs, the innermost if a hook started another */
-    void *temporary;          /* blocks of reel_call_temporary, the newest first */
-    reel_param *pending;      /* params whose row gradients point into this tape */
+    uint64_t generation;          /* of new vars */
+    int no_grad;                  /* depth of the scopes */
+    int passes;                   /* backward passes that run */
+    bool applying;                /* a shape or forward runs, which must leave the tape alone */
+    struct reel_scope *scope;     /* the innermost */
+    struct reel_segment *segment; /* the innermost */
+    int recomputations;           /* of first-order passes, that are gone through: what is newer goes when they end */
+    struct reel_pass *pass;       /* the first-order pass that runs, the innermost if a hook started another */
+    void *temporary;              /* blocks of reel_call_temporary, the newest first */
+    reel_param *pending;          /* params whose row gradients point into this tape */
     reel_tape_statistics statistics;
 };
 
@@ -127,6 +136,9 @@ static inline void reel_tape_release_temporary(reel_tape *tape, const void *oute
 
 /* The block of scratch that memory of reel_call_temporary lies in: who holds it keeps it. */
 void *reel_temporary_block(void *temporary);
+
+/* reel_scope_end for vars that are good, when no gradient of the scope is pending. */
+reel_status reel_scope_close(reel_tape *tape, reel_var *vars, int n);
 
 /* To be called when var `number` is given memory of the arena that must live as long as the var. */
 void reel_tape_pin(reel_tape *tape, int64_t number);

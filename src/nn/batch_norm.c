@@ -5,6 +5,7 @@
 
 #include <reel/init.h>
 #include <reel/normalize.h>
+#include <reel/recompute.h>
 #include <reel/tape.h>
 
 #include <math.h>
@@ -61,7 +62,7 @@ static reel_var batch_norm_forward(reel_tape *tape, reel_module *module, reel_va
     int64_t count = shape.dim[0];
     for (int i = 2; i < shape.ndim; i++)
         count *= shape.dim[i];
-    if (!reel_is_null(y) && module->training && m->batches)
+    if (!reel_is_null(y) && module->training && m->batches && !reel_is_recomputing(tape))
         move_statistics(m, reel_data_real(tape, mean), reel_data_real(tape, variance), count);
     return y;
 }

@@ -2,6 +2,7 @@
 #include "nn/table.h"
 
 #include "base/sort.h"
+#include "core/tape.h"
 
 #include <reel/gather.h>
 #include <reel/init.h>
@@ -142,6 +143,11 @@ int64_t reel_table_renormalize(reel_tape *tape, reel_param *table, double max_no
     *done = (struct reel_renormalized){0};
     if (c->status == REEL_OK && table->set->shared)
         reel_fail(c, REEL_ERROR_STATE, "max_norm: \"%s\" is shared for reading, so that no row may be scaled",
+                  table->name);
+    if (c->status == REEL_OK && tape->segment)
+        reel_fail(c, REEL_ERROR_STATE,
+                  "max_norm: not possible inside a segment of recompute, which would scale rows of "
+                  "\"%s\" twice",
                   table->name);
     if (c->status != REEL_OK)
         return -1;

@@ -188,6 +188,13 @@ static void own_forward(reel_tape *tape, reel_module *m, const reel_var *inputs,
     outputs[0] = inputs[0];
 }
 
+static void own_segment(reel_tape *tape, const reel_var *inputs, reel_var *outputs, void *user)
+{
+    (void)inputs;
+    (void)user;
+    outputs[0] = reel_param_var(tape, reel_params_at(p, 0));
+}
+
 static reel_var own_hook(reel_tape *tape, reel_var grad, void *user)
 {
     (void)tape;
@@ -313,6 +320,7 @@ static inline void *pick_void_pointer(struct picker *k, const char *name)
     }
 PICK_FUNCTION(reel_gradcheck_function, own_forward_result)
 PICK_FUNCTION(reel_forward_function, own_forward)
+PICK_FUNCTION(reel_segment_function, own_segment)
 PICK_FUNCTION(reel_hook, own_hook)
 PICK_FUNCTION(reel_row_hook, own_row_hook)
 PICK_FUNCTION(reel_grad_hook, own_grad_hook)

@@ -15,9 +15,10 @@ extern "C" {
 #endif
 
 typedef enum reel_reduction {
-    REEL_MEAN, /* the mean of the losses, a scalar */
-    REEL_SUM,  /* their sum, a scalar */
-    REEL_NONE  /* each loss by itself, in the shape of the target */
+    REEL_MEAN,      /* the mean of the losses, a scalar */
+    REEL_SUM,       /* their sum, a scalar */
+    REEL_NONE,      /* each loss by itself, in the shape of the target */
+    REEL_BATCH_MEAN /* of reel_kl_div_loss_with alone: the sum divided by the size of the first axis */
 } reel_reduction;
 
 /* ---- Mean squared and mean absolute error ---- */
@@ -47,6 +48,18 @@ REEL_API reel_smooth_l1_loss_options reel_smooth_l1_loss_defaults(void);
 REEL_API reel_var reel_smooth_l1_loss(reel_tape *tape, reel_var x, reel_var target);
 REEL_API reel_var reel_smooth_l1_loss_with(reel_tape *tape, reel_var x, reel_var target,
                                            const reel_smooth_l1_loss_options *options);
+
+typedef struct reel_huber_loss_options {
+    reel_options_mark mark;
+    reel_reduction reduction; /* REEL_MEAN */
+    double delta;             /* 1; above 0, else REEL_ERROR_ARGUMENT */
+} reel_huber_loss_options;
+REEL_API reel_huber_loss_options reel_huber_loss_defaults(void);
+
+/* With d = |x - target|: d^2 / 2 below delta, delta (d - delta / 2) from there: torch.nn.functional.huber_loss. */
+REEL_API reel_var reel_huber_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_huber_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                       const reel_huber_loss_options *options);
 
 /* ---- Binary cross entropy ---- */
 
@@ -106,10 +119,64 @@ typedef struct reel_cross_entropy_loss_options {
 } reel_cross_entropy_loss_options;
 REEL_API reel_cross_entropy_loss_options reel_cross_entropy_loss_defaults(void);
 
-/* -log_softmax(x)[target] of logits x: torch.nn.functional.cross_entropy with class indices. */
+/* -log_softmax(x)[target] of logits x: torch.nn.functional.cross_entropy. A real target of the shape of x holds a
+ * probability for each class, and the loss is -sum(target log_softmax(x)) over the classes; then the divisor of the
+ * mean is the number of samples, and an ignore_index that is not negative is REEL_ERROR_ARGUMENT. */
 REEL_API reel_var reel_cross_entropy_loss(reel_tape *tape, reel_var x, reel_var target);
 REEL_API reel_var reel_cross_entropy_loss_with(reel_tape *tape, reel_var x, reel_var target,
                                                const reel_cross_entropy_loss_options *options);
+
+/* ---- Divergence of distributions ---- */
+
+typedef struct reel_kl_div_loss_options {
+    reel_options_mark mark;
+    reel_reduction reduction; /* REEL_MEAN, as in PyTorch; REEL_BATCH_MEAN is the divergence itself */
+    bool log_target;          /* false; whether the target holds logarithms of probabilities, as x does */
+} reel_kl_div_loss_options;
+REEL_API reel_kl_div_loss_options reel_kl_div_loss_defaults(void);
+
+/* target (log(target) - x) for log-probabilities x, and 0 where the target is: torch.nn.functional.kl_div. */
+REEL_API reel_var reel_kl_div_loss(reel_tape *tape, reel_var x, reel_var target);
+REEL_API reel_var reel_kl_div_loss_with(reel_tape *tape, reel_var x, reel_var target,
+                                        const reel_kl_div_loss_options *options);
+
+/* ---- Distances and ranks ---- */
+
+typedef struct reel_triplet_margin_loss_options {
+    reel_options_mark mark;
+    reel_reduction reduction; /* REEL_MEAN */
+    double margin;            /* 1; above 0, else REEL_ERROR_ARGUMENT */
+    double p;                 /* 2: the norm that distances are */
+    double eps;               /* 1e-6: added to differences */
+    bool swap;                /* false; the distance of positive and negative counts too, when it is the smaller one */
+} reel_triplet_margin_loss_options;
+REEL_API reel_triplet_margin_loss_options reel_triplet_margin_loss_defaults(void);
+
+/* max(0, |anchor - positive| - |anchor - negative| + margin) with norms along the last axis:
+ * torch.nn.functional.triplet_margin_loss. All three have one shape. */
+REEL_API reel_var reel_triplet_margin_loss(reel_tape *tape, reel_var anchor, reel_var positive, reel_var negative);
+REEL_API reel_var reel_triplet_margin_loss_with(reel_tape *tape, reel_var anchor, reel_var positive, reel_var negative,
+                                                const reel_triplet_margin_loss_options *options);
+
+typedef struct reel_margin_loss_options {
+    reel_options_mark mark;
+    reel_reduction reduction; /* REEL_MEAN */
+    double margin;            /* 0 */
+} reel_margin_loss_options;
+REEL_API reel_margin_loss_options reel_margin_loss_defaults(void);
+
+/* max(0, -target (x1 - x2) + margin), where a target of 1 says that x1 should be the larger one, and -1 that x2 should:
+ * torch.nn.functional.margin_ranking_loss. All three have one shape; target is a number of any type. */
+REEL_API reel_var reel_margin_ranking_loss(reel_tape *tape, reel_var x1, reel_var x2, reel_var target);
+REEL_API reel_var reel_margin_ranking_loss_with(reel_tape *tape, reel_var x1, reel_var x2, reel_var target,
+                                                const reel_margin_loss_options *options);
+
+/* With the cosine of x1 and x2 along the last axis: 1 - cosine where the target is 1, max(0, cosine - margin) where it
+ * is -1, and 0 elsewhere: torch.nn.functional.cosine_embedding_loss. target has the shape without the last axis, and
+ * any type. */
+REEL_API reel_var reel_cosine_embedding_loss(reel_tape *tape, reel_var x1, reel_var x2, reel_var target);
+REEL_API reel_var reel_cosine_embedding_loss_with(reel_tape *tape, reel_var x1, reel_var x2, reel_var target,
+                                                  const reel_margin_loss_options *options);
 
 /* ---- For discriminators ---- */
 

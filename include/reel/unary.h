@@ -54,6 +54,20 @@ REEL_API reel_var reel_elu(reel_tape *tape, reel_var x, double alpha);
  * REEL_ERROR_ARGUMENT when beta is 0 or NaN. */
 REEL_API reel_var reel_softplus(reel_tape *tape, reel_var x, double beta, double threshold);
 
+/* x * tanh(log(1 + exp(x))). */
+REEL_API reel_var reel_mish(reel_tape *tape, reel_var x);
+
+/* scale * x where x > 0, else scale * alpha * (exp(x) - 1), with the two numbers that keep mean 0 and variance 1
+ * (Klambauer et al., Self-normalizing neural networks). */
+REEL_API reel_var reel_selu(reel_tape *tape, reel_var x);
+
+/* The first half of x along an axis times the sigmoid of the second. REEL_ERROR_SHAPE when its size is odd. */
+REEL_API reel_var reel_glu(reel_tape *tape, reel_var x, int axis);
+
+/* x where x > 0, else weight * x. weight is one slope, or [channels] with one for each place of axis 1
+ * (REEL_ERROR_SHAPE). */
+REEL_API reel_var reel_prelu(reel_tape *tape, reel_var x, reel_var weight);
+
 /* x * sigmoid(x). */
 REEL_API reel_var reel_silu(reel_tape *tape, reel_var x);
 

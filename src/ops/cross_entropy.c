@@ -4,6 +4,7 @@
 #include "kern/functions.h"
 #include "kern/loss.h"
 #include "kern/softmax.h"
+#include "ops/loss.h"
 #include "ops/pointwise.h"
 
 #include <reel/elementwise.h>
@@ -467,12 +468,45 @@ reel_cross_entropy_loss_options reel_cross_entropy_loss_defaults(void)
         .mark = REEL_OPTIONS_MARK(reel_cross_entropy_loss_options), .reduction = REEL_MEAN, .ignore_index = -100};
 }
 
+/* The loss with a probability for each class as the target. Its mean is one over samples, whatever the weights. */
+static reel_var of_probabilities(reel_tape *tape, reel_var x, reel_var target, const reel_cross_entropy_loss_options *o)
+{
+    static const char *const who = "cross_entropy_loss";
+    reel_context *c = reel_tape_context(tape);
+    if (!reel_loss_shapes_match(tape, who, x, target))
+        return reel_null();
+    reel_shape shape = reel_shape_of(tape, x), along = {.ndim = shape.ndim};
+    const int axis = shape.ndim > 1;
+    if (shape.ndim == 0)
+        reel_fail(c, REEL_ERROR_SHAPE, "%s: x is a scalar, it must be [N, C], [C] or [N, C, d1, ...]", who);
+    else if (o->ignore_index >= 0)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "%s: an ignore_index needs a target of classes, not of probabilities", who);
+    else if (!(o->label_smoothing >= 0 && o->label_smoothing <= 1))
+        reel_fail(c, REEL_ERROR_ARGUMENT, "%s: label_smoothing is %g, it must be in 0..1", who, o->label_smoothing);
+    if (reel_context_status(c) != REEL_OK)
+        return reel_null();
+    if (o->label_smoothing > 0) {
+        target = reel_mul_scalar(tape, target, 1 - o->label_smoothing);
+        target = reel_add_scalar(tape, target, o->label_smoothing / (double)shape.dim[axis]);
+    }
+    if (!reel_is_null(o->weight)) {
+        for (int i = 0; i < shape.ndim; i++)
+            along.dim[i] = i == axis ? shape.dim[axis] : 1;
+        target = reel_mul(tape, target, reel_reshape(tape, reel_detach(tape, o->weight), along));
+    }
+    reel_var losses = reel_mul(tape, target, reel_log_softmax(tape, x, axis));
+    losses = reel_neg(tape, reel_sum(tape, losses, REEL_AXES(axis), false));
+    return reel_loss_reduce(tape, who, losses, o->reduction);
+}
+
 reel_var reel_cross_entropy_loss_with(reel_tape *tape, reel_var x, reel_var target,
                                       const reel_cross_entropy_loss_options *options)
 {
     reel_cross_entropy_loss_options o = reel_cross_entropy_loss_defaults();
     if (options && reel_options_take(reel_tape_context(tape), "cross_entropy_loss", options, &o) != REEL_OK)
         return reel_null();
+    if (tape && reel_dtype_of(tape, target) == REEL_REAL && reel_context_status(reel_tape_context(tape)) == REEL_OK)
+        return of_probabilities(tape, x, target, &o);
     const struct class_attributes a = {o.reduction, o.ignore_index, o.label_smoothing};
     return apply_classes(tape, &cross_entropy_op, &weighted_cross_entropy_op, x, target, o.weight, &a);
 }

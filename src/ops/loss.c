@@ -1,7 +1,8 @@
-/* Losses of two numbers: mean squared and absolute errors, binary cross entropies, hinge. */
+/* Losses of two numbers: mean squared and absolute errors, binary cross entropies, divergence, hinge. */
 #include "kern/loss.h"
 
 #include "core/tape.h"
+#include "ops/loss.h"
 #include "ops/pointwise.h"
 
 #include <reel/compare.h>
@@ -21,10 +22,38 @@ struct loss_attributes {
 };
 
 #ifndef REEL_SAMPLES
-static reel_status refuse_reduction(reel_context *context, const char *op, reel_reduction reduction)
+reel_status reel_loss_refuse_reduction(reel_context *context, const char *who, reel_reduction reduction)
 {
-    return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: reduction %d is none of REEL_MEAN, REEL_SUM, REEL_NONE", op,
+    return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: reduction %d is none of REEL_MEAN, REEL_SUM, REEL_NONE", who,
                      (int)reduction);
+}
+
+bool reel_loss_shapes_match(reel_tape *tape, const char *who, reel_var a, reel_var b)
+{
+    reel_shape of_a = reel_shape_of(tape, a), of_b = reel_shape_of(tape, b);
+    if (of_a.ndim < 0 || of_b.ndim < 0)
+        return false;
+    char text_a[REEL_SHAPE_TEXT], text_b[REEL_SHAPE_TEXT];
+    return reel_shape_equal(&of_a, &of_b) ||
+           reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE,
+                     "%s: %s and %s must have the same shape (reshape or expand one)", who,
+                     reel_shape_text(&of_a, text_a), reel_shape_text(&of_b, text_b)) == REEL_OK;
+}
+
+reel_var reel_loss_reduce(reel_tape *tape, const char *who, reel_var losses, reel_reduction reduction)
+{
+    switch (reduction) {
+    case REEL_MEAN:
+        return reel_mean_all(tape, losses);
+    case REEL_SUM:
+        return reel_sum_all(tape, losses);
+    case REEL_NONE:
+        return losses;
+    case REEL_BATCH_MEAN:
+        break;
+    }
+    reel_loss_refuse_reduction(reel_tape_context(tape), who, reduction);
+    return reel_null();
 }
 
 static reel_status loss_shape(reel_call *call)
@@ -40,7 +69,7 @@ static reel_status loss_shape(reel_call *call)
                          call->op->name, reel_shape_text(x, text_x), reel_shape_text(target, text_target));
     }
     if (a->reduction != REEL_MEAN && a->reduction != REEL_SUM && a->reduction != REEL_NONE)
-        return refuse_reduction(call->context, call->op->name, a->reduction);
+        return reel_loss_refuse_reduction(call->context, call->op->name, a->reduction);
     call->out[0]->shape = a->reduction == REEL_NONE ? *x : reel_shape_make(0, NULL);
     call->out[0]->dtype = REEL_REAL;
     /* The gradient of x for a gradient of 1, which is what a loss mostly gets: it is made while the elements are at
@@ -159,16 +188,7 @@ static reel_var weigh_and_reduce(reel_tape *tape, reel_var losses, reel_var weig
 {
     if (!reel_is_null(weight))
         losses = reel_mul(tape, losses, reel_expand(tape, weight, reel_shape_of(tape, losses)));
-    switch (reduction) {
-    case REEL_MEAN:
-        return reel_mean_all(tape, losses);
-    case REEL_SUM:
-        return reel_sum_all(tape, losses);
-    case REEL_NONE:
-        return losses;
-    }
-    refuse_reduction(reel_tape_context(tape), "loss", reduction);
-    return reel_null();
+    return reel_loss_reduce(tape, "loss", losses, reduction);
 }
 
 reel_loss_options reel_loss_defaults(void)
@@ -550,6 +570,70 @@ static const reel_sample bce_with_logits_samples[] = {
     LOSS_REFUSED,
 };
 SAMPLES(bce_with_logits, bce_with_logits_samples, .ulps = 1, .why = "x and x * target cancel where x is large");
+#endif
+
+/* ---- huber_loss ---- */
+
+#ifndef REEL_SAMPLES
+reel_huber_loss_options reel_huber_loss_defaults(void)
+{
+    return (reel_huber_loss_options){
+        .mark = REEL_OPTIONS_MARK(reel_huber_loss_options), .reduction = REEL_MEAN, .delta = 1};
+}
+
+reel_var reel_huber_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_huber_loss_options *options)
+{
+    reel_context *c = reel_tape_context(tape);
+    reel_huber_loss_options o = reel_huber_loss_defaults();
+    if ((options && reel_options_take(c, "huber_loss", options, &o) != REEL_OK) ||
+        !reel_loss_shapes_match(tape, "huber_loss", x, target))
+        return reel_null();
+    if (!(o.delta > 0)) {
+        reel_fail(c, REEL_ERROR_ARGUMENT, "huber_loss: delta is %g, it must be above 0", o.delta);
+        return reel_null();
+    }
+    return reel_mul_scalar(tape, apply_loss(tape, &smooth_l1_op, x, target, o.reduction, o.delta), o.delta);
+}
+
+reel_var reel_huber_loss(reel_tape *tape, reel_var x, reel_var target)
+{
+    return reel_huber_loss_with(tape, x, target, NULL);
+}
+#endif
+
+/* ---- kl_div_loss ---- */
+
+#ifndef REEL_SAMPLES
+reel_kl_div_loss_options reel_kl_div_loss_defaults(void)
+{
+    return (reel_kl_div_loss_options){
+        .mark = REEL_OPTIONS_MARK(reel_kl_div_loss_options), .reduction = REEL_MEAN, .log_target = false};
+}
+
+reel_var reel_kl_div_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_kl_div_loss_options *options)
+{
+    static const reel_real one = 1;
+    reel_kl_div_loss_options o = reel_kl_div_loss_defaults();
+    if ((options && reel_options_take(reel_tape_context(tape), "kl_div_loss", options, &o) != REEL_OK) ||
+        !reel_loss_shapes_match(tape, "kl_div_loss", x, target))
+        return reel_null();
+    reel_var probability = target, logarithm = target, losses;
+    if (o.log_target)
+        probability = reel_exp(tape, target);
+    else /* 0 log 0 is 0, and the logarithm that it is multiplied with must be finite */
+        logarithm =
+            reel_log(tape, reel_where(tape, reel_eq_scalar(tape, target, 0), reel_constant(tape, &one), target));
+    losses = reel_mul(tape, probability, reel_sub(tape, logarithm, x));
+    if (o.reduction != REEL_BATCH_MEAN)
+        return reel_loss_reduce(tape, "kl_div_loss", losses, o.reduction);
+    reel_shape shape = reel_shape_of(tape, x);
+    return reel_div_scalar(tape, reel_sum_all(tape, losses), shape.ndim > 0 ? (double)shape.dim[0] : 1);
+}
+
+reel_var reel_kl_div_loss(reel_tape *tape, reel_var x, reel_var target)
+{
+    return reel_kl_div_loss_with(tape, x, target, NULL);
+}
 #endif
 
 /* ---- hinge ---- */

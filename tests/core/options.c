@@ -91,6 +91,11 @@ static void with_loader(const reel_augment_options *options)
     F(reel_bce_with_logits_loss_with, bce_with_logits_loss, reel_bce_with_logits_loss_with(t, x, x, &o))               \
     F(reel_nll_loss_with, nll_loss, reel_nll_loss_with(t, x, classes, &o))                                             \
     F(reel_cross_entropy_loss_with, cross_entropy_loss, reel_cross_entropy_loss_with(t, x, classes, &o))               \
+    F(reel_huber_loss_with, huber_loss, reel_huber_loss_with(t, x, x, &o))                                             \
+    F(reel_kl_div_loss_with, kl_div_loss, reel_kl_div_loss_with(t, x, x, &o))                                          \
+    F(reel_triplet_margin_loss_with, triplet_margin_loss, reel_triplet_margin_loss_with(t, x, x, x, &o))               \
+    F(reel_margin_ranking_loss_with, margin_loss, reel_margin_ranking_loss_with(t, x, x, x, &o))                       \
+    F(reel_cosine_embedding_loss_with, margin_loss, reel_cosine_embedding_loss_with(t, x, x, x, &o))                   \
     F(reel_gradcheck, gradcheck, reel_gradcheck(c, first, NULL, NULL, 0, &o))                                          \
     F(reel_gradgradcheck, gradcheck, reel_gradgradcheck(c, first, NULL, NULL, 0, &o))                                  \
     F(reel_gradcheck_op, gradcheck, reel_gradcheck_op(c, reel_op_at(0), &sample, 1, &o))                               \

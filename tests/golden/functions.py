@@ -167,4 +167,52 @@ case("linspace_one", lambda: torch.linspace(3.0, 2.0, 1))
 case("linspace_none", lambda: torch.linspace(3.0, 2.0, 0))
 case("eye", lambda: torch.eye(3, 5))
 
+# ---- Losses ----
+
+LOG_X = torch.log_softmax(constant(3, 4), 1).float().double().requires_grad_()
+SHARES = torch.softmax(constant(3, 4), 1).float().double().requires_grad_()
+SOME_NONE = exact([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25]]).detach()
+case("huber", F.huber_loss, real(3, 4), real(3, 4))
+case("huber_sum", lambda x, y: F.huber_loss(x, y, reduction="sum", delta=0.3), real(3, 4), real(3, 4))
+case("huber_none", lambda x, y: F.huber_loss(x, y, reduction="none", delta=2.5), real(5), real(5))
+case("kl_div", F.kl_div, LOG_X, SHARES)
+case("kl_div_zeros", lambda x, y: F.kl_div(x, y, reduction="none"), LOG_X, SOME_NONE)
+case("kl_div_batch_mean", lambda x, y: F.kl_div(x, y, reduction="batchmean"), LOG_X, SHARES)
+case("kl_div_log_target", lambda x, y: F.kl_div(x, y, reduction="sum", log_target=True), LOG_X,
+     torch.log_softmax(constant(3, 4), 1).float().double().requires_grad_())
+case("soft_targets", F.cross_entropy, real(3, 4), SHARES)
+case("soft_targets_smoothed", lambda x, y: F.cross_entropy(x, y, label_smoothing=0.25), real(3, 4), SHARES)
+case("soft_targets_weighted", lambda x, y, w: F.cross_entropy(x, y, w, reduction="sum", label_smoothing=0.25),
+     real(3, 4), SHARES, exact([0.5, 1.0, 2.0, 0.25]).detach())
+case("soft_targets_mean_weighted", lambda x, y, w: F.cross_entropy(x, y, w), real(3, 4), SHARES,
+     exact([0.5, 1.0, 2.0, 0.25]).detach())
+case("soft_targets_of_one", F.cross_entropy, real(4), exact([0.5, 0.25, 0.25, 0.0]).detach())
+case("soft_targets_of_planes", lambda x, y: F.cross_entropy(x, y, reduction="none"), real(2, 3, 2, 2), real(2, 3, 2, 2))
+case("triplet", F.triplet_margin_loss, real(4, 3), real(4, 3), real(4, 3))
+case("triplet_swap", lambda a, p, n: F.triplet_margin_loss(a, p, n, margin=0.5, p=3, eps=0.125, swap=True, reduction="none"),
+     real(5, 3), real(5, 3), real(5, 3))
+case("triplet_of_one", lambda a, p, n: F.triplet_margin_loss(a, p, n, margin=4.0, reduction="sum"), real(3), real(3), real(3))
+case("margin_ranking", F.margin_ranking_loss, real(5), real(5), exact([1.0, -1.0, 1.0, 1.0, -1.0]).detach())
+case("margin_ranking_sum", lambda a, b, y: F.margin_ranking_loss(a, b, y, margin=0.5, reduction="sum"), real(2, 3),
+     real(2, 3), torch.tensor([[1, -1, 1], [-1, -1, 1]]))
+case("cosine_embedding", F.cosine_embedding_loss, real(4, 3), real(4, 3), torch.tensor([1, -1, -1, 1]))
+case("cosine_embedding_margin",
+     lambda a, b, y: F.cosine_embedding_loss(a, b, y, margin=-0.25, reduction="none"), real(4, 3), real(4, 3),
+     exact([-1.0, 1.0, 0.0, -1.0]).detach())
+case("cosine_embedding_of_one", lambda a, b, y: F.cosine_embedding_loss(a, b, y, reduction="sum"), real(3), real(3),
+     exact(-1.0).detach())
+
+# ---- Activations ----
+
+large = exact([-60.0, -30.0, -3.0, 0.5, 19.0, 21.0, 60.0])
+case("mish", F.mish, real(3, 4))
+case("mish_large", F.mish, large)
+case("selu", F.selu, real(3, 4))
+case("selu_large", F.selu, large)
+case("glu", lambda x: F.glu(x, 1), real(2, 6, 2))
+case("glu_last", F.glu, real(3, 4))
+case("prelu", F.prelu, real(2, 3, 2), real(3))
+case("prelu_one_slope", F.prelu, real(3, 4), real(1))
+case("prelu_of_a_vector", F.prelu, real(5), real(1))
+
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

@@ -17,6 +17,8 @@ TestSuite(functions, .init = set_up_threads, .fini = tear_down);
 
 enum { MOST = 8 };
 
+#define OPTIONS(kind, ...) REEL_OPTIONS(kind, o, __VA_ARGS__)
+
 /* CASE(name in functions.py, statements that make the outputs y of the inputs x). */
 #define CASES(CASE)                                                                                                    \
     CASE(slice_rows, y[0] = reel_slice(t, x[0], 0, 1, 6, 2))                                                           \
@@ -83,7 +85,52 @@ enum { MOST = 8 };
     CASE(linspace, y[0] = reel_linspace(t, -1, 2, 7))                                                                  \
     CASE(linspace_one, y[0] = reel_linspace(t, 3, 2, 1))                                                               \
     CASE(linspace_none, y[0] = reel_linspace(t, 3, 2, 0))                                                              \
-    CASE(eye, y[0] = reel_eye(t, 3, 5))
+    CASE(eye, y[0] = reel_eye(t, 3, 5))                                                                                \
+    CASE(huber, y[0] = reel_huber_loss(t, x[0], x[1]))                                                                 \
+    CASE(huber_sum, OPTIONS(huber_loss, o.reduction = REEL_SUM, o.delta = 0.3);                                        \
+         y[0] = reel_huber_loss_with(t, x[0], x[1], &o))                                                               \
+    CASE(huber_none, OPTIONS(huber_loss, o.reduction = REEL_NONE, o.delta = 2.5);                                      \
+         y[0] = reel_huber_loss_with(t, x[0], x[1], &o))                                                               \
+    CASE(kl_div, y[0] = reel_kl_div_loss(t, x[0], x[1]))                                                               \
+    CASE(kl_div_zeros, OPTIONS(kl_div_loss, o.reduction = REEL_NONE); y[0] = reel_kl_div_loss_with(t, x[0], x[1], &o)) \
+    CASE(kl_div_batch_mean, OPTIONS(kl_div_loss, o.reduction = REEL_BATCH_MEAN);                                       \
+         y[0] = reel_kl_div_loss_with(t, x[0], x[1], &o))                                                              \
+    CASE(kl_div_log_target, OPTIONS(kl_div_loss, o.reduction = REEL_SUM, o.log_target = true);                         \
+         y[0] = reel_kl_div_loss_with(t, x[0], x[1], &o))                                                              \
+    CASE(soft_targets, y[0] = reel_cross_entropy_loss(t, x[0], x[1]))                                                  \
+    CASE(soft_targets_smoothed, OPTIONS(cross_entropy_loss, o.label_smoothing = 0.25);                                 \
+         y[0] = reel_cross_entropy_loss_with(t, x[0], x[1], &o))                                                       \
+    CASE(soft_targets_weighted,                                                                                        \
+         OPTIONS(cross_entropy_loss, o.weight = x[2], o.reduction = REEL_SUM, o.label_smoothing = 0.25);               \
+         y[0] = reel_cross_entropy_loss_with(t, x[0], x[1], &o))                                                       \
+    CASE(soft_targets_mean_weighted, OPTIONS(cross_entropy_loss, o.weight = x[2]);                                     \
+         y[0] = reel_cross_entropy_loss_with(t, x[0], x[1], &o))                                                       \
+    CASE(soft_targets_of_one, y[0] = reel_cross_entropy_loss(t, x[0], x[1]))                                           \
+    CASE(soft_targets_of_planes, OPTIONS(cross_entropy_loss, o.reduction = REEL_NONE);                                 \
+         y[0] = reel_cross_entropy_loss_with(t, x[0], x[1], &o))                                                       \
+    CASE(triplet, y[0] = reel_triplet_margin_loss(t, x[0], x[1], x[2]))                                                \
+    CASE(triplet_swap,                                                                                                 \
+         OPTIONS(triplet_margin_loss, o.margin = 0.5, o.p = 3, o.eps = 0.125, o.swap = true, o.reduction = REEL_NONE); \
+         y[0] = reel_triplet_margin_loss_with(t, x[0], x[1], x[2], &o))                                                \
+    CASE(triplet_of_one, OPTIONS(triplet_margin_loss, o.margin = 4, o.reduction = REEL_SUM);                           \
+         y[0] = reel_triplet_margin_loss_with(t, x[0], x[1], x[2], &o))                                                \
+    CASE(margin_ranking, y[0] = reel_margin_ranking_loss(t, x[0], x[1], x[2]))                                         \
+    CASE(margin_ranking_sum, OPTIONS(margin_loss, o.margin = 0.5, o.reduction = REEL_SUM);                             \
+         y[0] = reel_margin_ranking_loss_with(t, x[0], x[1], x[2], &o))                                                \
+    CASE(cosine_embedding, y[0] = reel_cosine_embedding_loss(t, x[0], x[1], x[2]))                                     \
+    CASE(cosine_embedding_margin, OPTIONS(margin_loss, o.margin = -0.25, o.reduction = REEL_NONE);                     \
+         y[0] = reel_cosine_embedding_loss_with(t, x[0], x[1], x[2], &o))                                              \
+    CASE(cosine_embedding_of_one, OPTIONS(margin_loss, o.reduction = REEL_SUM);                                        \
+         y[0] = reel_cosine_embedding_loss_with(t, x[0], x[1], x[2], &o))                                              \
+    CASE(mish, y[0] = reel_mish(t, x[0]))                                                                              \
+    CASE(mish_large, y[0] = reel_mish(t, x[0]))                                                                        \
+    CASE(selu, y[0] = reel_selu(t, x[0]))                                                                              \
+    CASE(selu_large, y[0] = reel_selu(t, x[0]))                                                                        \
+    CASE(glu, y[0] = reel_glu(t, x[0], 1))                                                                             \
+    CASE(glu_last, y[0] = reel_glu(t, x[0], -1))                                                                       \
+    CASE(prelu, y[0] = reel_prelu(t, x[0], x[1]))                                                                      \
+    CASE(prelu_one_slope, y[0] = reel_prelu(t, x[0], x[1]))                                                            \
+    CASE(prelu_of_a_vector, y[0] = reel_prelu(t, x[0], x[1]))
 
 #define DEFINE(name, ...)                                                                                              \
     static void apply_##name(const reel_var *x, reel_var *y)                                                           \
@@ -379,4 +426,34 @@ Test(functions, refuse_what_they_cannot_do)
     expect_refused(reel_prod(t, integers, 0, false), REEL_ERROR_DTYPE, "prod: x is int64, it must be real");
     expect_refused(reel_linspace(t, 0, INFINITY, 3), REEL_ERROR_ARGUMENT, "linspace: 3 numbers from 0 to inf");
     expect_refused(reel_eye(t, -1, 3), REEL_ERROR_SHAPE, NULL);
+}
+
+Test(functions, refuse_losses_and_activations)
+{
+    reel_var m = reel_ones(t, REEL_SHAPE(2, 3)), other = reel_ones(t, REEL_SHAPE(2, 1)),
+             v = reel_ones(t, REEL_SHAPE(3));
+    OPTIONS(huber_loss, o.delta = 0);
+    expect_refused(reel_huber_loss_with(t, m, m, &o), REEL_ERROR_ARGUMENT,
+                   "huber_loss: delta is 0, it must be above 0");
+    expect_refused(reel_huber_loss(t, m, other), REEL_ERROR_SHAPE,
+                   "huber_loss: [2, 3] and [2, 1] must have the same shape (reshape or expand one)");
+    expect_refused(reel_kl_div_loss(t, m, other), REEL_ERROR_SHAPE, NULL);
+    REEL_OPTIONS(loss, batch, batch.reduction = REEL_BATCH_MEAN);
+    expect_refused(reel_mse_loss_with(t, m, m, &batch), REEL_ERROR_ARGUMENT, NULL);
+    REEL_OPTIONS(cross_entropy_loss, ignoring, ignoring.ignore_index = 0);
+    expect_refused(reel_cross_entropy_loss_with(t, m, m, &ignoring), REEL_ERROR_ARGUMENT, NULL);
+    REEL_OPTIONS(cross_entropy_loss, smoothing, smoothing.label_smoothing = 1.5);
+    expect_refused(reel_cross_entropy_loss_with(t, m, m, &smoothing), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_cross_entropy_loss(t, m, other), REEL_ERROR_SHAPE, NULL);
+    REEL_OPTIONS(triplet_margin_loss, triplet, triplet.margin = 0);
+    expect_refused(reel_triplet_margin_loss_with(t, m, m, m, &triplet), REEL_ERROR_ARGUMENT,
+                   "triplet_margin_loss: margin is 0, it must be above 0");
+    expect_refused(reel_triplet_margin_loss(t, m, m, other), REEL_ERROR_SHAPE, NULL);
+    REEL_OPTIONS(margin_loss, margin, margin.reduction = REEL_BATCH_MEAN);
+    expect_refused(reel_margin_ranking_loss_with(t, m, m, m, &margin), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_margin_ranking_loss(t, m, m, v), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_cosine_embedding_loss(t, m, m, m), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_glu(t, m, 1), REEL_ERROR_SHAPE, "glu: axis 1 has 3 elements, an odd number");
+    expect_refused(reel_prelu(t, m, reel_ones(t, REEL_SHAPE(2))), REEL_ERROR_SHAPE,
+                   "prelu: the weight is [2], it must be one slope or one for each of 3 channels");
 }

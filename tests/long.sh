@@ -58,6 +58,7 @@ for name in $names; do
         run 'mutants of checkpoints' "$programs/reliability_checkpoints" 20000
         ;;
     system_calls) run 'system calls of saving that fail' "$programs/reliability_system_calls" ;;
+    allocations) run 'allocations that fail' "$programs/reliability_allocations" ;;
     calls)
         run 'functions with a NULL for each pointer' "$programs/reliability_calls" nulls
         run 'calls with arguments of all kinds' "$programs/reliability_calls" random 10000000

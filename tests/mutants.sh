@@ -125,7 +125,7 @@ enumerate() {
                 skipped_definition = defined ~ /cost/ || (defined in is_public)
                 enumeration = line ~ /^enum .*\{.*\}/ || line ~ /^(static )?const double/
             }
-            # Memory that ran out is the matter of tests/long/allocation_failures.c.
+            # Memory that ran out is the matter of tests/reliability/allocations.c.
             if (line ~ /^ *if \(![a-z_]+( \|\| ![a-z_]+)*\)/ && raw[n + 1] ~ /^ *return /)
                 return
             # Arguments of an error are its text.

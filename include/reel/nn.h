@@ -24,7 +24,8 @@ typedef struct reel_module reel_module;
 
 /* The module's output for x, the first of several. Failures name the layer that they are in. NULL gives the null var
  * (and is an error, unless the context has one already: that of the constructor that gave NULL). The tape must be of
- * the module's context. */
+ * the module's context. A layer that fails leaves its buffers and the generator as they were; of a module made of
+ * others, those before the one that failed have run. */
 REEL_API reel_var reel_forward(reel_tape *tape, reel_module *module, reel_var x);
 
 /* The same for modules with several inputs and outputs. Inputs that a module does not need may be left out at the end,

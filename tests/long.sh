@@ -59,6 +59,7 @@ for name in $names; do
         ;;
     system_calls) run 'system calls of saving that fail' "$programs/reliability_system_calls" ;;
     allocations) run 'allocations that fail' "$programs/reliability_allocations" ;;
+    coverage) run 'lines and branches that tests reach' sh tests/coverage.sh ;;
     calls)
         run 'functions with a NULL for each pointer' "$programs/reliability_calls" nulls
         run 'calls with arguments of all kinds' "$programs/reliability_calls" random 10000000

@@ -10,7 +10,7 @@ set -eu
 build='gcc g++ cmake ninja-build libc6-dev libopenblas-pthread-dev librandom123-dev zlib1g-dev libpng-dev libbenchmark-dev pkgconf'
 data='dataset-fashion-mnist'
 test='libcriterion-dev'
-ci='clang clang-format libclang-rt-14-dev libomp-dev valgrind'
+ci='clang clang-format libclang-rt-14-dev libomp-dev llvm valgrind'
 
 fail() {
     printf 'setup: %s\n' "$1" >&2

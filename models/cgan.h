@@ -3,7 +3,7 @@
 #define MODELS_CGAN_H
 
 #include "gan.h"
-#include "idx.h"
+#include "dataset.h"
 #include "progress.h"
 
 #include <stdio.h>

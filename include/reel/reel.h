@@ -43,6 +43,7 @@
 #include <reel/ema.h>
 #include <reel/gather.h>
 #include <reel/gradcheck.h>
+#include <reel/idx.h>
 #include <reel/init.h>
 #include <reel/join.h>
 #include <reel/loader.h>

@@ -53,6 +53,7 @@ void reel_input_close(struct reel_input *input)
     if (input->fd >= 0)
         close(input->fd);
     reel_free(&input->context->memory, input->path);
+    *input = (struct reel_input){.context = input->context, .fd = -1};
 }
 
 /* Through system calls: the buffer of a FILE would not come from the context's allocator. */
@@ -90,6 +91,9 @@ const unsigned char *reel_input_map(struct reel_input *input)
 static reel_status read_part(struct reel_source *source, void *out, int64_t size)
 {
     struct reel_input_part *part = (struct reel_input_part *)source;
+    if (size > part->input->size - part->at)
+        return reel_input_fail(part->input, REEL_ERROR_FORMAT, "it is cut short after %lld bytes",
+                               (long long)part->input->size);
     reel_status status = out ? reel_input_read(part->input, out, size, part->at) : REEL_OK;
     part->at += size;
     return status;

@@ -14,7 +14,7 @@ struct reel_input {
 };
 
 /* Opens what is at `path`; `format` says in messages what was expected there. REEL_ERROR_IO when that cannot be read or
- * is no regular file. Close it in any case. */
+ * is no regular file. Close it in any case; a second time does nothing. */
 reel_status reel_input_open(struct reel_input *input, reel_context *context, const char *format, const char *path);
 void reel_input_close(struct reel_input *input);
 
@@ -34,7 +34,7 @@ struct reel_source {
     reel_status (*read)(struct reel_source *source, void *out, int64_t size);
 };
 
-/* The bytes of an input from `at` on, which moves. */
+/* The bytes of an input from `at` on, which moves. Those behind its end are REEL_ERROR_FORMAT. */
 struct reel_input_part {
     struct reel_source source;
     const struct reel_input *input;

@@ -6,7 +6,7 @@
 
 safetensors files are judged by safetensors.deserialize, npy files by numpy.load. idx has no reference implementation: numpy reads the header as
 http://yann.lecun.com/exdb/mnist describes it, and a file is good when axes of at least 1 multiply to just the bytes that
-follow, as models/idx.h promises.
+follow, as include/reel/idx.h promises.
 
 A verdict is '.' for a file that is refused, '*' for one that is refused because of the name of an element type, or one of
 64 letters that stands for what was read.
@@ -88,7 +88,7 @@ def judge_npy(data):
 
 
 def judge_idx(data):
-    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 3 or len(data) < 4 + 4 * data[3]:
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 8 or len(data) < 4 + 4 * data[3]:
         return "."
     sizes = np.frombuffer(data, dtype=">u4", count=data[3], offset=4)
     try:

@@ -58,9 +58,10 @@ static reel_checkpoint *checkpoint;
 static reel_auc *auc;
 static reel_safetensors *file;
 static reel_npy *npy;
+static reel_idx *idx;
 static reel_running_mean running;
 static FILE *nowhere;
-static struct memory_file saved, saved_npy;
+static struct memory_file saved, saved_npy, saved_idx;
 static reel_var x, index_var, mask, stale;
 static union {
     unsigned char bytes[ROOM];
@@ -93,6 +94,7 @@ static void make(void)
     auc = reel_auc_new(c);
     file = reel_safetensors_open(c, saved.path);
     npy = reel_npy_open(c, saved_npy.path);
+    idx = reel_idx_open(c, saved_idx.path);
     stale = reel_ones(t, REEL_SHAPE(2, 2));
     reel_tape_reset(t);
     x = reel_forward(t, module, reel_ones(t, REEL_SHAPE(2, 2)));
@@ -103,6 +105,7 @@ static void make(void)
 
 static void drop(void)
 {
+    reel_idx_close(idx);
     reel_npy_close(npy);
     reel_safetensors_close(file);
     reel_auc_free(auc);
@@ -276,6 +279,7 @@ PICK(reel_checkpoint, reel_checkpoint_pointer, checkpoint)
 PICK(reel_auc, reel_auc_pointer, auc)
 PICK(reel_safetensors, reel_safetensors_pointer, file)
 PICK(reel_npy, reel_npy_pointer, npy)
+PICK(reel_idx, reel_idx_pointer, idx)
 PICK(reel_running_mean, reel_running_mean_pointer, &running)
 PICK(FILE, FILE_pointer, nowhere)
 PICK(char, char_pointer, strcmp(k->function, "reel_format") == 0 ? (const char *)&buffer : text_for(k, name))
@@ -452,6 +456,7 @@ MADE(reel_checkpoint, reel_checkpoint_free)
 MADE(reel_auc, reel_auc_free)
 MADE(reel_safetensors, reel_safetensors_close)
 MADE(reel_npy, reel_npy_close)
+MADE(reel_idx, reel_idx_close)
 
 /* To be asked when all arguments are there: whether one of them is the NULL that this call is about. */
 static bool is_called(const struct picker *k)
@@ -618,6 +623,9 @@ int main(int argc, char **argv)
     CHECK(reel_npy_write(context, path, REEL_REAL, REEL_SHAPE(2, 2), buffer.reals) == REEL_OK, "%s",
           reel_error(context));
     keep_file(&saved_npy, path);
+    static const unsigned char bytes_of_two[] = {0, 0, 8, 1, 0, 0, 0, 2, 3, 4};
+    CHECK(memory_file_make(&saved_idx) && memory_file_fill(&saved_idx, bytes_of_two, sizeof bytes_of_two),
+          "no file in memory");
     reel_params_free(set);
     reel_context_free(context);
     if (argc == 2 && strcmp(argv[1], "nulls") == 0)

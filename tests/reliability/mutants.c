@@ -5,7 +5,6 @@
 #include "reliability/mutants.h"
 
 #include "golden/mutants.h"
-#include "idx.h"
 #include "support/check.h"
 #include "support/memory_file.h"
 
@@ -91,27 +90,22 @@ static char judge_npy(reel_context *c, const char *path, const char **error)
 
 static char judge_idx(reel_context *c, const char *path, const char **error)
 {
-    static char text[4608];
-    (void)c;
-    for (int axes = 1; axes <= 3; axes++) {
-        int64_t sizes[3] = {0};
-        unsigned char *bytes;
-        if (!idx_read(path, axes, sizes, &bytes, text, sizeof text))
-            continue;
-        uint32_t sum = 0;
-        size_t numel = 1;
-        for (int i = 0; i < axes; i++) {
-            char size[24];
-            snprintf(size, sizeof size, "%lld", (long long)sizes[i]);
-            sum = add_text(sum, size);
-            numel *= (size_t)sizes[i];
-        }
-        sum = (uint32_t)crc32(sum, bytes, (unsigned)numel);
-        free(bytes);
-        return letter(sum);
+    *error = "";
+    reel_idx *file = reel_idx_open(c, path);
+    if (!file) {
+        *error = reel_error(c);
+        return REFUSED;
     }
-    *error = text;
-    return REFUSED;
+    reel_shape shape = reel_idx_shape(file);
+    uint32_t sum = 0;
+    for (int i = 0; i < shape.ndim; i++) {
+        char size[24];
+        snprintf(size, sizeof size, "%lld", (long long)shape.dim[i]);
+        sum = add_text(sum, size);
+    }
+    sum = (uint32_t)crc32(sum, reel_idx_bytes(file), (unsigned)reel_shape_numel(&shape));
+    reel_idx_close(file);
+    return letter(sum);
 }
 
 /* What Python takes and reel does not, and says so in its headers. */

@@ -58,6 +58,7 @@
 #include <reel/optim.h>
 #include <reel/optimizer.h>
 #include <reel/options.h>
+#include <reel/pad.h>
 #include <reel/params.h>
 #include <reel/print.h>
 #include <reel/recompute.h>

@@ -134,10 +134,11 @@ template <class... Sizes> inline reel_shape reel_shape_from(Sizes... sizes)
     reel_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
 #endif
 
-/* REEL_SHAPE(64, 10): a shape from its sizes. REEL_SCALAR: the shape with no axes. REEL_VARS(a, b) and REEL_AXES(0, 2):
- * lists for functions that take vars, or axes, and their count. */
+/* REEL_SHAPE(64, 10): a shape from its sizes. REEL_SCALAR: the shape with no axes. REEL_VARS(a, b), REEL_AXES(0, 2) and
+ * REEL_SIZES(1, 2): lists for functions that take vars, axes or sizes, and their count. */
 #define REEL_SCALAR reel_shape_make(0, NULL)
 #define REEL_VARS(...) REEL_LIST(reel_var, __VA_ARGS__)
 #define REEL_AXES(...) REEL_LIST(int, __VA_ARGS__)
+#define REEL_SIZES(...) REEL_LIST(int64_t, __VA_ARGS__)
 
 #endif

@@ -1,5 +1,5 @@
 /* Masks: where something holds, and what is done there. All of it is made of operations. */
-#include "ops/family.h"
+#include "ops/pointwise.h"
 
 #include <reel/compare.h>
 #include <reel/create.h>
@@ -41,38 +41,6 @@ reel_var reel_all(reel_tape *tape, reel_var x, const int *axes, int n, bool keep
     return reel_eq_scalar(tape, reel_sum(tape, fails, axes, n, keepdim), 0);
 }
 
-/* A number as a var without axes; null with the error recorded when the type has no such number. */
-static reel_var number_of(reel_tape *tape, const char *who, reel_dtype dtype, double value)
-{
-    union {
-        reel_real real;
-        int64_t wide;
-        int32_t narrow;
-        bool truth;
-    } number;
-    switch (dtype) {
-    case REEL_REAL:
-        number.real = (reel_real)value;
-        break;
-    case REEL_BOOL:
-        number.truth = value != 0;
-        break;
-    default: {
-        const double limit = dtype == REEL_INT64 ? 0x1p63 : 0x1p31;
-        if (!(value >= -limit && value < limit) || value != trunc(value)) {
-            reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "%s: %g is no %s", who, value,
-                      reel_dtype_name(dtype));
-            return reel_null();
-        }
-        if (dtype == REEL_INT64)
-            number.wide = (int64_t)value;
-        else
-            number.narrow = (int32_t)value;
-    }
-    }
-    return reel_tensor_of(tape, dtype, &number, REEL_SCALAR);
-}
-
 reel_var reel_masked_fill(reel_tape *tape, reel_var x, reel_var mask, double value)
 {
     reel_shape shape = reel_shape_of(tape, x), of_mask = reel_shape_of(tape, mask), both;
@@ -87,7 +55,7 @@ reel_var reel_masked_fill(reel_tape *tape, reel_var x, reel_var mask, double val
                   reel_shape_text(&of_mask, text_mask), reel_shape_text(&shape, text_x));
         return reel_null();
     }
-    return reel_where(tape, mask, number_of(tape, "masked_fill", reel_dtype_of(tape, x), value), x);
+    return reel_where(tape, mask, reel_number(tape, "masked_fill", reel_dtype_of(tape, x), value), x);
 }
 
 /* x where column - row is on the kept side of the diagonal, else 0. */
@@ -105,7 +73,7 @@ static reel_var triangle(reel_tape *tape, const char *who, reel_var x, int64_t d
     reel_var above = reel_sub(tape, reel_arange_int64(tape, 0, columns, 1), row), edge;
     edge = reel_full_int64(tape, REEL_SCALAR, diagonal);
     reel_var kept = lower ? reel_le(tape, above, edge) : reel_ge(tape, above, edge);
-    return reel_where(tape, kept, x, number_of(tape, who, reel_dtype_of(tape, x), 0));
+    return reel_where(tape, kept, x, reel_number(tape, who, reel_dtype_of(tape, x), 0));
 }
 
 reel_var reel_tril(reel_tape *tape, reel_var x, int64_t diagonal)

@@ -3,6 +3,10 @@
 
 #include "core/tape.h"
 
+#include <reel/create.h>
+
+#include <math.h>
+
 reel_status reel_unary_shape(reel_call *call)
 {
     if (reel_expect_real(call, 0, "x") != REEL_OK)
@@ -41,6 +45,36 @@ reel_var reel_constant(reel_tape *tape, const reel_real *number)
 {
     const reel_shape scalar = {0, {0}};
     return reel_tape_wrap(tape, number, REEL_REAL, &scalar);
+}
+
+reel_var reel_number(reel_tape *tape, const char *who, reel_dtype dtype, double value)
+{
+    union {
+        reel_real real;
+        int64_t wide;
+        int32_t narrow;
+        bool truth;
+    } number;
+    switch (dtype) {
+    case REEL_REAL:
+        number.real = (reel_real)value;
+        break;
+    case REEL_BOOL:
+        number.truth = value != 0;
+        break;
+    default: {
+        const double limit = dtype == REEL_INT64 ? 0x1p63 : 0x1p31;
+        if (!(value >= -limit && value < limit) || value != trunc(value)) {
+            reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: %g is no %s", who, value, reel_dtype_name(dtype));
+            return reel_null();
+        }
+        if (dtype == REEL_INT64)
+            number.wide = (int64_t)value;
+        else
+            number.narrow = (int32_t)value;
+    }
+    }
+    return reel_tensor_of(tape, dtype, &number, REEL_SCALAR);
 }
 
 reel_cost reel_pointwise_cost(const reel_call *call)

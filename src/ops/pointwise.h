@@ -36,6 +36,10 @@ reel_var reel_sigmoid_in_rules(reel_tape *tape, reel_var x);
 /* A constant without axes. `number` must outlive the tape; make it static. */
 reel_var reel_constant(reel_tape *tape, const reel_real *number);
 
+/* The number as a constant of the type, without axes; null with REEL_ERROR_ARGUMENT, naming `who`, when integers have
+ * no such number. */
+reel_var reel_number(reel_tape *tape, const char *who, reel_dtype dtype, double value);
+
 /* One operation an element; the inputs are read and the outputs written once. */
 reel_cost reel_pointwise_cost(const reel_call *call);
 

@@ -130,7 +130,31 @@ enum { MOST = 8 };
     CASE(glu_last, y[0] = reel_glu(t, x[0], -1))                                                                       \
     CASE(prelu, y[0] = reel_prelu(t, x[0], x[1]))                                                                      \
     CASE(prelu_one_slope, y[0] = reel_prelu(t, x[0], x[1]))                                                            \
-    CASE(prelu_of_a_vector, y[0] = reel_prelu(t, x[0], x[1]))
+    CASE(prelu_of_a_vector, y[0] = reel_prelu(t, x[0], x[1]))                                                          \
+    CASE(pad_zeros, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2), REEL_PAD_CONSTANT, 0))                                  \
+    CASE(pad_value, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 0, 0, 2), REEL_PAD_CONSTANT, -1.5))                         \
+    CASE(pad_cut, y[0] = reel_pad(t, x[0], REEL_SIZES(-1, 2, 1, -1), REEL_PAD_CONSTANT, 0))                            \
+    CASE(pad_integers, y[0] = reel_pad(t, x[0], REEL_SIZES(2, 1), REEL_PAD_CONSTANT, 7))                               \
+    CASE(pad_bools, y[0] = reel_pad(t, x[0], REEL_SIZES(0, 2), REEL_PAD_CONSTANT, 1))                                  \
+    CASE(pad_empty, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 1), REEL_PAD_CONSTANT, 0))                                  \
+    CASE(pad_reflect, y[0] = reel_pad(t, x[0], REEL_SIZES(2, 1), REEL_PAD_REFLECT, 0))                                 \
+    CASE(pad_reflect_planes, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2, 2, 0), REEL_PAD_REFLECT, 0))                    \
+    CASE(pad_replicate, y[0] = reel_pad(t, x[0], REEL_SIZES(5, 1), REEL_PAD_REPLICATE, 0))                             \
+    CASE(pad_replicate_planes, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2, 0, 4), REEL_PAD_REPLICATE, 0))                \
+    CASE(pad_circular, y[0] = reel_pad(t, x[0], REEL_SIZES(4, 1), REEL_PAD_CIRCULAR, 0))                               \
+    CASE(pad_circular_planes, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2, 2, 0), REEL_PAD_CIRCULAR, 0))                  \
+    CASE(nearest_twice, y[0] = reel_interpolate(t, x[0], REEL_SIZES(6), REEL_INTERPOLATE_NEAREST, false))              \
+    CASE(nearest_planes, y[0] = reel_interpolate(t, x[0], REEL_SIZES(6, 4), REEL_INTERPOLATE_NEAREST, false))          \
+    CASE(nearest_odd, y[0] = reel_interpolate(t, x[0], REEL_SIZES(7, 2), REEL_INTERPOLATE_NEAREST, false))             \
+    CASE(nearest_integers, y[0] = reel_interpolate(t, x[0], REEL_SIZES(4, 3), REEL_INTERPOLATE_NEAREST, false))        \
+    CASE(linear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(7), REEL_INTERPOLATE_LINEAR, false))                      \
+    CASE(linear_smaller, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3), REEL_INTERPOLATE_LINEAR, false))              \
+    CASE(linear_aligned, y[0] = reel_interpolate(t, x[0], REEL_SIZES(7), REEL_INTERPOLATE_LINEAR, true))               \
+    CASE(linear_to_one, y[0] = reel_interpolate(t, x[0], REEL_SIZES(1), REEL_INTERPOLATE_LINEAR, true))                \
+    CASE(linear_of_one, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3), REEL_INTERPOLATE_LINEAR, false))               \
+    CASE(bilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(6, 8), REEL_INTERPOLATE_LINEAR, false))                 \
+    CASE(bilinear_aligned, y[0] = reel_interpolate(t, x[0], REEL_SIZES(2, 7), REEL_INTERPOLATE_LINEAR, true))          \
+    CASE(trilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3, 4, 2), REEL_INTERPOLATE_LINEAR, false))
 
 #define DEFINE(name, ...)                                                                                              \
     static void apply_##name(const reel_var *x, reel_var *y)                                                           \
@@ -456,4 +480,34 @@ Test(functions, refuse_losses_and_activations)
     expect_refused(reel_glu(t, m, 1), REEL_ERROR_SHAPE, "glu: axis 1 has 3 elements, an odd number");
     expect_refused(reel_prelu(t, m, reel_ones(t, REEL_SHAPE(2))), REEL_ERROR_SHAPE,
                    "prelu: the weight is [2], it must be one slope or one for each of 3 channels");
+}
+
+Test(functions, refuse_what_cannot_be_padded)
+{
+    reel_var m = reel_ones(t, REEL_SHAPE(2, 3)), image = reel_ones(t, REEL_SHAPE(1, 1, 2, 2));
+    expect_refused(reel_pad(t, m, REEL_SIZES(1), REEL_PAD_CONSTANT, 0), REEL_ERROR_ARGUMENT,
+                   "pad: 1 numbers for 2 axes; it takes two for each axis that is padded");
+    expect_refused(reel_pad(t, m, REEL_SIZES(1, 1, 1, 1, 1, 1), REEL_PAD_CONSTANT, 0), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_pad(t, m, NULL, 2, REEL_PAD_CONSTANT, 0), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_pad(t, m, REEL_SIZES(-2, -2), REEL_PAD_CONSTANT, 0), REEL_ERROR_SHAPE,
+                   "pad: -2 and -2 elements of axis 1, which has 3");
+    expect_refused(reel_pad(t, m, REEL_SIZES(INT64_MAX, 0), REEL_PAD_REPLICATE, 0), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_pad(t, m, REEL_SIZES(3, 0), REEL_PAD_REFLECT, 0), REEL_ERROR_SHAPE,
+                   "pad: axis 1 has too few elements, 3, to make 3 and 0 of them");
+    expect_refused(reel_pad(t, m, REEL_SIZES(0, 4), REEL_PAD_CIRCULAR, 0), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_pad(t, reel_ones(t, REEL_SHAPE(0)), REEL_SIZES(1, 0), REEL_PAD_REPLICATE, 0), REEL_ERROR_SHAPE,
+                   NULL);
+    expect_refused(reel_pad(t, m, REEL_SIZES(-1, 0), REEL_PAD_REFLECT, 0), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_pad(t, m, REEL_SIZES(1, 0), (reel_pad_mode)9, 0), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_pad(t, reel_full_int64(t, REEL_SHAPE(3), 1), REEL_SIZES(1, 0), REEL_PAD_CONSTANT, 0.5),
+                   REEL_ERROR_ARGUMENT, "pad: 0.5 is no int64");
+    expect_refused(reel_interpolate(t, image, REEL_SIZES(4), REEL_INTERPOLATE_NEAREST, false), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_interpolate(t, image, REEL_SIZES(4, 0), REEL_INTERPOLATE_NEAREST, false), REEL_ERROR_ARGUMENT,
+                   NULL);
+    expect_refused(reel_interpolate(t, image, REEL_SIZES(4, 4), REEL_INTERPOLATE_NEAREST, true), REEL_ERROR_ARGUMENT,
+                   NULL);
+    expect_refused(
+        reel_interpolate(t, reel_ones(t, REEL_SHAPE(1, 1, 0)), REEL_SIZES(4), REEL_INTERPOLATE_LINEAR, false),
+        REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_interpolate(t, image, NULL, 2, REEL_INTERPOLATE_LINEAR, false), REEL_ERROR_ARGUMENT, NULL);
 }

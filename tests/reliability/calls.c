@@ -406,6 +406,8 @@ PICK_ENUM(reel_param_kind)
 PICK_ENUM(reel_fan)
 PICK_ENUM(reel_nonlinearity)
 PICK_ENUM(reel_activation)
+PICK_ENUM(reel_pad_mode)
+PICK_ENUM(reel_interpolation)
 
 static inline reel_status pick_reel_status(struct picker *k, const char *name)
 {

@@ -20,6 +20,7 @@ typedef struct reel_array {
 
 typedef struct reel_op reel_op;
 typedef struct reel_sink reel_sink;
+typedef struct reel_onnx reel_onnx; /* a model that is being written: onnx.h */
 
 /* One application of an operation, as its functions see it. */
 typedef struct reel_call {
@@ -96,6 +97,13 @@ struct reel_op {
 
     /* Optional: the cost of forward. */
     reel_cost (*cost)(const reel_call *call);
+
+    /* Optional: what the operation is in ONNX (opset 18). onnx_node is the type of a node that takes the inputs as they
+     * are, needs no attributes and gives the output; any other form is written by onnx, with the functions of onnx.h.
+     * What has neither is refused by reel_save_onnx. For other sizes of the batch, that calls `shape` again, with
+     * arrays of other shapes whose elements must not be read. */
+    const char *onnx_node;
+    reel_status (*onnx)(const reel_call *call, reel_onnx *to);
 };
 
 /* Applies an operation and records it. outputs receives op->n_outputs vars (null vars on error). attributes points to

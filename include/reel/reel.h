@@ -54,6 +54,7 @@
 #include <reel/nn.h>
 #include <reel/normalize.h>
 #include <reel/npy.h>
+#include <reel/onnx.h>
 #include <reel/op.h>
 #include <reel/optim.h>
 #include <reel/optimizer.h>

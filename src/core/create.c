@@ -245,8 +245,10 @@ reel_var reel_rand(reel_tape *tape, reel_shape shape)
 {
     reel_var v;
     struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &shape, "rand", &v);
-    if (node)
+    if (node) {
+        node->drawn_by = REEL_DRAW_RAND;
         reel_generator_uniform(&tape->context->generator, node->array.data, node->array.numel, 0, 1);
+    }
     return v;
 }
 
@@ -254,8 +256,10 @@ reel_var reel_randn(reel_tape *tape, reel_shape shape)
 {
     reel_var v;
     struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &shape, "randn", &v);
-    if (node)
+    if (node) {
+        node->drawn_by = REEL_DRAW_RANDN;
         reel_generator_normal(&tape->context->generator, node->array.data, node->array.numel, 0, 1);
+    }
     return v;
 }
 
@@ -270,8 +274,10 @@ reel_var reel_randint(reel_tape *tape, int64_t low, int64_t high, reel_shape sha
     }
     reel_var v;
     struct reel_node *node = reel_tape_add_array(tape, REEL_INT64, &shape, "randint", &v);
-    if (node)
+    if (node) {
+        node->drawn_by = REEL_DRAW_RANDINT;
         reel_generator_integers(&tape->context->generator, node->array.data, node->array.numel, low, high);
+    }
     return v;
 }
 
@@ -286,7 +292,9 @@ reel_var reel_randperm(reel_tape *tape, int64_t n)
     reel_shape shape = {.ndim = 1, .dim = {n}};
     reel_var v;
     struct reel_node *node = reel_tape_add_array(tape, REEL_INT64, &shape, "randperm", &v);
-    if (node)
+    if (node) {
+        node->drawn_by = REEL_DRAW_RANDPERM;
         reel_generator_permutation(&tape->context->generator, node->array.data, n);
+    }
     return v;
 }

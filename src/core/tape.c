@@ -107,6 +107,12 @@ void reel_tape_forget_params(reel_tape *tape, const reel_params *params)
     }
 }
 
+const char *reel_draw_name(enum reel_draw draw)
+{
+    static const char *const names[] = {"nothing", "rand", "randn", "randint", "randperm", "alias_draw"};
+    return names[draw];
+}
+
 reel_context *reel_tape_context(const reel_tape *tape)
 {
     return tape ? tape->context : NULL;
@@ -218,6 +224,7 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     node->param = NULL;
     node->is_param = false;
     node->is_cut = false;
+    node->drawn_by = REEL_DRAW_NONE;
     node->hooks = NULL;
     reel_node_borrows_nothing(node);
     *v = (reel_var){(uint32_t)tape->count, tape->generation};

@@ -15,6 +15,17 @@ struct reel_node_hook {
     struct reel_node_hook *next;
 };
 
+/* The function that drew a var's elements at random: they are constants, but not to be taken for ones. */
+enum reel_draw {
+    REEL_DRAW_NONE,
+    REEL_DRAW_RAND,
+    REEL_DRAW_RANDN,
+    REEL_DRAW_RANDINT,
+    REEL_DRAW_RANDPERM,
+    REEL_DRAW_ALIAS
+};
+const char *reel_draw_name(enum reel_draw draw);
+
 /* A var. */
 struct reel_node {
     reel_array array;
@@ -26,6 +37,7 @@ struct reel_node {
     reel_param *param;   /* the param whose memory the data is, or was (core/preserve.c); set for aliases too */
     bool is_param;       /* the param itself: where its gradient is summed */
     bool is_cut;         /* computed from others, yet a constant: inside no_grad, detached, or kept by a scope */
+    uint8_t drawn_by;    /* enum reel_draw; of those without a call */
     struct reel_node_hook *hooks;
 #ifndef NDEBUG
     bool is_borrowed;

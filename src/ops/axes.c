@@ -1,6 +1,8 @@
 /* What operations with axes share: their checks, and how a shape falls apart around them. */
 #include "ops/axes.h"
 
+#include "files/onnx.h"
+
 #include <reel/compare.h>
 #include <reel/elementwise.h>
 #include <reel/reduce.h>
@@ -98,4 +100,33 @@ reel_var reel_share_among_equals(const reel_call *call, const struct reel_axes *
 reel_cost reel_axes_cost(const reel_call *call)
 {
     return (reel_cost){(double)call->in[0]->numel, (double)sizeof(reel_real) * (double)call->in[0]->numel};
+}
+
+reel_onnx_value reel_axes_onnx(const reel_call *call, reel_onnx *to, const struct reel_axes *a, const char *node,
+                               reel_onnx_value value, bool keepdim)
+{
+    int ndim = call->in[0]->shape.ndim, n = 0;
+    unsigned reduced = reel_axes_mask(a, ndim);
+    int64_t axes[REEL_MAX_NDIM];
+    for (int i = 0; i < ndim; i++)
+        if (reduced >> i & 1)
+            axes[n++] = i;
+    /* No axes are all of them. */
+    reel_onnx_value list = n > 0 ? reel_onnx_int64s(to, axes, n) : 0;
+    reel_onnx_set_int(to, "keepdims", keepdim);
+    return REEL_ONNX_NODE(to, node, value, list);
+}
+
+reel_onnx_value reel_axes_count_onnx(const reel_call *call, reel_onnx *to, const struct reel_axes *a)
+{
+    const reel_shape *shape = &call->in[0]->shape;
+    unsigned reduced = reel_axes_mask(a, shape->ndim);
+    bool grows = false;
+    for (int i = 0; i < shape->ndim; i++)
+        grows = grows || (reduced >> i & 1 && reel_onnx_growth(to, 0)[i] != 0);
+    if (!grows)
+        return reel_onnx_number(to, REEL_REAL, reel_axes_count(shape, reduced));
+    reel_onnx_value x = REEL_ONNX_NODE(to, "Size", reel_onnx_input(to, 0));
+    reel_onnx_value result = REEL_ONNX_NODE(to, "ReduceProd", reel_onnx_output_shape(to, 0));
+    return reel_onnx_cast(to, REEL_ONNX_NODE(to, "Div", x, result), REEL_REAL);
 }

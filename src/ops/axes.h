@@ -32,6 +32,13 @@ reel_var reel_axes_keep(const reel_call *call, const struct reel_axes *a, reel_v
 reel_var reel_share_among_equals(const reel_call *call, const struct reel_axes *a, reel_var value, reel_var result,
                                  reel_var grad);
 
+/* A reducing node ("ReduceSum") of a value with the axes of input 0. */
+reel_onnx_value reel_axes_onnx(const reel_call *call, reel_onnx *to, const struct reel_axes *a, const char *node,
+                               reel_onnx_value value, bool keepdim);
+
+/* The number of elements that make one result, as a real without axes, for any batch. */
+reel_onnx_value reel_axes_count_onnx(const reel_call *call, reel_onnx *to, const struct reel_axes *a);
+
 /* One pass over input 0. */
 reel_cost reel_axes_cost(const reel_call *call);
 

@@ -4,6 +4,8 @@
 
 #include <reel/compare.h>
 
+#include <math.h>
+
 /* ---- of two operands ---- */
 
 #ifndef REEL_SAMPLES
@@ -27,10 +29,27 @@ static reel_status compare_forward(reel_call *call, enum reel_comparison compari
     return REEL_OK;
 }
 
-#define COMPARISON(name_, comparison, swapped)                                                                         \
+/* ONNX compares numbers: false as 0, true as 1. */
+static reel_status compare_onnx(const reel_call *call, reel_onnx *to, const char *node, bool negated)
+{
+    reel_onnx_value operands[2];
+    for (int k = 0; k < 2; k++) {
+        operands[k] = reel_onnx_input(to, k);
+        if (call->in[k]->dtype == REEL_BOOL)
+            operands[k] = reel_onnx_cast(to, operands[k], REEL_INT32);
+    }
+    reel_onnx_value result = reel_onnx_node(to, node, operands, 2);
+    return reel_onnx_set_output(to, 0, negated ? REEL_ONNX_NODE(to, "Not", result) : result);
+}
+
+#define COMPARISON(name_, comparison, swapped, node, negated)                                                          \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
         return compare_forward(call, comparison, swapped);                                                             \
+    }                                                                                                                  \
+    static reel_status name_##_onnx(const reel_call *call, reel_onnx *to)                                              \
+    {                                                                                                                  \
+        return compare_onnx(call, to, node, negated);                                                                  \
     }                                                                                                                  \
     static const reel_op name_##_op = {                                                                                \
         .name = #name_,                                                                                                \
@@ -40,6 +59,7 @@ static reel_status compare_forward(reel_call *call, enum reel_comparison compari
         .shape = compare_shape,                                                                                        \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
+        .onnx = name_##_onnx,                                                                                          \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var a, reel_var b)                                                     \
     {                                                                                                                  \
@@ -47,12 +67,12 @@ static reel_status compare_forward(reel_call *call, enum reel_comparison compari
         return reel_apply1(tape, &name_##_op, inputs, 2, NULL);                                                        \
     }
 
-COMPARISON(eq, REEL_COMPARE_EQ, false)
-COMPARISON(ne, REEL_COMPARE_NE, false)
-COMPARISON(lt, REEL_COMPARE_LT, false)
-COMPARISON(le, REEL_COMPARE_LE, false)
-COMPARISON(gt, REEL_COMPARE_LT, true)
-COMPARISON(ge, REEL_COMPARE_LE, true)
+COMPARISON(eq, REEL_COMPARE_EQ, false, "Equal", false)
+COMPARISON(ne, REEL_COMPARE_NE, false, "Equal", true)
+COMPARISON(lt, REEL_COMPARE_LT, false, "Less", false)
+COMPARISON(le, REEL_COMPARE_LE, false, "LessOrEqual", false)
+COMPARISON(gt, REEL_COMPARE_LT, true, "Greater", false)
+COMPARISON(ge, REEL_COMPARE_LE, true, "GreaterOrEqual", false)
 #else
 static const reel_sample compare_samples[] = {
     GOOD("no axes", NULL, SCALAR, SCALAR),
@@ -106,10 +126,28 @@ static reel_status compare_scalar_forward(reel_call *call, enum reel_comparison 
     return REEL_OK;
 }
 
-#define COMPARISON_SCALAR(name_, comparison, swapped)                                                                  \
+/* Integers are compared with a whole number as what they are. */
+static reel_status compare_scalar_onnx(const reel_call *call, reel_onnx *to, const char *node, bool negated)
+{
+    const struct compare_scalar_attributes *attributes = call->attributes;
+    double s = attributes->s;
+    bool whole = call->in[0]->dtype != REEL_REAL && s == floor(s) && fabs(s) < 0x1p62;
+    reel_dtype dtype = whole ? REEL_INT64 : REEL_REAL;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    if (call->in[0]->dtype != dtype)
+        x = reel_onnx_cast(to, x, dtype);
+    reel_onnx_value result = REEL_ONNX_NODE(to, node, x, reel_onnx_number(to, dtype, s));
+    return reel_onnx_set_output(to, 0, negated ? REEL_ONNX_NODE(to, "Not", result) : result);
+}
+
+#define COMPARISON_SCALAR(name_, comparison, swapped, node, negated)                                                   \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
         return compare_scalar_forward(call, comparison, swapped);                                                      \
+    }                                                                                                                  \
+    static reel_status name_##_onnx(const reel_call *call, reel_onnx *to)                                              \
+    {                                                                                                                  \
+        return compare_scalar_onnx(call, to, node, negated);                                                           \
     }                                                                                                                  \
     static const reel_op name_##_op = {                                                                                \
         .name = #name_,                                                                                                \
@@ -120,6 +158,7 @@ static reel_status compare_scalar_forward(reel_call *call, enum reel_comparison 
         .shape = compare_scalar_shape,                                                                                 \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
+        .onnx = name_##_onnx,                                                                                          \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var x, double s)                                                       \
     {                                                                                                                  \
@@ -127,12 +166,12 @@ static reel_status compare_scalar_forward(reel_call *call, enum reel_comparison 
         return reel_apply1(tape, &name_##_op, &x, 1, &attributes);                                                     \
     }
 
-COMPARISON_SCALAR(eq_scalar, REEL_COMPARE_EQ, false)
-COMPARISON_SCALAR(ne_scalar, REEL_COMPARE_NE, false)
-COMPARISON_SCALAR(lt_scalar, REEL_COMPARE_LT, false)
-COMPARISON_SCALAR(le_scalar, REEL_COMPARE_LE, false)
-COMPARISON_SCALAR(gt_scalar, REEL_COMPARE_LT, true)
-COMPARISON_SCALAR(ge_scalar, REEL_COMPARE_LE, true)
+COMPARISON_SCALAR(eq_scalar, REEL_COMPARE_EQ, false, "Equal", false)
+COMPARISON_SCALAR(ne_scalar, REEL_COMPARE_NE, false, "Equal", true)
+COMPARISON_SCALAR(lt_scalar, REEL_COMPARE_LT, false, "Less", false)
+COMPARISON_SCALAR(le_scalar, REEL_COMPARE_LE, false, "LessOrEqual", false)
+COMPARISON_SCALAR(gt_scalar, REEL_COMPARE_LT, true, "Greater", false)
+COMPARISON_SCALAR(ge_scalar, REEL_COMPARE_LE, true, "GreaterOrEqual", false)
 #else
 static const struct compare_scalar_attributes with_half = {0.5}, with_1 = {1};
 static const reel_sample compare_scalar_samples[] = {
@@ -165,7 +204,7 @@ static reel_status logical_shape(reel_call *call)
     return compare_shape(call);
 }
 
-#define LOGICAL(name_, comparison)                                                                                     \
+#define LOGICAL(name_, comparison, node)                                                                               \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
         return compare_forward(call, comparison, false);                                                               \
@@ -178,6 +217,7 @@ static reel_status logical_shape(reel_call *call)
         .shape = logical_shape,                                                                                        \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
+        .onnx_node = (node),                                                                                           \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var a, reel_var b)                                                     \
     {                                                                                                                  \
@@ -185,8 +225,8 @@ static reel_status logical_shape(reel_call *call)
         return reel_apply1(tape, &name_##_op, inputs, 2, NULL);                                                        \
     }
 
-LOGICAL(logical_and, REEL_COMPARE_AND)
-LOGICAL(logical_or, REEL_COMPARE_OR)
+LOGICAL(logical_and, REEL_COMPARE_AND, "And")
+LOGICAL(logical_or, REEL_COMPARE_OR, "Or")
 
 reel_var reel_logical_not(reel_tape *tape, reel_var x)
 {
@@ -229,6 +269,12 @@ static reel_status to_real_forward(reel_call *call)
     return REEL_OK;
 }
 
+static reel_status to_real_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(to, 0, reel_onnx_cast(to, reel_onnx_input(to, 0), REEL_REAL));
+}
+
 static const reel_op to_real_op = {
     .name = "to_real",
     .n_inputs = 1,
@@ -237,6 +283,7 @@ static const reel_op to_real_op = {
     .shape = to_real_shape,
     .forward = to_real_forward,
     .cost = reel_pointwise_cost,
+    .onnx = to_real_onnx,
 };
 
 reel_var reel_to_real(reel_tape *tape, reel_var x)
@@ -276,6 +323,12 @@ static reel_status to_int64_forward(reel_call *call)
     return REEL_OK;
 }
 
+static reel_status to_int64_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(to, 0, reel_onnx_cast(to, reel_onnx_input(to, 0), REEL_INT64));
+}
+
 static const reel_op to_int64_op = {
     .name = "to_int64",
     .n_inputs = 1,
@@ -284,6 +337,7 @@ static const reel_op to_int64_op = {
     .shape = to_int64_shape,
     .forward = to_int64_forward,
     .cost = reel_pointwise_cost,
+    .onnx = to_int64_onnx,
 };
 
 reel_var reel_to_int64(reel_tape *tape, reel_var x)

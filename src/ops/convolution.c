@@ -296,9 +296,50 @@ static reel_cost conv_cost(const reel_call *call)
     return cost_of(call, &c);
 }
 
+/* Attributes of a node, whose result is `least` along each axis but for padding behind, which only a transposed one
+ * has. */
+static reel_status conv_onnx_form(const reel_call *call, reel_onnx *to, const char *node, const int64_t *least)
+{
+    const struct conv_attributes *a = call->attributes;
+    int64_t pads[4], padding_behind[2] = {0, 0};
+    bool any = false, empty = false;
+    for (int i = 0; i < a->axes; i++) {
+        pads[i] = pads[a->axes + i] = a->padding[i];
+        padding_behind[i] = a->size[i] - least[i];
+        any = any || padding_behind[i] != 0;
+        empty = empty || a->size[i] == 0;
+    }
+    if (empty || (any && call->op != &conv_transpose_op && call->op != &conv_transpose_bias_op))
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT,
+                         "save_onnx: %s has an ONNX form where there is a result and all of x is read for it",
+                         name_of(call));
+    reel_onnx_value in[3];
+    for (int k = 0; k < call->n_inputs; k++)
+        in[k] = reel_onnx_input(to, k);
+    reel_onnx_set_ints(to, "pads", pads, 2 * a->axes);
+    reel_onnx_set_ints(to, "strides", a->stride, a->axes);
+    reel_onnx_set_ints(to, "dilations", a->dilation, a->axes);
+    reel_onnx_set_int(to, "group", a->groups);
+    if (any)
+        reel_onnx_set_ints(to, "output_padding", padding_behind, a->axes);
+    return reel_onnx_set_output(to, 0, reel_onnx_node(to, node, in, call->n_inputs));
+}
+
+static reel_status conv_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct conv_attributes *a = call->attributes;
+    int64_t least[2];
+    for (int i = 0; i < a->axes; i++) {
+        int64_t kernel = a->dilation[i] * (call->in[1]->shape.dim[2 + i] - 1) + 1;
+        least[i] = (call->in[0]->shape.dim[2 + i] + 2 * a->padding[i] - kernel) / a->stride[i] + 1;
+    }
+    return conv_onnx_form(call, to, "Conv", least);
+}
+
 #define CONV_ROW                                                                                                       \
     .n_outputs = 1, .reads_inputs = 3, .attributes_size = sizeof(struct conv_attributes), .shape = conv_shape,         \
-    .forward = conv_forward, .vjp = conv_vjp, .accumulate = conv_accumulate, .cost = conv_cost
+    .forward = conv_forward, .vjp = conv_vjp, .accumulate = conv_accumulate, .cost = conv_cost, .onnx = conv_onnx
+
 static const reel_op conv_op = {.name = "conv", .n_inputs = 2, .differentiable = 3, CONV_ROW};
 static const reel_op conv_bias_op = {.name = "conv_bias", .n_inputs = 3, .differentiable = 7, CONV_ROW};
 
@@ -360,10 +401,22 @@ static reel_cost conv_transpose_cost(const reel_call *call)
     return cost_of(call, &c);
 }
 
+static reel_status conv_transpose_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct conv_attributes *a = call->attributes;
+    int64_t least[2];
+    for (int i = 0; i < a->axes; i++) {
+        int64_t kernel = a->dilation[i] * (call->in[1]->shape.dim[2 + i] - 1) + 1;
+        least[i] = (call->in[0]->shape.dim[2 + i] - 1) * a->stride[i] - 2 * a->padding[i] + kernel;
+    }
+    return conv_onnx_form(call, to, "ConvTranspose", least);
+}
+
 #define CONV_TRANSPOSE_ROW                                                                                             \
     .n_outputs = 1, .reads_inputs = 3, .attributes_size = sizeof(struct conv_attributes),                              \
     .shape = conv_transpose_shape, .forward = conv_transpose_forward, .vjp = conv_transpose_vjp,                       \
-    .accumulate = conv_transpose_accumulate, .cost = conv_transpose_cost
+    .accumulate = conv_transpose_accumulate, .cost = conv_transpose_cost, .onnx = conv_transpose_onnx
+
 static const reel_op conv_transpose_op = {
     .name = "conv_transpose", .n_inputs = 2, .differentiable = 3, CONV_TRANSPOSE_ROW};
 static const reel_op conv_transpose_bias_op = {

@@ -178,6 +178,54 @@ static reel_status class_forward(const reel_call *call, bool softmax)
     return REEL_OK;
 }
 
+/* `logs` are the logarithms of the probabilities. */
+static reel_status class_onnx(const reel_call *call, reel_onnx *to, reel_onnx_value logs)
+{
+    const struct class_attributes *a = call->attributes;
+    int axis = class_axis(call);
+    double classes = (double)call->in[0]->shape.dim[axis];
+    reel_onnx_value target = reel_onnx_input(to, 1), zero = reel_onnx_number(to, REEL_REAL, 0);
+    reel_onnx_value class_axes = reel_onnx_int64s(to, (const int64_t[]){axis}, 1);
+    reel_onnx_value ignored =
+        REEL_ONNX_NODE(to, "Equal", target, reel_onnx_number(to, REEL_INT64, (double)a->ignore_index));
+    target = REEL_ONNX_NODE(to, "Where", ignored, reel_onnx_number(to, REEL_INT64, 0), target);
+    reel_onnx_value weight = REEL_ONNX_NODE(to, "Where", ignored, zero, reel_onnx_number(to, REEL_REAL, 1));
+    if (call->n_inputs > 2)
+        weight =
+            REEL_ONNX_NODE(to, "Where", ignored, zero, REEL_ONNX_NODE(to, "Gather", reel_onnx_input(to, 2), target));
+    target = REEL_ONNX_NODE(to, "Unsqueeze", target, class_axes);
+    reel_onnx_set_int(to, "axis", axis);
+    reel_onnx_value picked = REEL_ONNX_NODE(to, "GatherElements", logs, target);
+    picked = REEL_ONNX_NODE(to, "Squeeze", picked, class_axes);
+    picked = REEL_ONNX_NODE(to, "Mul", REEL_ONNX_NODE(to, "Where", ignored, zero, picked), weight);
+    if (a->label_smoothing > 0) {
+        reel_onnx_value all = logs;
+        if (call->n_inputs > 2) {
+            int64_t shape[REEL_MAX_NDIM];
+            for (int i = 0; i < call->in[0]->shape.ndim; i++)
+                shape[i] = i == axis ? -1 : 1;
+            reel_onnx_value weights = reel_onnx_int64s(to, shape, call->in[0]->shape.ndim);
+            all = REEL_ONNX_NODE(to, "Mul", all, REEL_ONNX_NODE(to, "Reshape", reel_onnx_input(to, 2), weights));
+        }
+        reel_onnx_set_int(to, "keepdims", 0);
+        all = REEL_ONNX_NODE(to, "ReduceSum", all, class_axes);
+        all = REEL_ONNX_NODE(to, "Where", ignored, zero, all);
+        all = REEL_ONNX_NODE(to, "Mul", all, reel_onnx_number(to, REEL_REAL, a->label_smoothing / classes));
+        picked = REEL_ONNX_NODE(to, "Mul", picked, reel_onnx_number(to, REEL_REAL, 1 - a->label_smoothing));
+        picked = REEL_ONNX_NODE(to, "Add", picked, all);
+    }
+    reel_onnx_value losses = REEL_ONNX_NODE(to, "Neg", picked);
+    if (a->reduction != REEL_NONE) {
+        reel_onnx_set_int(to, "keepdims", 0);
+        losses = REEL_ONNX_NODE(to, "ReduceSum", losses);
+    }
+    if (a->reduction == REEL_MEAN) {
+        reel_onnx_set_int(to, "keepdims", 0);
+        losses = REEL_ONNX_NODE(to, "Div", losses, REEL_ONNX_NODE(to, "ReduceSum", weight));
+    }
+    return reel_onnx_set_output(to, 0, losses);
+}
+
 /* ---- Rules ---- */
 
 static reel_status class_accumulate(const reel_call *call, const reel_gradient *grad_output, reel_sink *sink,
@@ -332,6 +380,11 @@ static reel_status nll_accumulate(const reel_call *call, const reel_gradient *gr
     return class_accumulate(call, &grad_outputs[0], sinks[0], false);
 }
 
+static reel_status nll_onnx(const reel_call *call, reel_onnx *to)
+{
+    return class_onnx(call, to, reel_onnx_input(to, 0));
+}
+
 static const reel_op nll_op = {
     .name = "nll_loss",
     .n_inputs = 2,
@@ -344,6 +397,7 @@ static const reel_op nll_op = {
     .vjp = nll_vjp,
     .accumulate = nll_accumulate,
     .cost = class_cost,
+    .onnx = nll_onnx,
 };
 static const reel_op weighted_nll_op = {
     .name = "weighted_nll_loss",
@@ -357,6 +411,7 @@ static const reel_op weighted_nll_op = {
     .vjp = nll_vjp,
     .accumulate = nll_accumulate,
     .cost = class_cost,
+    .onnx = nll_onnx,
 };
 
 /* int32 targets as int64. */
@@ -435,6 +490,12 @@ static reel_status cross_entropy_accumulate(const reel_call *call, const reel_gr
     return class_accumulate(call, &grad_outputs[0], sinks[0], true);
 }
 
+static reel_status cross_entropy_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_set_int(to, "axis", class_axis(call));
+    return class_onnx(call, to, REEL_ONNX_NODE(to, "LogSoftmax", reel_onnx_input(to, 0)));
+}
+
 static const reel_op cross_entropy_op = {
     .name = "cross_entropy_loss",
     .n_inputs = 2,
@@ -447,6 +508,7 @@ static const reel_op cross_entropy_op = {
     .vjp = cross_entropy_vjp,
     .accumulate = cross_entropy_accumulate,
     .cost = class_cost,
+    .onnx = cross_entropy_onnx,
 };
 static const reel_op weighted_cross_entropy_op = {
     .name = "weighted_cross_entropy_loss",
@@ -460,6 +522,7 @@ static const reel_op weighted_cross_entropy_op = {
     .vjp = cross_entropy_vjp,
     .accumulate = cross_entropy_accumulate,
     .cost = class_cost,
+    .onnx = cross_entropy_onnx,
 };
 
 reel_cross_entropy_loss_options reel_cross_entropy_loss_defaults(void)

@@ -183,7 +183,7 @@ static void add_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = grad_inputs[1] = g[0];
 }
 
-static const reel_op add_op = {ARITHMETIC_ROW(add)};
+static const reel_op add_op = {ARITHMETIC_ROW(add), .onnx_node = "Add"};
 
 reel_var reel_add(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -211,7 +211,7 @@ static void sub_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
         grad_inputs[1] = reel_neg(call->tape, g[0]);
 }
 
-static const reel_op sub_op = {ARITHMETIC_ROW(sub)};
+static const reel_op sub_op = {ARITHMETIC_ROW(sub), .onnx_node = "Sub"};
 
 reel_var reel_sub(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -238,7 +238,7 @@ static void mul_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
             grad_inputs[k] = reel_mul(call->tape, g[0], call->inputs[1 - k]);
 }
 
-static const reel_op mul_op = {ARITHMETIC_ROW(mul), .reads_inputs = 3};
+static const reel_op mul_op = {ARITHMETIC_ROW(mul), .onnx_node = "Mul", .reads_inputs = 3};
 
 reel_var reel_mul(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -268,7 +268,7 @@ static void div_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
         grad_inputs[1] = reel_mul(t, reel_neg(t, g[0]), reel_div(t, reel_div(t, a, b), b));
 }
 
-static const reel_op div_op = {BINARY_ROW(div), .reads_inputs = 3};
+static const reel_op div_op = {BINARY_ROW(div), .onnx_node = "Div", .reads_inputs = 3};
 
 reel_var reel_div(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -308,7 +308,7 @@ static void pow_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     }
 }
 
-static const reel_op pow_op = {BINARY_ROW(pow), .reads_inputs = 3};
+static const reel_op pow_op = {BINARY_ROW(pow), .onnx_node = "Pow", .reads_inputs = 3};
 
 reel_var reel_pow(reel_tape *tape, reel_var base, reel_var exponent)
 {
@@ -338,6 +338,15 @@ static reel_status division_forward(const reel_call *call, enum reel_integer_ope
     return integers_forward(call, operation);
 }
 
+/* Div rounds towards 0, so that it is given what is divided without a rest: Mod has the sign of the divisor. */
+static reel_status floor_divide_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    reel_onnx_value a = reel_onnx_input(to, 0), b = reel_onnx_input(to, 1);
+    reel_onnx_value whole = REEL_ONNX_NODE(to, "Sub", a, REEL_ONNX_NODE(to, "Mod", a, b));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Div", whole, b));
+}
+
 #define DIVISION(name_, operation)                                                                                     \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
@@ -351,6 +360,7 @@ static reel_status division_forward(const reel_call *call, enum reel_integer_ope
         .shape = integers_shape,                                                                                       \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
+        .onnx = name_##_onnx,                                                                                          \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var a, reel_var b)                                                     \
     {                                                                                                                  \
@@ -378,7 +388,20 @@ static void remainder_vjp(const reel_call *call, const reel_var *g, reel_var *gr
     }
 }
 
-static const reel_op remainder_op = {ARITHMETIC_ROW(remainder), .reads_inputs = 3};
+/* Of integers Mod has the sign of the divisor, of reals that of a. */
+static reel_status remainder_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value a = reel_onnx_input(to, 0), b = reel_onnx_input(to, 1);
+    if (call->out[0]->dtype != REEL_REAL)
+        return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mod", a, b));
+    reel_onnx_set_int(to, "fmod", 1);
+    reel_onnx_value rest = REEL_ONNX_NODE(to, "Mod", a, b), zero = reel_onnx_number(to, REEL_REAL, 0);
+    reel_onnx_value other_sign = REEL_ONNX_NODE(to, "Less", REEL_ONNX_NODE(to, "Mul", rest, b), zero);
+    reel_onnx_value moved = REEL_ONNX_NODE(to, "Add", rest, b);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Where", other_sign, moved, rest));
+}
+
+static const reel_op remainder_op = {ARITHMETIC_ROW(remainder), .onnx = remainder_onnx, .reads_inputs = 3};
 
 reel_var reel_remainder(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -441,7 +464,7 @@ static void maximum_vjp(const reel_call *call, const reel_var *g, reel_var *grad
         grad_inputs[1] = share_of_winner(t, g[0], reel_gt(t, a, b), tie);
 }
 
-static const reel_op maximum_op = {BINARY_ROW(maximum), .reads_inputs = 3};
+static const reel_op maximum_op = {BINARY_ROW(maximum), .onnx_node = "Max", .reads_inputs = 3};
 
 reel_var reel_maximum(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -460,7 +483,7 @@ static void minimum_vjp(const reel_call *call, const reel_var *g, reel_var *grad
         grad_inputs[1] = share_of_winner(t, g[0], reel_lt(t, a, b), tie);
 }
 
-static const reel_op minimum_op = {BINARY_ROW(minimum), .reads_inputs = 3};
+static const reel_op minimum_op = {BINARY_ROW(minimum), .onnx_node = "Min", .reads_inputs = 3};
 
 reel_var reel_minimum(reel_tape *tape, reel_var a, reel_var b)
 {
@@ -539,6 +562,17 @@ static reel_status where_accumulate(const reel_call *call, const reel_gradient *
     return REEL_OK;
 }
 
+/* onnxruntime has no Where of bools. */
+static reel_status where_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value condition = reel_onnx_input(to, 0), a = reel_onnx_input(to, 1), b = reel_onnx_input(to, 2);
+    if (call->out[0]->dtype != REEL_BOOL)
+        return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Where", condition, a, b));
+    a = REEL_ONNX_NODE(to, "And", condition, a);
+    b = REEL_ONNX_NODE(to, "And", REEL_ONNX_NODE(to, "Not", condition), b);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Or", a, b));
+}
+
 static const reel_op where_op = {
     .name = "where",
     .n_inputs = 3,
@@ -551,6 +585,7 @@ static const reel_op where_op = {
     .vjp = where_vjp,
     .accumulate = where_accumulate,
     .cost = reel_pointwise_cost,
+    .onnx = where_onnx,
 };
 
 reel_var reel_where(reel_tape *tape, reel_var condition, reel_var a, reel_var b)

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "core/tape.h"
+#include "files/onnx.h"
 #include "kern/gather.h"
 #include "ops/gather.h"
 
@@ -10,6 +11,8 @@
 #include <reel/gather.h>
 #include <reel/reduce.h>
 #include <reel/view.h>
+
+#include <math.h>
 
 enum { IN_WEIGHT, IN_INDEX, IN_OFFSETS, IN_SAMPLE_WEIGHTS };
 
@@ -358,6 +361,55 @@ static reel_cost bag_cost(const reel_call *call)
 
 /* The rule for the table reads the index (1) and the weights (3), the one for the weights the table (0) and the index.
  * With scale_grad_by_freq the gradient is not the derivative, as in PyTorch; padding really has none. */
+/* Whether the bags are the rows of the index, as they are of one with two axes. */
+static bool bags_are_rows(const reel_call *call)
+{
+    const struct bag_attributes *a = call->attributes;
+    const reel_array *index = call->in[IN_INDEX], *offsets = call->in[IN_OFFSETS];
+    bool rows = index->shape.ndim == 2 && a->include_last && bag_count(call) == index->shape.dim[0];
+    for (int64_t b = 0; rows && b < offsets->numel; b++)
+        rows = reel_kern_index(offsets->data, is_wide(offsets), b) == b * index->shape.dim[1];
+    return rows;
+}
+
+/* Only of rows, whose entries are summed along an axis. */
+static reel_status bag_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct bag_attributes *a = call->attributes;
+    if (!bags_are_rows(call))
+        return reel_fail(call->context, REEL_ERROR_ARGUMENT,
+                         "save_onnx: %s has an ONNX form where the bags are the rows of an index, not with offsets",
+                         call->op->name);
+    const int64_t growth[REEL_MAX_NDIM] = {reel_onnx_growth(to, IN_INDEX)[0]}, one = 1, two = 2;
+    reel_onnx_set_growth(to, growth);
+    reel_onnx_value indices = reel_onnx_input(to, IN_INDEX), zero = reel_onnx_number(to, REEL_REAL, 0);
+    reel_onnx_value rows = REEL_ONNX_NODE(to, "Gather", reel_onnx_input(to, IN_WEIGHT), indices);
+    if (call->n_inputs > IN_SAMPLE_WEIGHTS)
+        rows = REEL_ONNX_NODE(
+            to, "Mul", rows,
+            REEL_ONNX_NODE(to, "Unsqueeze", reel_onnx_input(to, IN_SAMPLE_WEIGHTS), reel_onnx_int64s(to, &two, 1)));
+    /* [bags, entries, 1]: 1 for what counts. */
+    indices = reel_onnx_cast(to, indices, REEL_INT64);
+    reel_onnx_value counts = REEL_ONNX_NODE(
+        to, "Not", REEL_ONNX_NODE(to, "Equal", indices, reel_onnx_number(to, REEL_INT64, (double)a->padding)));
+    counts = REEL_ONNX_NODE(to, "Unsqueeze", counts, reel_onnx_int64s(to, &two, 1));
+    reel_onnx_value axis = reel_onnx_int64s(to, &one, 1), n = 0;
+    if (a->mode != REEL_BAG_SUM) {
+        n = reel_onnx_cast(to, counts, REEL_REAL);
+        reel_onnx_set_int(to, "keepdims", 0);
+        n = REEL_ONNX_NODE(to, "ReduceSum", n, axis);
+    }
+    bool max = a->mode == REEL_BAG_MAX;
+    rows = REEL_ONNX_NODE(to, "Where", counts, rows, max ? reel_onnx_number(to, REEL_REAL, -INFINITY) : zero);
+    reel_onnx_set_int(to, "keepdims", 0);
+    reel_onnx_value result = REEL_ONNX_NODE(to, max ? "ReduceMax" : "ReduceSum", rows, axis);
+    if (a->mode == REEL_BAG_MEAN)
+        result = REEL_ONNX_NODE(to, "Div", result, REEL_ONNX_NODE(to, "Max", n, reel_onnx_number(to, REEL_REAL, 1)));
+    else if (max)
+        result = REEL_ONNX_NODE(to, "Where", REEL_ONNX_NODE(to, "Equal", n, zero), zero, result);
+    return reel_onnx_set_output(to, 0, result);
+}
+
 #define BAG_OP(variable, name_, inputs, differentiable_, reads, derivative_)                                           \
     static const reel_op variable##_op = {                                                                             \
         .name = name_,                                                                                                 \
@@ -373,6 +425,7 @@ static reel_cost bag_cost(const reel_call *call)
         .vjp = bag_vjp,                                                                                                \
         .accumulate = bag_accumulate,                                                                                  \
         .cost = bag_cost,                                                                                              \
+        .onnx = bag_onnx,                                                                                              \
     }
 BAG_OP(plain, "embedding_bag", 3, 1, 2, REEL_DERIVATIVE_EXACT);
 BAG_OP(weighted, "embedding_bag_weighted", 4, 9, 11, REEL_DERIVATIVE_EXACT);

@@ -7,6 +7,7 @@
 #include "core/context.h"
 #include "ops/samples.h"
 
+#include <reel/onnx.h>
 #include <reel/op.h>
 #include <reel/tape.h>
 

@@ -1,6 +1,7 @@
 /* Picking rows by index, and the way back: each is the other's rule. */
 #include "core/rows.h"
 #include "core/tape.h"
+#include "files/onnx.h"
 #include "kern/copy.h"
 #include "kern/gather.h"
 #include "ops/gather.h"
@@ -148,6 +149,12 @@ static void index_select_vjp(const reel_call *call, const reel_var *grad_outputs
     grad_inputs[0] = index_add(call->tape, grad_outputs[0], axis, call->inputs[1], call->in[0]->shape.dim[axis]);
 }
 
+static reel_status index_select_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_set_int(to, "axis", index_select_axis(call));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Gather", reel_onnx_input(to, 0), reel_onnx_input(to, 1)));
+}
+
 static const reel_op index_select_op = {
     .name = "index_select",
     .n_inputs = 2,
@@ -159,6 +166,7 @@ static const reel_op index_select_op = {
     .forward = index_select_forward,
     .vjp = index_select_vjp,
     .cost = cost_of_copy,
+    .onnx = index_select_onnx,
 };
 
 reel_var reel_index_select(reel_tape *tape, reel_var x, int axis, reel_var index)
@@ -206,6 +214,31 @@ static void index_add_vjp(const reel_call *call, const reel_var *grad_outputs, r
     grad_inputs[0] = reel_index_select(call->tape, grad_outputs[0], a->axis, call->inputs[1]);
 }
 
+/* Zeros of the result's shape. */
+static reel_onnx_value zeros_onnx(reel_onnx *to)
+{
+    return REEL_ONNX_NODE(to, "Expand", reel_onnx_number(to, REEL_REAL, 0), reel_onnx_output_shape(to, 0));
+}
+
+/* The index stands at every element of its slice. */
+static reel_status index_add_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct index_add_attributes *a = call->attributes;
+    int ndim = call->in[0]->shape.ndim, axis = a->axis < 0 ? a->axis + ndim : a->axis;
+    if (call->in[0]->numel == 0)
+        return reel_onnx_set_output(to, 0, zeros_onnx(to));
+    reel_onnx_value values = reel_onnx_input(to, 0);
+    int64_t along[REEL_MAX_NDIM];
+    for (int i = 0; i < ndim; i++)
+        along[i] = i == axis ? -1 : 1;
+    reel_onnx_value index = REEL_ONNX_NODE(to, "Reshape", reel_onnx_input(to, 1), reel_onnx_int64s(to, along, ndim));
+    index = REEL_ONNX_NODE(to, "Expand", index, REEL_ONNX_NODE(to, "Shape", values));
+    reel_onnx_value zeros = zeros_onnx(to);
+    reel_onnx_set_int(to, "axis", axis);
+    reel_onnx_set_string(to, "reduction", "add");
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "ScatterElements", zeros, index, values));
+}
+
 static const reel_op index_add_op = {
     .name = "index_add",
     .n_inputs = 2,
@@ -217,6 +250,7 @@ static const reel_op index_add_op = {
     .forward = index_add_forward,
     .vjp = index_add_vjp,
     .cost = cost_of_scatter,
+    .onnx = index_add_onnx,
 };
 
 static reel_var index_add(reel_tape *tape, reel_var values, int axis, reel_var index, int64_t size)
@@ -453,6 +487,12 @@ static reel_status embedding_accumulate(const reel_call *call, const reel_gradie
     return reel_sink_rows(sinks[0], index->numel, indices, NULL, &given);
 }
 
+static reel_status embedding_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Gather", reel_onnx_input(to, 0), reel_onnx_input(to, 1)));
+}
+
 static const reel_op embedding_op = {
     .name = "embedding",
     .n_inputs = 2,
@@ -466,6 +506,7 @@ static const reel_op embedding_op = {
     .vjp = embedding_vjp,
     .accumulate = embedding_accumulate,
     .cost = cost_of_copy,
+    .onnx = embedding_onnx,
 };
 
 /* With padding_idx or scale_grad_by_freq the gradient is not the derivative, as in PyTorch. */
@@ -483,6 +524,7 @@ static const reel_op embedding_padding_op = {
     .vjp = embedding_vjp,
     .accumulate = embedding_accumulate,
     .cost = cost_of_copy,
+    .onnx = embedding_onnx,
 };
 
 reel_status reel_padding_row(reel_tape *tape, const char *what, reel_var weight, int64_t padding_idx, int64_t *row)
@@ -631,6 +673,17 @@ static reel_status scatter_accumulate(const reel_call *call, const reel_gradient
     return REEL_OK;
 }
 
+static reel_status scatter_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value values = reel_onnx_input(to, 0), index = reel_onnx_input(to, 1);
+    if (call->in[1]->dtype != REEL_INT64)
+        index = reel_onnx_cast(to, index, REEL_INT64);
+    index = REEL_ONNX_NODE(to, "Unsqueeze", index, reel_onnx_int64s(to, (const int64_t[]){-1}, 1));
+    reel_onnx_value zeros = zeros_onnx(to);
+    reel_onnx_set_string(to, "reduction", "add");
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "ScatterND", zeros, index, values));
+}
+
 static const reel_op scatter_op = {
     .name = "scatter_add_rows",
     .n_inputs = 2,
@@ -643,6 +696,7 @@ static const reel_op scatter_op = {
     .vjp = scatter_vjp,
     .accumulate = scatter_accumulate,
     .cost = cost_of_scatter,
+    .onnx = scatter_onnx,
 };
 
 reel_var reel_scatter_add_rows(reel_tape *tape, reel_var values, reel_var index, int64_t rows)

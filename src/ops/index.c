@@ -70,6 +70,36 @@ static reel_status check_indices(const reel_call *call)
     return reel_check_index(call, call->in[1], x->ndim > 0 ? x->dim[axis_of(call)] : 1, call->op->name);
 }
 
+static const reel_op scatter_add_op;
+
+/* A node of the inputs along the axis; a scalar has one in between. */
+static reel_status index_onnx(const reel_call *call, reel_onnx *to, const char *node)
+{
+    bool scalar = call->in[0]->shape.ndim == 0;
+    const int64_t one = 1;
+    reel_onnx_value in[3];
+    for (int k = 0; k < call->n_inputs; k++) {
+        in[k] = reel_onnx_input(to, k);
+        if (scalar)
+            in[k] = REEL_ONNX_NODE(to, "Reshape", in[k], reel_onnx_int64s(to, &one, 1));
+    }
+    reel_onnx_set_int(to, "axis", axis_of(call));
+    if (call->op == &scatter_add_op)
+        reel_onnx_set_string(to, "reduction", "add");
+    reel_onnx_value result = reel_onnx_node(to, node, in, call->n_inputs);
+    return reel_onnx_set_output(to, 0, scalar ? REEL_ONNX_NODE(to, "Squeeze", result) : result);
+}
+
+static reel_status gather_onnx(const reel_call *call, reel_onnx *to)
+{
+    return index_onnx(call, to, "GatherElements");
+}
+
+static reel_status scatter_onnx(const reel_call *call, reel_onnx *to)
+{
+    return index_onnx(call, to, "ScatterElements");
+}
+
 static reel_cost index_cost(const reel_call *call)
 {
     return (reel_cost){0, 3.0 * (double)call->in[1]->numel * (double)reel_dtype_size(call->out[0]->dtype)};
@@ -145,6 +175,7 @@ static const reel_op gather_op = {
     .vjp = gather_vjp,
     .accumulate = gather_accumulate,
     .cost = index_cost,
+    .onnx = gather_onnx,
 };
 
 reel_var reel_gather(reel_tape *tape, reel_var x, int axis, reel_var index)
@@ -272,6 +303,7 @@ static const reel_op scatter_add_op = {
     .forward = scatter_add_forward,
     .vjp = scatter_add_vjp,
     .cost = index_cost,
+    .onnx = scatter_onnx,
 };
 
 /* Values that are larger than the index are cut, as in PyTorch. */
@@ -374,6 +406,7 @@ static const reel_op scatter_op = {
     .forward = scatter_forward,
     .vjp = scatter_vjp,
     .cost = index_cost,
+    .onnx = scatter_onnx,
 };
 
 reel_var reel_scatter(reel_tape *tape, reel_var x, int axis, reel_var index, reel_var values)

@@ -1,5 +1,7 @@
 /* Joining along an axis, and cutting along one. */
 #include "core/sink.h"
+#include "core/tape.h"
+#include "files/onnx.h"
 #include "kern/copy.h"
 #include "kern/strided.h"
 #include "ops/family.h"
@@ -163,6 +165,20 @@ static void cat_grad_columns(const reel_call *call, int k, int64_t *first, int64
     *end = *first + call->in[k]->shape.dim[axis];
 }
 
+static reel_status cat_onnx(const reel_call *call, reel_onnx *to)
+{
+    size_t size = (size_t)call->n_inputs * sizeof(reel_onnx_value);
+    reel_onnx_value *pieces = reel_allocate(&call->context->memory, size);
+    if (!pieces)
+        return reel_fail_memory(call->context, "cat", size);
+    for (int k = 0; k < call->n_inputs; k++)
+        pieces[k] = reel_onnx_input(to, k);
+    reel_onnx_set_int(to, "axis", ((const struct axis_attributes *)call->attributes)->axis);
+    reel_onnx_set_output(to, 0, reel_onnx_node(to, "Concat", pieces, call->n_inputs));
+    reel_free(&call->context->memory, pieces);
+    return call->context->status;
+}
+
 static const reel_op cat_op = {
     .name = "cat",
     .n_inputs = 1,
@@ -176,6 +192,7 @@ static const reel_op cat_op = {
     .accumulate = cat_accumulate,
     .grad_columns = cat_grad_columns,
     .cost = reel_cost_of_copy,
+    .onnx = cat_onnx,
 };
 
 reel_var reel_cat(reel_tape *tape, const reel_var *vars, int n, int axis)
@@ -341,6 +358,22 @@ static reel_status narrow_accumulate(const reel_call *call, const reel_gradient 
     return REEL_OK;
 }
 
+static reel_status narrow_onnx(const reel_call *call, reel_onnx *to)
+{
+    struct narrow_attributes a = narrow_normalized(call);
+    int64_t axis = a.axis, end = a.start + a.length;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    if (reel_onnx_growth(to, 0)[axis] != 0) {
+        if (a.length != call->in[0]->shape.dim[axis])
+            return reel_onnx_refuse_fixed(to, "a length");
+        reel_onnx_set_growth(to, reel_onnx_growth(to, 0));
+        return reel_onnx_set_output(to, 0, x);
+    }
+    return reel_onnx_set_output(to, 0,
+                                REEL_ONNX_NODE(to, "Slice", x, reel_onnx_int64s(to, &a.start, 1),
+                                               reel_onnx_int64s(to, &end, 1), reel_onnx_int64s(to, &axis, 1)));
+}
+
 static const reel_op narrow_op = {
     .name = "narrow",
     .n_inputs = 1,
@@ -352,6 +385,7 @@ static const reel_op narrow_op = {
     .vjp = narrow_vjp,
     .accumulate = narrow_accumulate,
     .cost = reel_cost_of_copy,
+    .onnx = narrow_onnx,
 };
 
 reel_var reel_narrow(reel_tape *tape, reel_var x, int axis, int64_t start, int64_t length)

@@ -207,9 +207,32 @@ static reel_cost linear_cost(const reel_call *call)
                        .bytes = (double)sizeof(reel_real) * (double)(s.rows * s.in + s.in * s.out + s.rows * s.out)};
 }
 
+static reel_status linear_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct linear_attributes *t = call->attributes;
+    reel_onnx_value x = reel_onnx_input(to, 0), weight = reel_onnx_input(to, 1), y;
+    reel_onnx_value bias = call->n_inputs == 3 ? reel_onnx_input(to, 2) : 0;
+    if (call->in[0]->shape.ndim == 2) {
+        reel_onnx_set_int(to, "transB", 1);
+        y = reel_onnx_node(to, "Gemm", (reel_onnx_value[]){x, weight, bias}, bias ? 3 : 2);
+    } else {
+        y = REEL_ONNX_NODE(to, "MatMul", x, REEL_ONNX_NODE(to, "Transpose", weight));
+        if (bias)
+            y = REEL_ONNX_NODE(to, "Add", y, bias);
+    }
+    if (t->activation == REEL_ACTIVATION_LEAKY_RELU) {
+        reel_onnx_set_float(to, "alpha", (double)t->slope);
+        y = REEL_ONNX_NODE(to, "LeakyRelu", y);
+    } else if (t->activation != REEL_ACTIVATION_NONE) {
+        y = REEL_ONNX_NODE(to, t->activation == REEL_ACTIVATION_RELU ? "Relu" : "Tanh", y);
+    }
+    return reel_onnx_set_output(to, 0, y);
+}
+
 #define LINEAR_ROW                                                                                                     \
     .n_outputs = 1, .reads_inputs = 3, .attributes_size = sizeof(struct linear_attributes), .shape = linear_shape,     \
-    .forward = linear_forward, .vjp = linear_vjp, .accumulate = linear_accumulate, .cost = linear_cost
+    .forward = linear_forward, .vjp = linear_vjp, .accumulate = linear_accumulate, .cost = linear_cost,                \
+    .onnx = linear_onnx
 
 static const reel_op linear_op = {.name = "linear", .n_inputs = 2, .differentiable = 3, LINEAR_ROW};
 

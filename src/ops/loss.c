@@ -105,6 +105,22 @@ static reel_status loss_forward(const reel_call *call, const struct reel_kern_lo
     return REEL_OK;
 }
 
+/* The loss of each element, reduced. */
+static reel_status loss_onnx(const reel_call *call, reel_onnx *to, reel_onnx_value each)
+{
+    const struct loss_attributes *a = call->attributes;
+    if (a->reduction == REEL_NONE)
+        return reel_onnx_set_output(to, 0, each);
+    reel_onnx_set_int(to, "keepdims", 0);
+    return reel_onnx_set_output(to, 0,
+                                REEL_ONNX_NODE(to, a->reduction == REEL_MEAN ? "ReduceMean" : "ReduceSum", each));
+}
+
+static reel_onnx_value difference_onnx(reel_onnx *to)
+{
+    return REEL_ONNX_NODE(to, "Sub", reel_onnx_input(to, 0), reel_onnx_input(to, 1));
+}
+
 /* The gradient of x from the one that forward left. */
 static reel_status give_saved(const reel_call *call, reel_real grad, reel_sink *sink)
 {
@@ -243,6 +259,12 @@ static reel_status mse_accumulate(const reel_call *call, const reel_gradient *gr
     return loss_accumulate(call, &reel_kern_mse, &grad_outputs[0], sinks);
 }
 
+static reel_status mse_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value difference = difference_onnx(to);
+    return loss_onnx(call, to, REEL_ONNX_NODE(to, "Mul", difference, difference));
+}
+
 static const reel_op mse_op = {
     .name = "mse_loss",
     .n_inputs = 2,
@@ -255,6 +277,7 @@ static const reel_op mse_op = {
     .vjp = mse_vjp,
     .accumulate = mse_accumulate,
     .cost = loss_cost,
+    .onnx = mse_onnx,
 };
 
 reel_var reel_mse_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options)
@@ -291,6 +314,11 @@ static reel_status l1_accumulate(const reel_call *call, const reel_gradient *gra
     return loss_accumulate(call, &reel_kern_l1, &grad_outputs[0], sinks);
 }
 
+static reel_status l1_onnx(const reel_call *call, reel_onnx *to)
+{
+    return loss_onnx(call, to, REEL_ONNX_NODE(to, "Abs", difference_onnx(to)));
+}
+
 static const reel_op l1_op = {
     .name = "l1_loss",
     .n_inputs = 2,
@@ -303,6 +331,7 @@ static const reel_op l1_op = {
     .vjp = l1_vjp,
     .accumulate = l1_accumulate,
     .cost = loss_cost,
+    .onnx = l1_onnx,
 };
 
 reel_var reel_l1_loss_with(reel_tape *tape, reel_var x, reel_var target, const reel_loss_options *options)
@@ -359,6 +388,20 @@ static reel_status smooth_l1_accumulate(const reel_call *call, const reel_gradie
     return loss_accumulate(call, &reel_kern_smooth_l1, &grad_outputs[0], sinks);
 }
 
+static reel_status smooth_l1_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct loss_attributes *a = call->attributes;
+    reel_onnx_value size = REEL_ONNX_NODE(to, "Abs", difference_onnx(to));
+    reel_onnx_value half_beta = reel_onnx_number(to, REEL_REAL, a->beta / 2);
+    reel_onnx_value near = REEL_ONNX_NODE(to, "Less", size, reel_onnx_number(to, REEL_REAL, a->beta));
+    reel_onnx_value half_square =
+        REEL_ONNX_NODE(to, "Mul", REEL_ONNX_NODE(to, "Mul", size, size), reel_onnx_number(to, REEL_REAL, 0.5));
+    reel_onnx_value inside =
+        REEL_ONNX_NODE(to, "Div", half_square, reel_onnx_number(to, REEL_REAL, a->beta > 0 ? a->beta : 1));
+    reel_onnx_value outside = REEL_ONNX_NODE(to, "Sub", size, half_beta);
+    return loss_onnx(call, to, REEL_ONNX_NODE(to, "Where", near, inside, outside));
+}
+
 static const reel_op smooth_l1_op = {
     .name = "smooth_l1_loss",
     .n_inputs = 2,
@@ -371,6 +414,7 @@ static const reel_op smooth_l1_op = {
     .vjp = smooth_l1_vjp,
     .accumulate = smooth_l1_accumulate,
     .cost = loss_cost,
+    .onnx = smooth_l1_onnx,
 };
 
 reel_smooth_l1_loss_options reel_smooth_l1_loss_defaults(void)
@@ -445,6 +489,17 @@ static reel_status bce_accumulate(const reel_call *call, const reel_gradient *gr
     return loss_accumulate(call, &reel_kern_bce, &grad_outputs[0], sinks);
 }
 
+static reel_status bce_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value x = reel_onnx_input(to, 0), target = reel_onnx_input(to, 1);
+    reel_onnx_value one = reel_onnx_number(to, REEL_REAL, 1), least = reel_onnx_number(to, REEL_REAL, -100);
+    reel_onnx_value yes = REEL_ONNX_NODE(to, "Max", REEL_ONNX_NODE(to, "Log", x), least);
+    reel_onnx_value no = REEL_ONNX_NODE(to, "Max", REEL_ONNX_NODE(to, "Log", REEL_ONNX_NODE(to, "Sub", one, x)), least);
+    yes = REEL_ONNX_NODE(to, "Mul", target, yes);
+    no = REEL_ONNX_NODE(to, "Mul", REEL_ONNX_NODE(to, "Sub", target, one), no);
+    return loss_onnx(call, to, REEL_ONNX_NODE(to, "Sub", no, yes));
+}
+
 static const reel_op bce_op = {
     .name = "bce_loss",
     .n_inputs = 2,
@@ -457,6 +512,7 @@ static const reel_op bce_op = {
     .vjp = bce_vjp,
     .accumulate = bce_accumulate,
     .cost = loss_cost,
+    .onnx = bce_onnx,
 };
 
 reel_bce_loss_options reel_bce_loss_defaults(void)
@@ -514,6 +570,13 @@ static reel_status bce_with_logits_accumulate(const reel_call *call, const reel_
     return loss_accumulate(call, &reel_kern_bce_with_logits, &grad_outputs[0], sinks);
 }
 
+static reel_status bce_with_logits_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value x = reel_onnx_input(to, 0), softplus = REEL_ONNX_NODE(to, "Softplus", x);
+    return loss_onnx(call, to,
+                     REEL_ONNX_NODE(to, "Sub", softplus, REEL_ONNX_NODE(to, "Mul", x, reel_onnx_input(to, 1))));
+}
+
 static const reel_op bce_with_logits_op = {
     .name = "bce_with_logits_loss",
     .n_inputs = 2,
@@ -526,6 +589,7 @@ static const reel_op bce_with_logits_op = {
     .vjp = bce_with_logits_vjp,
     .accumulate = bce_with_logits_accumulate,
     .cost = loss_cost,
+    .onnx = bce_with_logits_onnx,
 };
 
 reel_bce_with_logits_loss_options reel_bce_with_logits_loss_defaults(void)

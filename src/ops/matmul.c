@@ -179,6 +179,27 @@ static reel_cost matmul_cost(const reel_call *call)
                        .bytes = (double)sizeof(reel_real) * (double)(a->numel + b->numel + out->numel)};
 }
 
+static reel_onnx_value transposed_onnx(reel_onnx *to, reel_onnx_value x, int ndim)
+{
+    int64_t axes[REEL_MAX_NDIM];
+    for (int i = 0; i < ndim; i++)
+        axes[i] = i < ndim - 2 ? i : 2 * ndim - 3 - i;
+    reel_onnx_set_ints(to, "perm", axes, ndim);
+    return REEL_ONNX_NODE(to, "Transpose", x);
+}
+
+static reel_status matmul_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct matmul_attributes *t = call->attributes;
+    int ndim = call->out[0]->shape.ndim;
+    reel_onnx_value a = reel_onnx_input(to, 0), b = reel_onnx_input(to, 1);
+    if (t->transpose_a)
+        a = transposed_onnx(to, a, ndim);
+    if (t->transpose_b)
+        b = transposed_onnx(to, b, ndim);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "MatMul", a, b));
+}
+
 static const reel_op matmul_op = {
     .name = "matmul",
     .n_inputs = 2,
@@ -192,6 +213,7 @@ static const reel_op matmul_op = {
     .vjp = matmul_vjp,
     .accumulate = matmul_accumulate,
     .cost = matmul_cost,
+    .onnx = matmul_onnx,
 };
 
 reel_var reel_matmul_with(reel_tape *tape, reel_var a, reel_var b, bool transpose_a, bool transpose_b)

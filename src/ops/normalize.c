@@ -473,6 +473,23 @@ static reel_status layer_norm_accumulate(const reel_call *call, const reel_gradi
     return REEL_OK;
 }
 
+/* The node wants a scale: one of ones where there is none. */
+static reel_status layer_norm_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct eps_attributes *a = call->attributes;
+    reel_onnx_value in[3] = {reel_onnx_input(to, 0)};
+    if (is_affine(call)) {
+        in[1] = reel_onnx_input(to, 1);
+        in[2] = reel_onnx_input(to, 2);
+    } else {
+        in[1] = REEL_ONNX_NODE(to, "Expand", reel_onnx_number(to, REEL_REAL, 1),
+                               reel_onnx_int64s(to, &call->in[0]->shape.dim[1], 1));
+    }
+    reel_onnx_set_int(to, "axis", 1);
+    reel_onnx_set_float(to, "epsilon", a->eps);
+    return reel_onnx_set_output(to, 0, reel_onnx_node(to, "LayerNormalization", in, is_affine(call) ? 3 : 2));
+}
+
 static const reel_op layer_norm_op = {
     .name = "layer_norm",
     .n_inputs = 1,
@@ -484,6 +501,7 @@ static const reel_op layer_norm_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
+    .onnx = layer_norm_onnx,
 };
 
 static const reel_op layer_norm_affine_op = {
@@ -497,6 +515,7 @@ static const reel_op layer_norm_affine_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
+    .onnx = layer_norm_onnx,
 };
 
 /* weight or bias as [columns]; the null var stays null. */

@@ -1,5 +1,6 @@
 /* The same elements in another order of axes, or repeated along some. */
 #include "core/sink.h"
+#include "files/onnx.h"
 #include "kern/copy.h"
 #include "kern/strided.h"
 #include "ops/family.h"
@@ -125,6 +126,19 @@ static reel_status permute_accumulate(const reel_call *call, const reel_gradient
     return REEL_OK;
 }
 
+static reel_status permute_onnx(const reel_call *call, reel_onnx *to)
+{
+    int axes[REEL_MAX_NDIM], ndim = call->in[0]->shape.ndim;
+    int64_t wide[REEL_MAX_NDIM];
+    permute_axes(call, axes);
+    for (int i = 0; i < ndim; i++)
+        wide[i] = axes[i];
+    if (ndim == 0)
+        return reel_onnx_set_output(to, 0, reel_onnx_input(to, 0));
+    reel_onnx_set_ints(to, "perm", wide, ndim);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Transpose", reel_onnx_input(to, 0)));
+}
+
 static const reel_op permute_op = {
     .name = "permute",
     .n_inputs = 1,
@@ -136,6 +150,7 @@ static const reel_op permute_op = {
     .vjp = permute_vjp,
     .accumulate = permute_accumulate,
     .cost = reel_cost_of_copy,
+    .onnx = permute_onnx,
 };
 
 reel_var reel_permute(reel_tape *tape, reel_var x, const int *axes, int n)
@@ -259,6 +274,21 @@ static reel_status expand_accumulate(const reel_call *call, const reel_gradient 
     return reel_sink_add_broadcast(sinks[0], data, &call->out[0]->shape);
 }
 
+/* An axis that x has keeps its growth; of the others, axis 0 is the batch when it has the batch's size. */
+static reel_status expand_onnx(const reel_call *call, reel_onnx *to)
+{
+    const reel_shape *from = &call->in[0]->shape, *shape = &call->out[0]->shape;
+    int added = shape->ndim - from->ndim;
+    int64_t growth[REEL_MAX_NDIM] = {0};
+    for (int i = added; i < shape->ndim; i++)
+        growth[i] = reel_onnx_growth(to, 0)[i - added];
+    if (shape->ndim > 0 && shape->dim[0] == reel_onnx_batch(to) && (added > 0 || from->dim[0] == 1))
+        growth[0] = 1;
+    reel_onnx_set_growth(to, growth);
+    return reel_onnx_set_output(to, 0,
+                                REEL_ONNX_NODE(to, "Expand", reel_onnx_input(to, 0), reel_onnx_output_shape(to, 0)));
+}
+
 static const reel_op expand_op = {
     .name = "expand",
     .n_inputs = 1,
@@ -271,6 +301,7 @@ static const reel_op expand_op = {
     .vjp = expand_vjp,
     .accumulate = expand_accumulate,
     .cost = reel_cost_of_copy,
+    .onnx = expand_onnx,
 };
 
 reel_var reel_expand(reel_tape *tape, reel_var x, reel_shape shape)

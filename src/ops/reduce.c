@@ -1,4 +1,5 @@
 /* Sums, means and extremes over any set of axes. */
+#include "files/onnx.h"
 #include "kern/reduce.h"
 #include "kern/sum_to.h"
 #include "ops/axes.h"
@@ -12,6 +13,14 @@
 /* ---- sum, mean ---- */
 
 #ifndef REEL_SAMPLES
+#define REDUCE_ONNX(name, node)                                                                                        \
+    static reel_status name##_onnx(const reel_call *call, reel_onnx *to)                                               \
+    {                                                                                                                  \
+        const struct reel_axes *a = call->attributes;                                                                  \
+        reel_onnx_value x = reel_onnx_input(to, 0);                                                                    \
+        return reel_onnx_set_output(to, 0, reel_axes_onnx(call, to, a, node, x, a->keepdim));                          \
+    }
+
 static reel_status sum_shape(reel_call *call)
 {
     return reel_axes_check(call, call->attributes);
@@ -77,6 +86,8 @@ static reel_status mean_accumulate(const reel_call *call, const reel_gradient *g
     return spread_gradient(call, &grad_outputs[0], sinks[0], true);
 }
 
+REDUCE_ONNX(sum, "ReduceSum")
+
 static const reel_op sum_op = {
     .name = "sum",
     .n_inputs = 1,
@@ -88,6 +99,7 @@ static const reel_op sum_op = {
     .vjp = sum_vjp,
     .accumulate = sum_accumulate,
     .cost = reel_axes_cost,
+    .onnx = sum_onnx,
 };
 
 reel_var reel_sum(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim)
@@ -101,6 +113,8 @@ reel_var reel_sum_all(reel_tape *tape, reel_var x)
     return reel_sum(tape, x, NULL, 0, false);
 }
 
+REDUCE_ONNX(mean, "ReduceMean")
+
 static const reel_op mean_op = {
     .name = "mean",
     .n_inputs = 1,
@@ -112,6 +126,7 @@ static const reel_op mean_op = {
     .vjp = mean_vjp,
     .accumulate = mean_accumulate,
     .cost = reel_axes_cost,
+    .onnx = mean_onnx,
 };
 
 reel_var reel_mean(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim)
@@ -175,6 +190,29 @@ static void sum_to_size_vjp(const reel_call *call, const reel_var *grad_outputs,
     grad_inputs[0] = reel_expand(call->tape, grad_outputs[0], call->in[0]->shape);
 }
 
+/* Axes that are 1 here and not in x are summed; then those in front go. */
+static reel_status sum_to_size_onnx(const reel_call *call, reel_onnx *to)
+{
+    const reel_shape *from = &call->in[0]->shape, *shape = &call->out[0]->shape;
+    int added = from->ndim - shape->ndim, n = 0;
+    int64_t axes[REEL_MAX_NDIM], growth[REEL_MAX_NDIM] = {0};
+    for (int i = 0; i < from->ndim; i++) {
+        if (i < added || shape->dim[i - added] != from->dim[i])
+            axes[n++] = i;
+        else
+            growth[i - added] = reel_onnx_growth(to, 0)[i];
+    }
+    reel_onnx_set_growth(to, growth);
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    if (n > 0) {
+        reel_onnx_set_int(to, "keepdims", 1);
+        x = REEL_ONNX_NODE(to, "ReduceSum", x, reel_onnx_int64s(to, axes, n));
+    }
+    if (added > 0)
+        x = REEL_ONNX_NODE(to, "Squeeze", x, reel_onnx_int64s(to, axes, added));
+    return reel_onnx_set_output(to, 0, x);
+}
+
 static const reel_op sum_to_size_op = {
     .name = "sum_to_size",
     .n_inputs = 1,
@@ -185,6 +223,7 @@ static const reel_op sum_to_size_op = {
     .forward = sum_to_size_forward,
     .vjp = sum_to_size_vjp,
     .cost = reel_axes_cost,
+    .onnx = sum_to_size_onnx,
 };
 
 reel_var reel_sum_to_size(reel_tape *tape, reel_var x, reel_shape shape)
@@ -251,6 +290,8 @@ static void extreme_vjp(const reel_call *call, const reel_var *grad_outputs, ree
         reel_share_among_equals(call, call->attributes, call->inputs[0], call->outputs[0], grad_outputs[0]);
 }
 
+REDUCE_ONNX(amax, "ReduceMax")
+
 static const reel_op amax_op = {
     .name = "amax",
     .n_inputs = 1,
@@ -262,7 +303,10 @@ static const reel_op amax_op = {
     .forward = amax_forward,
     .vjp = extreme_vjp,
     .cost = reel_axes_cost,
+    .onnx = amax_onnx,
 };
+REDUCE_ONNX(amin, "ReduceMin")
+
 static const reel_op amin_op = {
     .name = "amin",
     .n_inputs = 1,
@@ -274,6 +318,7 @@ static const reel_op amin_op = {
     .forward = amin_forward,
     .vjp = extreme_vjp,
     .cost = reel_axes_cost,
+    .onnx = amin_onnx,
 };
 
 reel_var reel_amax(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim)
@@ -340,6 +385,26 @@ static reel_status argmin_forward(reel_call *call)
     return argmax_over(call, true);
 }
 
+static reel_status argmax_onnx_form(const reel_call *call, reel_onnx *to, const char *node)
+{
+    const struct reel_axes *a = call->attributes;
+    if (call->in[0]->shape.ndim == 0)
+        return reel_onnx_set_output(to, 0, reel_onnx_number(to, REEL_INT64, 0));
+    reel_onnx_set_int(to, "axis", a->axes[0]);
+    reel_onnx_set_int(to, "keepdims", a->keepdim);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, node, reel_onnx_input(to, 0)));
+}
+
+static reel_status argmax_onnx(const reel_call *call, reel_onnx *to)
+{
+    return argmax_onnx_form(call, to, "ArgMax");
+}
+
+static reel_status argmin_onnx(const reel_call *call, reel_onnx *to)
+{
+    return argmax_onnx_form(call, to, "ArgMin");
+}
+
 static const reel_op argmax_op = {
     .name = "argmax",
     .n_inputs = 1,
@@ -349,6 +414,7 @@ static const reel_op argmax_op = {
     .shape = argmax_shape,
     .forward = argmax_forward,
     .cost = reel_axes_cost,
+    .onnx = argmax_onnx,
 };
 
 static const reel_op argmin_op = {
@@ -360,6 +426,7 @@ static const reel_op argmin_op = {
     .shape = argmax_shape,
     .forward = argmin_forward,
     .cost = reel_axes_cost,
+    .onnx = argmin_onnx,
 };
 
 reel_var reel_argmax(reel_tape *tape, reel_var x, int axis, bool keepdim)

@@ -21,10 +21,21 @@ static double number(const reel_call *call)
     return ((const reel_real *)call->attributes)[0];
 }
 
+/* A node of x and the number, or of the number and x. */
+static reel_status number_onnx(const reel_call *call, reel_onnx *to, const char *node, bool reversed)
+{
+    reel_onnx_value x = reel_onnx_input(to, 0), s = reel_onnx_number(to, REEL_REAL, number(call));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, node, reversed ? s : x, reversed ? x : s));
+}
+#define NUMBER_ONNX(name, node, reversed)                                                                              \
+    static reel_status name##_onnx(const reel_call *call, reel_onnx *to)                                               \
+    {                                                                                                                  \
+        return number_onnx(call, to, node, reversed);                                                                  \
+    }
 #define SCALAR_ROW(name_)                                                                                              \
     .name = #name_, .n_inputs = 1, .n_outputs = 1, .differentiable = 1, .attributes_size = sizeof(reel_real[2]),       \
     .shape = reel_unary_shape, .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate,       \
-    .cost = reel_pointwise_cost
+    .cost = reel_pointwise_cost, .onnx = name_##_onnx
 
 static reel_status pass_on(const reel_call *call, const reel_gradient *g, reel_sink *const *sinks)
 {
@@ -55,6 +66,8 @@ UNARY_FORWARD(add_scalar, reel_unary_add_scalar)
 #define add_scalar_accumulate pass_on
 #define add_scalar_vjp pass_on_vjp
 
+NUMBER_ONNX(add_scalar, "Add", false)
+
 static const reel_op add_scalar_op = {SCALAR_ROW(add_scalar)};
 
 reel_var reel_add_scalar(reel_tape *tape, reel_var x, double s)
@@ -75,6 +88,8 @@ SAMPLES(add_scalar, add_scalar_samples);
 UNARY_FORWARD(sub_scalar, reel_unary_sub_scalar)
 #define sub_scalar_accumulate pass_on
 #define sub_scalar_vjp pass_on_vjp
+
+NUMBER_ONNX(sub_scalar, "Sub", false)
 
 static const reel_op sub_scalar_op = {SCALAR_ROW(sub_scalar)};
 
@@ -100,6 +115,8 @@ static void rsub_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *
     grad_inputs[0] = reel_neg(call->tape, g[0]);
 }
 
+NUMBER_ONNX(rsub_scalar, "Sub", true)
+
 static const reel_op rsub_scalar_op = {SCALAR_ROW(rsub_scalar)};
 
 reel_var reel_rsub_scalar(reel_tape *tape, reel_var x, double s)
@@ -123,6 +140,8 @@ static void mul_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *g
 {
     grad_inputs[0] = reel_mul_scalar(call->tape, g[0], number(call));
 }
+
+NUMBER_ONNX(mul_scalar, "Mul", false)
 
 static const reel_op mul_scalar_op = {SCALAR_ROW(mul_scalar)};
 
@@ -149,6 +168,8 @@ static void div_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_div_scalar(call->tape, g[0], number(call));
 }
 
+NUMBER_ONNX(div_scalar, "Div", false)
+
 static const reel_op div_scalar_op = {SCALAR_ROW(div_scalar)};
 
 reel_var reel_div_scalar(reel_tape *tape, reel_var x, double s)
@@ -173,6 +194,8 @@ static void rdiv_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *
     reel_tape *t = call->tape;
     grad_inputs[0] = reel_mul(t, reel_neg(t, g[0]), reel_div(t, call->outputs[0], call->inputs[0]));
 }
+
+NUMBER_ONNX(rdiv_scalar, "Div", true)
 
 static const reel_op rdiv_scalar_op = {SCALAR_ROW(rdiv_scalar), .reads_inputs = 1};
 
@@ -227,6 +250,8 @@ static void pow_scalar_vjp(const reel_call *call, const reel_var *g, reel_var *g
         grad_inputs[0] = reel_mul(t, g[0], reel_mul_scalar(t, s == 2 ? x : reel_pow_scalar(t, x, s - 1), s));
 }
 
+NUMBER_ONNX(pow_scalar, "Pow", false)
+
 static const reel_op pow_scalar_op = {SCALAR_ROW(pow_scalar), .reads_inputs = 1};
 
 reel_var reel_pow_scalar(reel_tape *tape, reel_var x, double s)
@@ -268,6 +293,8 @@ static void maximum_scalar_vjp(const reel_call *call, const reel_var *g, reel_va
     grad_inputs[0] = share_of_winner(call, g[0], reel_lt_scalar(call->tape, call->inputs[0], number(call)));
 }
 
+NUMBER_ONNX(maximum_scalar, "Max", false)
+
 static const reel_op maximum_scalar_op = {SCALAR_ROW(maximum_scalar), .reads_inputs = 1};
 
 reel_var reel_maximum_scalar(reel_tape *tape, reel_var x, double s)
@@ -281,6 +308,8 @@ static void minimum_scalar_vjp(const reel_call *call, const reel_var *g, reel_va
 {
     grad_inputs[0] = share_of_winner(call, g[0], reel_gt_scalar(call->tape, call->inputs[0], number(call)));
 }
+
+NUMBER_ONNX(minimum_scalar, "Min", false)
 
 static const reel_op minimum_scalar_op = {SCALAR_ROW(minimum_scalar), .reads_inputs = 1};
 
@@ -328,6 +357,13 @@ static void clamp_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_where(t, reel_logical_and(t, above, below), g[0], reel_constant(t, &zero));
 }
 
+static reel_status clamp_onnx(const reel_call *call, reel_onnx *to)
+{
+    const reel_real *bounds = call->attributes;
+    reel_onnx_value low = reel_onnx_number(to, REEL_REAL, bounds[0]), high = reel_onnx_number(to, REEL_REAL, bounds[1]);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Clip", reel_onnx_input(to, 0), low, high));
+}
+
 static const reel_op clamp_op = {
     .name = "clamp",
     .n_inputs = 1,
@@ -340,6 +376,7 @@ static const reel_op clamp_op = {
     .vjp = clamp_vjp,
     .accumulate = clamp_accumulate,
     .cost = reel_pointwise_cost,
+    .onnx = clamp_onnx,
 };
 
 reel_var reel_clamp(reel_tape *tape, reel_var x, double low, double high)

@@ -76,6 +76,16 @@ static reel_cost cumsum_cost(const reel_call *call)
     return (reel_cost){n, 2 * n * (double)reel_dtype_size(call->in[0]->dtype)};
 }
 
+static reel_status cumsum_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct cumsum_attributes *a = call->attributes;
+    reel_onnx_value x = reel_onnx_input(to, 0), axis = reel_onnx_number(to, REEL_INT64, a->axis);
+    if (call->in[0]->shape.ndim == 0)
+        return reel_onnx_set_output(to, 0, x);
+    reel_onnx_set_int(to, "reverse", a->reverse);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "CumSum", x, axis));
+}
+
 static const reel_op cumsum_op = {
     .name = "cumsum",
     .n_inputs = 1,
@@ -87,6 +97,7 @@ static const reel_op cumsum_op = {
     .vjp = cumsum_vjp,
     .accumulate = cumsum_accumulate,
     .cost = cumsum_cost,
+    .onnx = cumsum_onnx,
 };
 
 reel_var reel_cumsum(reel_tape *tape, reel_var x, int axis)

@@ -1,4 +1,5 @@
 /* Every n-th slice of an axis, forwards or backwards, and what is made of such pieces. */
+#include "files/onnx.h"
 #include "kern/strided.h"
 #include "ops/family.h"
 
@@ -121,6 +122,27 @@ static reel_status slice_backward_forward(reel_call *call)
 static void slice_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs);
 static void slice_backward_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inputs);
 
+/* Downwards no number but the least stands for the end before the first slice. */
+static reel_status slice_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct slice_attributes *a = call->attributes;
+    int64_t axis = from_front(a->axis, &call->in[0]->shape), size = call->in[0]->shape.dim[axis];
+    int64_t last = a->size > 0 ? a->start + (a->size - 1) * a->step : a->start;
+    int64_t end = a->size == 0 ? a->start : a->step > 0 ? last + 1 : last > 0 ? last - 1 : INT64_MIN;
+    if (reel_onnx_growth(to, 0)[axis] != 0) {
+        /* All of an axis, the other way round. */
+        if (a->step != -1 || a->size != size)
+            return reel_onnx_refuse_fixed(to, "a length");
+        reel_onnx_set_growth(to, reel_onnx_growth(to, 0));
+        end = INT64_MIN;
+    }
+    int64_t start = a->step == -1 && a->size == size ? INT64_MAX : a->start;
+    return reel_onnx_set_output(to, 0,
+                                REEL_ONNX_NODE(to, "Slice", reel_onnx_input(to, 0), reel_onnx_int64s(to, &start, 1),
+                                               reel_onnx_int64s(to, &end, 1), reel_onnx_int64s(to, &axis, 1),
+                                               reel_onnx_int64s(to, &a->step, 1)));
+}
+
 static const reel_op slice_op = {
     .name = "slice",
     .n_inputs = 1,
@@ -132,6 +154,7 @@ static const reel_op slice_op = {
     .vjp = slice_vjp,
     .accumulate = slice_accumulate,
     .cost = reel_cost_of_copy,
+    .onnx = slice_onnx,
 };
 static const reel_op slice_backward_op = {
     .name = "slice_backward",

@@ -69,6 +69,19 @@ static reel_status softmax_gradient(const reel_call *call, const reel_gradient *
     return call->context->status;
 }
 
+/* A scalar has no axis in ONNX: x - x is 0, or NaN, and so is the logarithm of its softmax. */
+static reel_status softmax_onnx_form(const reel_call *call, reel_onnx *to, bool log)
+{
+    const struct softmax_attributes *a = call->attributes;
+    reel_onnx_value x = reel_onnx_input(to, 0), y;
+    if (call->in[0]->shape.ndim == 0) {
+        y = REEL_ONNX_NODE(to, "Sub", x, x);
+        return reel_onnx_set_output(to, 0, log ? y : REEL_ONNX_NODE(to, "Exp", y));
+    }
+    reel_onnx_set_int(to, "axis", a->axis);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, log ? "LogSoftmax" : "Softmax", x));
+}
+
 static reel_cost softmax_cost(const reel_call *call)
 {
     double n = (double)call->in[0]->numel;
@@ -121,6 +134,11 @@ static reel_status softmax_accumulate(const reel_call *call, const reel_gradient
     return softmax_gradient(call, &grad_outputs[0], sinks[0], false);
 }
 
+static reel_status softmax_onnx(const reel_call *call, reel_onnx *to)
+{
+    return softmax_onnx_form(call, to, false);
+}
+
 static const reel_op softmax_op = {
     .name = "softmax",
     .n_inputs = 1,
@@ -132,6 +150,7 @@ static const reel_op softmax_op = {
     .vjp = softmax_vjp,
     .accumulate = softmax_accumulate,
     .cost = softmax_cost,
+    .onnx = softmax_onnx,
 };
 
 reel_var reel_softmax(reel_tape *tape, reel_var x, int axis)
@@ -165,6 +184,11 @@ static reel_status log_softmax_accumulate(const reel_call *call, const reel_grad
     return softmax_gradient(call, &grad_outputs[0], sinks[0], true);
 }
 
+static reel_status log_softmax_onnx(const reel_call *call, reel_onnx *to)
+{
+    return softmax_onnx_form(call, to, true);
+}
+
 static const reel_op log_softmax_op = {
     .name = "log_softmax",
     .n_inputs = 1,
@@ -176,6 +200,7 @@ static const reel_op log_softmax_op = {
     .vjp = log_softmax_vjp,
     .accumulate = log_softmax_accumulate,
     .cost = softmax_cost,
+    .onnx = log_softmax_onnx,
 };
 
 reel_var reel_log_softmax(reel_tape *tape, reel_var x, int axis)

@@ -99,6 +99,35 @@ static reel_cost sort_cost(const reel_call *call)
     return (reel_cost){0, n * (double)element + k * (double)(element + sizeof(int64_t))};
 }
 
+static reel_status sort_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct sort_attributes *a = call->attributes;
+    const reel_array *x = call->in[0];
+    const struct sort_view v = view_of(call);
+    const int64_t one = 1, axis = v.axis;
+    reel_onnx_value in[2] = {reel_onnx_input(to, 0), 0}, values = in[0];
+    if (x->shape.ndim == 0)
+        values = in[0] = REEL_ONNX_NODE(to, "Reshape", in[0], reel_onnx_int64s(to, &one, 1));
+    if (x->dtype == REEL_BOOL)
+        in[0] = reel_onnx_cast(to, in[0], REEL_INT32);
+    if (x->shape.ndim == 0)
+        in[1] = reel_onnx_int64s(to, &one, 1);
+    else
+        in[1] = REEL_ONNX_NODE(to, "Gather", reel_onnx_output_shape(to, 0), reel_onnx_int64s(to, &axis, 1));
+    reel_onnx_set_int(to, "axis", axis);
+    reel_onnx_set_int(to, "largest", a->descending);
+    reel_onnx_take_output(to, 1);
+    reel_onnx_value indices = reel_onnx_node(to, "TopK", in, 2);
+    reel_onnx_set_int(to, "axis", axis);
+    values = REEL_ONNX_NODE(to, "GatherElements", values, indices);
+    if (x->shape.ndim == 0) {
+        values = REEL_ONNX_NODE(to, "Squeeze", values);
+        indices = REEL_ONNX_NODE(to, "Squeeze", indices);
+    }
+    reel_onnx_set_output(to, 0, values);
+    return reel_onnx_set_output(to, 1, indices);
+}
+
 static const reel_op sort_op = {
     .name = "sort",
     .n_inputs = 1,
@@ -109,6 +138,7 @@ static const reel_op sort_op = {
     .forward = sort_forward,
     .vjp = sort_vjp,
     .cost = sort_cost,
+    .onnx = sort_onnx,
 };
 
 /* Gives the two outputs away, null vars on error. */

@@ -129,6 +129,18 @@ static void variance_vjp(const reel_call *call, const reel_var *grad_outputs, re
     grad_inputs[0] = reel_mul(t, reel_sub(t, call->inputs[0], mean), grad);
 }
 
+static reel_status variance_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct variance_attributes *a = call->attributes;
+    reel_onnx_value x = reel_onnx_input(to, 0), zero = reel_onnx_number(to, REEL_REAL, 0);
+    reel_onnx_value distance = REEL_ONNX_NODE(to, "Sub", x, reel_axes_onnx(call, to, &a->axes, "ReduceMean", x, true));
+    reel_onnx_value square = REEL_ONNX_NODE(to, "Mul", distance, distance);
+    reel_onnx_value sum = reel_axes_onnx(call, to, &a->axes, "ReduceSum", square, a->axes.keepdim);
+    reel_onnx_value correction = reel_onnx_number(to, REEL_REAL, a->correction);
+    reel_onnx_value degrees = REEL_ONNX_NODE(to, "Sub", reel_axes_count_onnx(call, to, &a->axes), correction);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Div", sum, REEL_ONNX_NODE(to, "Max", degrees, zero)));
+}
+
 static const reel_op variance_op = {
     .name = "variance",
     .n_inputs = 1,
@@ -140,6 +152,7 @@ static const reel_op variance_op = {
     .forward = variance_forward,
     .vjp = variance_vjp,
     .cost = reel_axes_cost,
+    .onnx = variance_onnx,
 };
 
 reel_var reel_variance(reel_tape *tape, reel_var x, const int *axes, int n, double correction, bool keepdim)
@@ -261,6 +274,25 @@ static void norm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_v
     grad_inputs[0] = reel_mul(t, reel_mul(t, reel_sign(t, x), reel_pow_scalar(t, ratio, a->p - 1)), grad);
 }
 
+static reel_status norm_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct norm_attributes *a = call->attributes;
+    double p = a->p;
+    const char *node = p == 2 ? "ReduceL2" : p == INFINITY ? "ReduceMax" : p == -INFINITY ? "ReduceMin" : "ReduceSum";
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    if (p != 2)
+        x = REEL_ONNX_NODE(to, "Abs", x);
+    if (p == 0)
+        x = REEL_ONNX_NODE(to, "Sign", x);
+    bool is_power = p != 0 && p != 1 && p != 2 && fabs(p) != INFINITY;
+    if (is_power)
+        x = REEL_ONNX_NODE(to, "Pow", x, reel_onnx_number(to, REEL_REAL, p));
+    x = reel_axes_onnx(call, to, &a->axes, node, x, a->axes.keepdim);
+    if (is_power)
+        x = REEL_ONNX_NODE(to, "Pow", x, reel_onnx_number(to, REEL_REAL, 1 / p));
+    return reel_onnx_set_output(to, 0, x);
+}
+
 static const reel_op norm_op = {
     .name = "norm",
     .n_inputs = 1,
@@ -272,6 +304,7 @@ static const reel_op norm_op = {
     .forward = norm_forward,
     .vjp = norm_vjp,
     .cost = reel_axes_cost,
+    .onnx = norm_onnx,
 };
 
 reel_var reel_norm(reel_tape *tape, reel_var x, double p, const int *axes, int n, bool keepdim)
@@ -400,6 +433,13 @@ static void logsumexp_vjp(const reel_call *call, const reel_var *grad_outputs, r
     grad_inputs[0] = reel_mul(t, share, reel_axes_keep(call, call->attributes, grad_outputs[0]));
 }
 
+static reel_status logsumexp_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct reel_axes *a = call->attributes;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    return reel_onnx_set_output(to, 0, reel_axes_onnx(call, to, a, "ReduceLogSumExp", x, a->keepdim));
+}
+
 static const reel_op logsumexp_op = {
     .name = "logsumexp",
     .n_inputs = 1,
@@ -411,6 +451,7 @@ static const reel_op logsumexp_op = {
     .forward = logsumexp_forward,
     .vjp = logsumexp_vjp,
     .cost = reel_axes_cost,
+    .onnx = logsumexp_onnx,
 };
 
 reel_var reel_logsumexp(reel_tape *tape, reel_var x, const int *axes, int n, bool keepdim)

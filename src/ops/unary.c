@@ -13,6 +13,13 @@
     .name = #name_, .n_inputs = 1, .n_outputs = 1, .differentiable = 1, .shape = reel_unary_shape,                     \
     .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
 #define WITH_NUMBERS .attributes_size = sizeof(reel_real[2])
+
+/* A node whose attribute alpha is the first number. */
+static reel_status alpha_onnx(const reel_call *call, reel_onnx *to, const char *node)
+{
+    reel_onnx_set_float(to, "alpha", (double)((const reel_real *)call->attributes)[0]);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, node, reel_onnx_input(to, 0)));
+}
 #else
 #define SHAPE_SAMPLES(numbers, INPUT)                                                                                  \
     GOOD("two axes", numbers, INPUT(3, 4)), GOOD("one element", numbers, INPUT(1)),                                    \
@@ -36,7 +43,7 @@ static void neg_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_neg(call->tape, g[0]);
 }
 
-static const reel_op neg_op = {UNARY_ROW(neg)};
+static const reel_op neg_op = {UNARY_ROW(neg), .onnx_node = "Neg"};
 
 reel_var reel_neg(reel_tape *tape, reel_var x)
 {
@@ -60,7 +67,7 @@ static void abs_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_sign(call->tape, call->inputs[0]));
 }
 
-static const reel_op abs_op = {UNARY_ROW(abs), .reads_inputs = 1};
+static const reel_op abs_op = {UNARY_ROW(abs), .onnx_node = "Abs", .reads_inputs = 1};
 
 reel_var reel_abs(reel_tape *tape, reel_var x)
 {
@@ -77,7 +84,16 @@ SAMPLES(abs, abs_samples);
 /* ---- steps: sign, floor, ceil, trunc, round ---- */
 
 #ifndef REEL_SAMPLES
-#define STEP(name_)                                                                                                    \
+/* By way of the size, whose fraction floor leaves out. */
+static reel_status trunc_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    reel_onnx_value size = REEL_ONNX_NODE(to, "Floor", REEL_ONNX_NODE(to, "Abs", x));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", REEL_ONNX_NODE(to, "Sign", x), size));
+}
+
+#define STEP(name_, onnx_form)                                                                                         \
     UNARY_FORWARD(name_, reel_unary_##name_)                                                                           \
     static const reel_op name_##_op = {                                                                                \
         .name = #name_,                                                                                                \
@@ -87,17 +103,18 @@ SAMPLES(abs, abs_samples);
         .shape = reel_unary_shape,                                                                                     \
         .forward = name_##_forward,                                                                                    \
         .cost = reel_pointwise_cost,                                                                                   \
+        onnx_form,                                                                                                     \
     };                                                                                                                 \
     reel_var reel_##name_(reel_tape *tape, reel_var x)                                                                 \
     {                                                                                                                  \
         return reel_apply1(tape, &name_##_op, &x, 1, NULL);                                                            \
     }
 
-STEP(sign)
-STEP(floor)
-STEP(ceil)
-STEP(trunc)
-STEP(round)
+STEP(sign, .onnx_node = "Sign")
+STEP(floor, .onnx_node = "Floor")
+STEP(ceil, .onnx_node = "Ceil")
+STEP(trunc, .onnx = trunc_onnx)
+STEP(round, .onnx_node = "Round")
 #else
 static const reel_sample step_samples[] = {
     GOOD("no axes", NULL, SCALAR),
@@ -122,7 +139,7 @@ static void exp_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], call->outputs[0]);
 }
 
-static const reel_op exp_op = {UNARY_ROW(exp)};
+static const reel_op exp_op = {UNARY_ROW(exp), .onnx_node = "Exp"};
 
 reel_var reel_exp(reel_tape *tape, reel_var x)
 {
@@ -146,7 +163,15 @@ static void expm1_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_add_scalar(call->tape, call->outputs[0], 1));
 }
 
-static const reel_op expm1_op = {UNARY_ROW(expm1)};
+static reel_status expm1_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(to, 0,
+                                REEL_ONNX_NODE(to, "Sub", REEL_ONNX_NODE(to, "Exp", reel_onnx_input(to, 0)),
+                                               reel_onnx_number(to, REEL_REAL, 1)));
+}
+
+static const reel_op expm1_op = {UNARY_ROW(expm1), .onnx = expm1_onnx};
 
 reel_var reel_expm1(reel_tape *tape, reel_var x)
 {
@@ -171,7 +196,7 @@ static void log_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_div(call->tape, g[0], call->inputs[0]);
 }
 
-static const reel_op log_op = {UNARY_ROW(log), .reads_inputs = 1};
+static const reel_op log_op = {UNARY_ROW(log), .onnx_node = "Log", .reads_inputs = 1};
 
 reel_var reel_log(reel_tape *tape, reel_var x)
 {
@@ -195,7 +220,16 @@ static void log1p_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_div(call->tape, g[0], reel_add_scalar(call->tape, call->inputs[0], 1));
 }
 
-static const reel_op log1p_op = {UNARY_ROW(log1p), .reads_inputs = 1};
+static reel_status log1p_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(
+        to, 0,
+        REEL_ONNX_NODE(to, "Log",
+                       REEL_ONNX_NODE(to, "Add", reel_onnx_input(to, 0), reel_onnx_number(to, REEL_REAL, 1))));
+}
+
+static const reel_op log1p_op = {UNARY_ROW(log1p), .onnx = log1p_onnx, .reads_inputs = 1};
 
 reel_var reel_log1p(reel_tape *tape, reel_var x)
 {
@@ -220,7 +254,7 @@ static void sqrt_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_div(call->tape, g[0], reel_mul_scalar(call->tape, call->outputs[0], 2));
 }
 
-static const reel_op sqrt_op = {UNARY_ROW(sqrt)};
+static const reel_op sqrt_op = {UNARY_ROW(sqrt), .onnx_node = "Sqrt"};
 
 reel_var reel_sqrt(reel_tape *tape, reel_var x)
 {
@@ -244,7 +278,14 @@ static void rsqrt_vjp(const reel_call *call, const reel_var *g, reel_var *grad_i
     grad_inputs[0] = reel_mul(t, g[0], reel_mul_scalar(t, reel_pow_scalar(t, call->outputs[0], 3), -0.5));
 }
 
-static const reel_op rsqrt_op = {UNARY_ROW(rsqrt)};
+static reel_status rsqrt_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(to, 0,
+                                REEL_ONNX_NODE(to, "Reciprocal", REEL_ONNX_NODE(to, "Sqrt", reel_onnx_input(to, 0))));
+}
+
+static const reel_op rsqrt_op = {UNARY_ROW(rsqrt), .onnx = rsqrt_onnx};
 
 reel_var reel_rsqrt(reel_tape *tape, reel_var x)
 {
@@ -267,7 +308,14 @@ static void square_vjp(const reel_call *call, const reel_var *g, reel_var *grad_
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_mul_scalar(call->tape, call->inputs[0], 2));
 }
 
-static const reel_op square_op = {UNARY_ROW(square), .reads_inputs = 1};
+static reel_status square_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", x, x));
+}
+
+static const reel_op square_op = {UNARY_ROW(square), .onnx = square_onnx, .reads_inputs = 1};
 
 reel_var reel_square(reel_tape *tape, reel_var x)
 {
@@ -291,7 +339,7 @@ static void sin_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_cos(call->tape, call->inputs[0]));
 }
 
-static const reel_op sin_op = {UNARY_ROW(sin), .reads_inputs = 1};
+static const reel_op sin_op = {UNARY_ROW(sin), .onnx_node = "Sin", .reads_inputs = 1};
 
 reel_var reel_sin(reel_tape *tape, reel_var x)
 {
@@ -316,7 +364,7 @@ static void cos_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(call->tape, g[0], reel_neg(call->tape, reel_sin(call->tape, call->inputs[0])));
 }
 
-static const reel_op cos_op = {UNARY_ROW(cos), .reads_inputs = 1};
+static const reel_op cos_op = {UNARY_ROW(cos), .onnx_node = "Cos", .reads_inputs = 1};
 
 reel_var reel_cos(reel_tape *tape, reel_var x)
 {
@@ -342,7 +390,7 @@ static void tanh_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(t, g[0], reel_rsub_scalar(t, reel_square(t, call->outputs[0]), 1));
 }
 
-static const reel_op tanh_op = {UNARY_ROW(tanh)};
+static const reel_op tanh_op = {UNARY_ROW(tanh), .onnx_node = "Tanh"};
 
 reel_var reel_tanh(reel_tape *tape, reel_var x)
 {
@@ -370,7 +418,7 @@ static void erf_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_mul(t, g[0], reel_mul_scalar(t, density, root));
 }
 
-static const reel_op erf_op = {UNARY_ROW(erf), .reads_inputs = 1};
+static const reel_op erf_op = {UNARY_ROW(erf), .onnx_node = "Erf", .reads_inputs = 1};
 
 reel_var reel_erf(reel_tape *tape, reel_var x)
 {
@@ -402,7 +450,22 @@ static void ndtr_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(call->tape, g[0], density(call->tape, call->inputs[0]));
 }
 
-static const reel_op ndtr_op = {UNARY_ROW(ndtr), .reads_inputs = 1};
+/* (1 + erf(x / sqrt(2))) / 2 */
+static reel_onnx_value ndtr_node(reel_onnx *to, reel_onnx_value x)
+{
+    const double root_of_half = 0.70710678118654752;
+    reel_onnx_value half = reel_onnx_number(to, REEL_REAL, 0.5);
+    x = REEL_ONNX_NODE(to, "Mul", x, reel_onnx_number(to, REEL_REAL, root_of_half));
+    return REEL_ONNX_NODE(to, "Add", REEL_ONNX_NODE(to, "Mul", REEL_ONNX_NODE(to, "Erf", x), half), half);
+}
+
+static reel_status ndtr_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return reel_onnx_set_output(to, 0, ndtr_node(to, reel_onnx_input(to, 0)));
+}
+
+static const reel_op ndtr_op = {UNARY_ROW(ndtr), .onnx = ndtr_onnx, .reads_inputs = 1};
 
 reel_var reel_ndtr(reel_tape *tape, reel_var x)
 {
@@ -429,7 +492,7 @@ static void sigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *grad
     grad_inputs[0] = reel_mul(t, g[0], reel_mul(t, y, reel_rsub_scalar(t, y, 1)));
 }
 
-static const reel_op sigmoid_op = {UNARY_ROW(sigmoid)};
+static const reel_op sigmoid_op = {UNARY_ROW(sigmoid), .onnx_node = "Sigmoid"};
 
 reel_var reel_sigmoid(reel_tape *tape, reel_var x)
 {
@@ -460,7 +523,14 @@ static void logsigmoid_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_mul(t, g[0], reel_sigmoid_in_rules(t, reel_neg(t, call->inputs[0])));
 }
 
-static const reel_op logsigmoid_op = {UNARY_ROW(logsigmoid), .reads_inputs = 1};
+static reel_status logsigmoid_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    reel_onnx_value x = REEL_ONNX_NODE(to, "Neg", reel_onnx_input(to, 0));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Neg", REEL_ONNX_NODE(to, "Softplus", x)));
+}
+
+static const reel_op logsigmoid_op = {UNARY_ROW(logsigmoid), .onnx = logsigmoid_onnx, .reads_inputs = 1};
 
 reel_var reel_logsigmoid(reel_tape *tape, reel_var x)
 {
@@ -491,7 +561,14 @@ static void silu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(t, g[0], slope);
 }
 
-static const reel_op silu_op = {UNARY_ROW(silu), .reads_inputs = 1};
+static reel_status silu_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", x, REEL_ONNX_NODE(to, "Sigmoid", x)));
+}
+
+static const reel_op silu_op = {UNARY_ROW(silu), .onnx = silu_onnx, .reads_inputs = 1};
 
 reel_var reel_silu(reel_tape *tape, reel_var x)
 {
@@ -553,9 +630,18 @@ static reel_status slope_accumulate(const reel_call *call, const struct reel_una
     multiply_slope(call, kernel, values, add, to);
     return REEL_OK;
 }
+
+static reel_status slope_onnx(reel_onnx *to, double negative_slope)
+{
+    reel_onnx_value g = reel_onnx_input(to, 0), zero = reel_onnx_number(to, REEL_REAL, 0);
+    reel_onnx_value above = REEL_ONNX_NODE(to, "Greater", reel_onnx_input(to, 1), zero);
+    reel_onnx_value below = REEL_ONNX_NODE(to, "Mul", g, reel_onnx_number(to, REEL_REAL, negative_slope));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Where", above, g, below));
+}
 #define SLOPE_ROW(name_)                                                                                               \
     .name = #name_, .n_inputs = 2, .n_outputs = 1, .differentiable = 1, .reads_inputs = 2, .shape = slope_shape,       \
-    .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost
+    .forward = name_##_forward, .vjp = name_##_vjp, .accumulate = name_##_accumulate, .cost = reel_pointwise_cost,     \
+    .onnx = name_##_onnx
 #else
 #define SLOPE_SAMPLES(numbers)                                                                                         \
     GOOD("two axes", numbers, REAL(3, 4), REAL(3, 4)), GOOD("no axes", numbers, SCALAR, SCALAR),                       \
@@ -585,6 +671,12 @@ static void relu_slope_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_relu_slope(call->tape, g[0], call->inputs[1]);
 }
 
+static reel_status relu_slope_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    return slope_onnx(to, 0);
+}
+
 static const reel_op relu_slope_op = {SLOPE_ROW(relu_slope)};
 
 reel_var reel_relu_slope(reel_tape *tape, reel_var g, reel_var x)
@@ -600,7 +692,7 @@ static void relu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_relu_slope(call->tape, g[0], call->inputs[0]);
 }
 
-static const reel_op relu_op = {UNARY_ROW(relu), .reads_inputs = 1};
+static const reel_op relu_op = {UNARY_ROW(relu), .onnx_node = "Relu", .reads_inputs = 1};
 
 reel_var reel_relu(reel_tape *tape, reel_var x)
 {
@@ -636,6 +728,11 @@ static void leaky_relu_slope_vjp(const reel_call *call, const reel_var *g, reel_
     grad_inputs[0] = reel_apply1(call->tape, call->op, inputs, 2, call->attributes);
 }
 
+static reel_status leaky_relu_slope_onnx(const reel_call *call, reel_onnx *to)
+{
+    return slope_onnx(to, (double)((const reel_real *)call->attributes)[0]);
+}
+
 static const reel_op leaky_relu_slope_op = {SLOPE_ROW(leaky_relu_slope), WITH_NUMBERS};
 
 reel_var reel_leaky_relu_slope(reel_tape *tape, reel_var g, reel_var x, reel_real negative_slope)
@@ -653,7 +750,12 @@ static void leaky_relu_vjp(const reel_call *call, const reel_var *g, reel_var *g
     grad_inputs[0] = reel_apply1(call->tape, &leaky_relu_slope_op, inputs, 2, call->attributes);
 }
 
-static const reel_op leaky_relu_op = {UNARY_ROW(leaky_relu), WITH_NUMBERS, .reads_inputs = 1};
+static reel_status leaky_relu_onnx(const reel_call *call, reel_onnx *to)
+{
+    return alpha_onnx(call, to, "LeakyRelu");
+}
+
+static const reel_op leaky_relu_op = {UNARY_ROW(leaky_relu), .onnx = leaky_relu_onnx, WITH_NUMBERS, .reads_inputs = 1};
 
 reel_var reel_leaky_relu(reel_tape *tape, reel_var x, double negative_slope)
 {
@@ -690,7 +792,12 @@ static void elu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_inp
     grad_inputs[0] = reel_where(t, above, g[0], reel_mul(t, g[0], slope));
 }
 
-static const reel_op elu_op = {UNARY_ROW(elu), WITH_NUMBERS, .reads_inputs = 1};
+static reel_status elu_onnx(const reel_call *call, reel_onnx *to)
+{
+    return alpha_onnx(call, to, "Elu");
+}
+
+static const reel_op elu_op = {UNARY_ROW(elu), .onnx = elu_onnx, WITH_NUMBERS, .reads_inputs = 1};
 
 reel_var reel_elu(reel_tape *tape, reel_var x, double alpha)
 {
@@ -731,6 +838,16 @@ static void softplus_vjp(const reel_call *call, const reel_var *g, reel_var *gra
     grad_inputs[0] = reel_where(t, linear, g[0], reel_mul(t, g[0], reel_sigmoid_in_rules(t, scaled)));
 }
 
+static reel_status softplus_onnx(const reel_call *call, reel_onnx *to)
+{
+    const reel_real *numbers = call->attributes;
+    reel_onnx_value x = reel_onnx_input(to, 0), beta = reel_onnx_number(to, REEL_REAL, numbers[0]);
+    reel_onnx_value scaled = REEL_ONNX_NODE(to, "Mul", x, beta);
+    reel_onnx_value y = REEL_ONNX_NODE(to, "Div", REEL_ONNX_NODE(to, "Softplus", scaled), beta);
+    reel_onnx_value linear = REEL_ONNX_NODE(to, "Greater", scaled, reel_onnx_number(to, REEL_REAL, numbers[1]));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Where", linear, x, y));
+}
+
 static const reel_op softplus_op = {
     .name = "softplus",
     .n_inputs = 1,
@@ -743,6 +860,7 @@ static const reel_op softplus_op = {
     .vjp = softplus_vjp,
     .accumulate = softplus_accumulate,
     .cost = reel_pointwise_cost,
+    .onnx = softplus_onnx,
 };
 
 reel_var reel_softplus(reel_tape *tape, reel_var x, double beta, double threshold)
@@ -777,7 +895,14 @@ static void gelu_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
     grad_inputs[0] = reel_mul(t, g[0], reel_add(t, reel_ndtr(t, x), reel_mul(t, x, density(t, x))));
 }
 
-static const reel_op gelu_op = {UNARY_ROW(gelu), .reads_inputs = 1};
+static reel_status gelu_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    reel_onnx_value x = reel_onnx_input(to, 0);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", x, ndtr_node(to, x)));
+}
+
+static const reel_op gelu_op = {UNARY_ROW(gelu), .onnx = gelu_onnx, .reads_inputs = 1};
 
 UNARY_FUNCTIONS(gelu_tanh, reel_unary_gelu_tanh)
 
@@ -795,7 +920,19 @@ static void gelu_tanh_vjp(const reel_call *call, const reel_var *g, reel_var *gr
     grad_inputs[0] = reel_mul(t, g[0], reel_add(t, share, bend));
 }
 
-static const reel_op gelu_tanh_op = {UNARY_ROW(gelu_tanh), .reads_inputs = 1};
+static reel_status gelu_tanh_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    const double twice_root_2_over_pi = 1.5957691216057308, cubic = 0.044715;
+    reel_onnx_value x = reel_onnx_input(to, 0), one = reel_onnx_number(to, REEL_REAL, 1);
+    reel_onnx_value square = REEL_ONNX_NODE(to, "Mul", x, x);
+    reel_onnx_value bend = REEL_ONNX_NODE(to, "Mul", square, reel_onnx_number(to, REEL_REAL, cubic));
+    reel_onnx_value inner = REEL_ONNX_NODE(to, "Mul", x, REEL_ONNX_NODE(to, "Add", bend, one));
+    inner = REEL_ONNX_NODE(to, "Mul", inner, reel_onnx_number(to, REEL_REAL, twice_root_2_over_pi));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", x, REEL_ONNX_NODE(to, "Sigmoid", inner)));
+}
+
+static const reel_op gelu_tanh_op = {UNARY_ROW(gelu_tanh), .onnx = gelu_tanh_onnx, .reads_inputs = 1};
 
 reel_var reel_gelu(reel_tape *tape, reel_var x, bool tanh_form)
 {

@@ -1,4 +1,5 @@
 /* Other shapes of the same elements: no copy. */
+#include "files/onnx.h"
 #include "ops/family.h"
 
 #include <reel/view.h>
@@ -48,6 +49,56 @@ static reel_status reshape_accumulate(const reel_call *call, const reel_gradient
     return reel_sink_share(sinks[0], &grad_outputs[0]);
 }
 
+/* The growth of the result, of whose sizes only the numbers are known: axes of x and of the result are taken together
+ * in groups of equal counts, as short as can be, and of a group that grows, one axis of the result does: the first that
+ * gives whole sizes. */
+static bool reshape_growth(const reel_shape *from, const int64_t *from_growth, const reel_shape *shape, int64_t *growth)
+{
+    int i = 0, k = 0;
+    while (i < from->ndim || k < shape->ndim) {
+        int first = k;
+        int64_t count = 1, more = 1, result = 1; /* the elements of the group, also with a larger batch */
+        do {
+            if (i < from->ndim && (k == shape->ndim || count <= result)) {
+                more *= from->dim[i] + from_growth[i];
+                count *= from->dim[i++];
+            } else {
+                result *= shape->dim[k++];
+            }
+        } while ((count != result || (more != count && k == first)) && (i < from->ndim || k < shape->ndim));
+        /* Axes of one element that x does not have belong to what is before them. */
+        while (k < shape->ndim && shape->dim[k] == 1 && (i == from->ndim || from->dim[i] != 1))
+            k++;
+        int grows = first;
+        while (more != count && grows < k && (count == 0 || shape->dim[grows] * more % count != 0))
+            grows++;
+        if (more != count && grows == k)
+            return false;
+        if (more != count)
+            growth[grows] = shape->dim[grows] * more / count - shape->dim[grows];
+    }
+    return true;
+}
+
+/* One size may be -1: then the shape need not be computed from the batch. */
+static reel_status reshape_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_shape shape = call->out[0]->shape;
+    int64_t growth[REEL_MAX_NDIM] = {0};
+    if (!reel_onnx_growth_is_known(to)) {
+        if (!reshape_growth(&call->in[0]->shape, reel_onnx_growth(to, 0), &shape, growth))
+            return reel_onnx_refuse_fixed(to, "a shape");
+        reel_onnx_set_growth(to, growth);
+    }
+    reel_onnx_value form;
+    if (reel_onnx_growing_axes(to, &shape) == 1 && call->in[0]->numel > 0)
+        form = reel_onnx_int64s(to, shape.dim, shape.ndim);
+    else
+        form = reel_onnx_output_shape(to, 0);
+    reel_onnx_set_int(to, "allowzero", call->in[0]->numel == 0);
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Reshape", reel_onnx_input(to, 0), form));
+}
+
 static const reel_op reshape_op = {
     .name = "reshape",
     .n_inputs = 1,
@@ -57,6 +108,7 @@ static const reel_op reshape_op = {
     .shape = reshape_shape,
     .vjp = reshape_vjp,
     .accumulate = reshape_accumulate,
+    .onnx = reshape_onnx,
 };
 
 reel_var reel_reshape(reel_tape *tape, reel_var x, reel_shape shape)

@@ -131,6 +131,7 @@ reel_var reel_alias_draw(reel_tape *tape, const reel_alias *alias, reel_shape sh
     struct reel_node *node = reel_tape_add_array(tape, REEL_INT64, &shape, "alias_draw", &v);
     if (!node)
         return v;
+    node->drawn_by = REEL_DRAW_ALIAS;
     reel_context *c = tape->context;
     const struct reel_philox_key key = {c->generator.seed, c->philox_draws++};
     reel_kern_draw_alias(node->array.numel, alias->columns, alias->n, key, node->array.data, c->num_threads);

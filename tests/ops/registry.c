@@ -64,6 +64,24 @@ static void walk(const char *what, bool refused, visitor *visit)
 
 /* ---- Rows ---- */
 
+/* Operations without an ONNX form, and why. */
+static const char *const without_onnx[][2] = {
+    {"dropout", "it draws; in evaluation there is none"},
+    {"batch_norm", "its statistics are those of the batch; in evaluation it is a composition"},
+    {"batch_norm_affine", "as batch_norm"},
+    {"frequency_weights", "it is part of a gradient, and ONNX counts nothing by value"},
+    {"conv_weight", "it is part of a gradient"},
+    {"slice_backward", "it is part of a gradient, and ONNX writes no slices into zeros"},
+};
+
+static bool is_without_onnx(const reel_op *op)
+{
+    for (size_t i = 0; i < sizeof without_onnx / sizeof *without_onnx; i++)
+        if (strcmp(without_onnx[i][0], op->name) == 0)
+            return true;
+    return false;
+}
+
 Test(registry, rows_are_complete)
 {
     for (int i = 0; i < reel_op_count(); i++) {
@@ -92,6 +110,10 @@ Test(registry, rows_are_complete)
             complain(op, NULL, "names inputs that it does not take");
         if (none != (op->differentiable == 0) || none != !op->vjp || (none && op->accumulate))
             complain(op, NULL, "its rules and its list of differentiable inputs disagree");
+        if ((op->onnx != NULL) + (op->onnx_node != NULL) + is_without_onnx(op) != 1)
+            complain(op, NULL, "needs one ONNX form, or a reason in without_onnx why it has none");
+        if (op->onnx_node && (op->variadic || op->n_inputs > REEL_MAX_OUTPUTS || op->n_outputs != 1))
+            complain(op, NULL, "is no node of ONNX as it is");
     }
     cr_expect_null(reel_op_at(-1));
     cr_expect_null(reel_op_at(reel_op_count()));

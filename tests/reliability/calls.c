@@ -27,6 +27,7 @@ struct picker {
     const reel_call *call;
     reel_sink *sink;
     const reel_gradient *gradient;
+    reel_onnx *onnx;
 };
 
 static uint64_t state = 1;
@@ -256,6 +257,7 @@ static reel_array array_of_two = {&constants, REEL_INT64, 2, {1, {2}}};
 static reel_gradcheck_input inputs_of_check[8];
 static reel_metadata metadata[8];
 static reel_named_array named[8];
+static reel_named_var named_vars[8];
 static reel_loader_position position;
 static reel_row_grad row_grad;
 static reel_load_report report;
@@ -296,6 +298,9 @@ PICK(reel_gradient, reel_gradient_pointer, k->gradient)
 PICK(reel_array, reel_array_pointer, &array_of_two)
 PICK(reel_call, reel_call_pointer, k->call)
 PICK(reel_sink, reel_sink_pointer, k->sink)
+PICK(reel_onnx, reel_onnx_pointer, k->onnx)
+PICK(reel_onnx_value, reel_onnx_value_pointer, &constants)
+PICK(reel_named_var, reel_named_var_pointer, named_vars)
 PICK(reel_gradcheck_input, reel_gradcheck_input_pointer, inputs_of_check)
 PICK(reel_metadata, reel_metadata_pointer, metadata)
 PICK(reel_named_array, reel_named_array_pointer, named)
@@ -347,6 +352,11 @@ static inline int64_t pick_int64_t(struct picker *k, const char *name)
     (void)name;
     static const int64_t all[] = {-1, 0, 1, 2, 3, 7};
     return k->random ? all[next(6)] : 2;
+}
+
+static inline reel_onnx_value pick_reel_onnx_value(struct picker *k, const char *name)
+{
+    return (reel_onnx_value)pick_int64_t(k, name);
 }
 
 static inline int pick_int(struct picker *k, const char *name)
@@ -466,6 +476,8 @@ static bool is_called(const struct picker *k)
     return k->random || k->pointers > k->null_at;
 }
 
+enum inside { OUTSIDE, IN_RULE, IN_ONNX };
+
 /* A format that is picked has no % in it, and no arguments. */
 #pragma GCC diagnostic ignored "-Wformat-security"
 #include "calls.h"
@@ -474,7 +486,7 @@ enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
 /* ---- Calling ---- */
 
-/* Functions for operations are called in the rule of one. */
+/* Functions for operations are called in the rule of one, or in its ONNX form. */
 static const struct function *inner;
 static struct picker *inner_picker;
 
@@ -487,20 +499,33 @@ static reel_status call_inner(const reel_call *call, const reel_gradient *grad_o
     return REEL_OK;
 }
 
+static reel_status call_in_onnx(const reel_call *call, reel_onnx *to)
+{
+    (void)call;
+    inner_picker->onnx = to;
+    inner->call(inner_picker);
+    return REEL_OK;
+}
+
 static void call(const struct function *function, struct picker *k)
 {
     k->function = function->name;
-    if (!function->inside) {
+    if (function->inside == OUTSIDE) {
         function->call(k);
         return;
     }
     static reel_op op;
     op = copy_op;
     op.accumulate = call_inner;
+    op.onnx = call_in_onnx;
     inner = function;
     inner_picker = k;
     reel_var gradient, y = reel_apply1(t, &op, &x, 1, &constants);
-    reel_grad(t, reel_sum_all(t, y), &x, 1, 0, &gradient);
+    const reel_named_var in = {"x", x}, out = {"y", y};
+    if (function->inside == IN_RULE)
+        reel_grad(t, reel_sum_all(t, y), &x, 1, 0, &gradient);
+    else
+        reel_save_onnx(t, "/nothing", &in, 1, &out, 1, NULL);
 }
 
 /* NULLs that mean something. */
@@ -566,7 +591,7 @@ static int64_t call_some(uint64_t seed, int count, const char **called)
         const struct function *function = &functions[next(N_FUNCTIONS)];
         struct picker k = {.random = true};
         *called = function->name;
-        if (!function->inside)
+        if (function->inside == OUTSIDE)
             call(function, &k);
         refused += k.refused;
         if (next(8) == 0)

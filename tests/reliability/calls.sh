@@ -39,7 +39,7 @@ function function_of(text,   open, head, list, parameters, n, i, call, declared,
     split_parameter(head)
     called = name
     result = mangled
-    inside = list ~ /reel_call|reel_sink/
+    inside = list ~ /reel_onnx \*/ ? "IN_ONNX" : list ~ /reel_call|reel_sink/ ? "IN_RULE" : "OUTSIDE"
     n = list == "void" ? 0 : split(list, parameters, /, */)
     printf "static void call_%s(struct picker *k)\n{\n", called
     given = ""
@@ -65,7 +65,7 @@ function function_of(text,   open, head, list, parameters, n, i, call, declared,
     else if (result ~ /_pointer$/ && result != "char_pointer")
         call = sprintf("give_pointer(k, %s)", call)
     printf "    %s;\n}\n\n", call
-    table = table sprintf("    {\"%s\", call_%s, %s},\n", called, called, inside ? "true" : "false")
+    table = table sprintf("    {\"%s\", call_%s, %s},\n", called, called, inside)
 }
 
 /^REEL_API/ { text = ""; reading = 1 }
@@ -74,6 +74,6 @@ reading && /;/ { sub(/^ /, "", text); function_of(text); reading = 0 }
 
 END {
     printf "static const struct function {\n    const char *name;\n    void (*call)(struct picker *k);\n"
-    printf "    bool inside; /* a function of an operation */\n} functions[] = {\n%s};\n", table
+    printf "    enum inside inside; /* what function of an operation calls it */\n} functions[] = {\n%s};\n", table
 }
 ' "$1"/*.h >"$2"

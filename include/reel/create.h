@@ -59,6 +59,17 @@ REEL_API reel_var reel_randn(reel_tape *tape, reel_shape shape);
 /* int64 from low..high-1, each as likely (torch.randint). REEL_ERROR_ARGUMENT unless low < high. */
 REEL_API reel_var reel_randint(reel_tape *tape, int64_t low, int64_t high, reel_shape shape);
 
+/* 1 with the probability that p says for each element, else 0, as reals: torch.bernoulli. p is real and in 0..1
+ * (REEL_ERROR_ARGUMENT, with the position). */
+REEL_API reel_var reel_bernoulli(reel_tape *tape, reel_var p);
+
+/* num_samples >= 1 places of weights [n], or of each row of weights [rows, n], in proportion to the weights, which are
+ * not negative and need not add up to 1: int64 [num_samples] or [rows, num_samples] (torch.multinomial). Without
+ * replacement no place is drawn twice. A place without weight is never drawn: where as many as are wanted have none,
+ * PyTorch draws them. REEL_ERROR_ARGUMENT for weights that are negative or not finite, and for fewer weights above 0
+ * than draws, or none. For many draws from the same weights see reel_alias_draw. */
+REEL_API reel_var reel_multinomial(reel_tape *tape, reel_var weights, int64_t num_samples, bool replacement);
+
 /* The int64 numbers 0..n-1 in random order (torch.randperm). REEL_ERROR_ARGUMENT when n is negative. */
 REEL_API reel_var reel_randperm(reel_tape *tape, int64_t n);
 

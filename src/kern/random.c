@@ -319,6 +319,14 @@ void reel_generator_normal(struct reel_generator *g, reel_real *out, int64_t n, 
     }
 }
 
+/* ---- Exponential ---- */
+
+void reel_generator_exponential(struct reel_generator *g, reel_real *out, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (reel_real)-log1p(-unit_double(reel_generator_random64(g)));
+}
+
 /* ---- Integers ---- */
 
 void reel_generator_integers(struct reel_generator *g, int64_t *out, int64_t n, int64_t low, int64_t high)

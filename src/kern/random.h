@@ -37,6 +37,9 @@ void reel_generator_uniform(struct reel_generator *g, reel_real *out, int64_t n,
  * method: normal(16) is not normal(8) twice. */
 void reel_generator_normal(struct reel_generator *g, reel_real *out, int64_t n, double mean, double std);
 
+/* Tensor.exponential_() of n contiguous elements: exponential with a mean of 1, two draws of 32 bits each. */
+void reel_generator_exponential(struct reel_generator *g, reel_real *out, int64_t n);
+
 /* torch.randint(low, high, (n,)): integers in low..high-1, for any low < high. */
 void reel_generator_integers(struct reel_generator *g, int64_t *out, int64_t n, int64_t low, int64_t high);
 

@@ -277,12 +277,12 @@ Test(normalize, a_power_of_two_changes_no_digit)
         int exponents[GROUPS], of_eps;
     } cases[] = {
         {{0, -near, 1}, -near},     {{-near, 0, near}, -near}, {{near, near, near}, near},
-        {{-far, 0, far}, -far / 2}, {{far, far, 0}, 0},        {{-far, -far, -far}, is_float ? -far : -510},
+        {{-far, 0, far}, -far / 2}, {{far, far, 0}, 0},        {{-far, -far, -far}, -far},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         for (int layer = 0; layer < 2; layer++) {
             struct orders got, want;
-            double eps = ldexp(0.8, 2 * cases[i].of_eps);
+            double eps = ldexp(1, 2 * cases[i].of_eps);
             bool statistics = i < 3;
             memset(&got, 0, sizeof got);
             memset(&want, 0, sizeof want);
@@ -383,8 +383,8 @@ Test(normalize, batch_norm_refuses)
     reel_var x = reel_ones(t, REEL_SHAPE(4, 3)), two = reel_ones(t, REEL_SHAPE(2)), three = reel_ones(t, REEL_SHAPE(3));
     reel_var row = reel_ones(t, REEL_SHAPE(1, 3)), none = reel_null();
     expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(3)), none, none), REEL_ERROR_SHAPE,
-                   "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
-    expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(2, 3, 1, 1)), none, none), REEL_ERROR_SHAPE, NULL);
+                   "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, ...]");
+    expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(1, 3, 1, 1)), none, none), REEL_ERROR_SHAPE, NULL);
     expect_refused(batch_norm(row, none, none), REEL_ERROR_SHAPE,
                    "batch_norm: x is [1, 3], training needs more than 1 value per channel");
     expect_refused(batch_norm(reel_ones(t, REEL_SHAPE(1, 3, 1)), three, three), REEL_ERROR_SHAPE, NULL);
@@ -406,7 +406,7 @@ Test(normalize, batch_norm_eval_refuses)
     reel_var x = reel_ones(t, REEL_SHAPE(4, 3)), two = reel_ones(t, REEL_SHAPE(2)), three = reel_ones(t, REEL_SHAPE(3));
     reel_var none = reel_null();
     expect_refused(reel_batch_norm_eval(t, reel_ones(t, REEL_SHAPE(3)), three, three, none, none, 1e-5),
-                   REEL_ERROR_SHAPE, "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, length]");
+                   REEL_ERROR_SHAPE, "batch_norm: x is [3], it must be [batch, channels] or [batch, channels, ...]");
     expect_refused(reel_batch_norm_eval(t, x, two, three, none, none, 1e-5), REEL_ERROR_SHAPE,
                    "batch_norm: mean is [2], x [4, 3] has 3 channels");
     expect_refused(reel_batch_norm_eval(t, x, three, two, none, none, 1e-5), REEL_ERROR_SHAPE,

@@ -38,6 +38,7 @@
 #include <reel/context.h>
 #include <reel/convolution.h>
 #include <reel/create.h>
+#include <reel/dlpack.h>
 #include <reel/dropout.h>
 #include <reel/elementwise.h>
 #include <reel/ema.h>

@@ -97,11 +97,12 @@ void reel_params_let_go(reel_params *params)
 
 reel_status reel_params_expect_own_values(const reel_params *params, const char *who)
 {
-    if (!params->swapped && !params->is_freed)
+    if (!params->swapped && !params->is_freed && params->lent == 0)
         return REEL_OK;
     return reel_fail(params->context, REEL_ERROR_STATE, "%s: %s", who,
-                     params->is_freed ? "the param set was freed"
-                                      : "params and averages are swapped; swap them back first");
+                     params->is_freed  ? "the param set was freed"
+                     : params->swapped ? "params and averages are swapped; swap them back first"
+                                       : "a param is being written to; reel_param_end_dlpack comes first");
 }
 
 void *reel_params_allocate(reel_params *params, size_t size)

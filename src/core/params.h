@@ -30,6 +30,8 @@ struct reel_param {
     uint64_t version; /* counts changes of the data */
     struct reel_param_watcher *watchers;
 
+    bool is_lent; /* somebody writes to the elements until reel_param_end_dlpack */
+
     reel_var leaf; /* the var that stands for it, if still good */
     uint64_t leaf_version;
 
@@ -51,17 +53,20 @@ struct reel_params {
     bool gradients_given;        /* since they were forgotten, a backward pass came here, or one was set */
     bool shared;                 /* nothing of it changes any more, but what its own thread keeps of gradients */
     const void *swapped;         /* the average whose values the params have at the moment */
-    int64_t holders;             /* optimizers and averages of the set */
+    int64_t holders;             /* optimizers, averages and exports of the set */
+    int64_t lent;                /* params that somebody writes to */
     bool is_freed;               /* by its owner; it lives on as long as it has holders */
     reel_grad_hook gradient_hook;
     void *gradient_hook_user;
 };
 
-/* Optimizers and averages hold their set: one that is freed before them lives on until they let go. */
+/* Optimizers, averages and what shows its elements to others hold their set: one that is freed before them lives on
+ * until they let go. */
 void reel_params_hold(reel_params *params);
 void reel_params_let_go(reel_params *params);
 
-/* REEL_ERROR_STATE in the name of `who` while the params have the values of an average, or when the set was freed. */
+/* REEL_ERROR_STATE in the name of `who` while the params have the values of an average or somebody writes to them, or
+ * when the set was freed. */
 reel_status reel_params_expect_own_values(const reel_params *params, const char *who);
 
 /* Zeroed memory that lives as long as the set; NULL with the error recorded. */

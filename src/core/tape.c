@@ -2,6 +2,7 @@
 #include "core/tape.h"
 
 #include "base/checked.h"
+#include "core/dlpack.h"
 #include "core/params.h"
 
 #include <assert.h>
@@ -81,6 +82,7 @@ void reel_tape_free(reel_tape *tape)
     if (!tape || !reel_tape_is_idle(tape, "tape_free"))
         return;
     reel_params_drop_pending(tape);
+    reel_tape_delete_imports(tape);
     struct reel_tape **link = &tape->context->tapes;
     while (*link != tape)
         link = &(*link)->next;
@@ -131,6 +133,7 @@ reel_status reel_tape_reset(reel_tape *tape)
     reel_status saved = reel_params_keep_pending(tape);
     if (saved != REEL_OK)
         return saved; /* nothing is lost: free some memory and call again */
+    reel_tape_delete_imports(tape);
     tape->count = 0;
     tape->no_grad = 0;
     tape->scope = NULL;

@@ -77,6 +77,7 @@ struct reel_tape {
     struct reel_pass *pass;       /* the first-order pass that runs, the innermost if a hook started another */
     void *temporary;              /* blocks of reel_call_temporary, the newest first */
     reel_param *pending;          /* params whose row gradients point into this tape */
+    struct reel_import *imports;  /* tensors of others that vars borrow (core/dlpack.c) */
     reel_tape_statistics statistics;
 };
 

@@ -4,6 +4,7 @@
  *   calls random COUNT    NULLs, vars of nowhere, enums outside their range, numbers at the edge, by a seeded
  * generator; `random 0 SEED` repeats what crashed, in this process
  */
+#include "core/dlpack.h"
 #include "support/check.h"
 #include "support/memory_file.h"
 
@@ -253,6 +254,9 @@ static const reel_op copy_op = {.name = "copy",
                                 .vjp = pass_on};
 static const reel_sample sample;
 static const reel_shape shape_of_two = {1, {2}};
+static int64_t dims_of_tensor[] = {2};
+static struct DLManagedTensorVersioned tensor = {
+    .major = 1, .tensor = {&constants, {REEL_DL_CPU, 0}, 1, {REEL_DL_INT, 64, 1}, dims_of_tensor, NULL, 0}};
 static reel_array array_of_two = {&constants, REEL_INT64, 2, {1, {2}}};
 static reel_gradcheck_input inputs_of_check[8];
 static reel_metadata metadata[8];
@@ -312,6 +316,7 @@ PICK(reel_schedule_state, reel_schedule_state_pointer, &schedule_state)
 PICK(const reel_optim_algorithm, reel_optim_algorithm_pointer, reel_optim_algorithm_find("adam"))
 PICK(reel_module *, reel_module_pointer_pointer, modules)
 PICK(reel_var, reel_var_pointer, vars)
+PICK(struct DLManagedTensorVersioned, struct_DLManagedTensorVersioned_pointer, &tensor)
 
 static inline void *pick_void_pointer(struct picker *k, const char *name)
 {
@@ -469,6 +474,13 @@ MADE(reel_auc, reel_auc_free)
 MADE(reel_safetensors, reel_safetensors_close)
 MADE(reel_npy, reel_npy_close)
 MADE(reel_idx, reel_idx_close)
+
+static inline void made_struct_DLManagedTensorVersioned_pointer(struct picker *k, struct DLManagedTensorVersioned *made)
+{
+    say(k, made == NULL);
+    if (made)
+        made->deleter(made);
+}
 
 /* To be asked when all arguments are there: whether one of them is the NULL that this call is about. */
 static bool is_called(const struct picker *k)

@@ -58,7 +58,7 @@ function function_of(text,   open, head, list, parameters, n, i, call, declared,
     }
     printf "    if (!is_called(k))\n        return;\n"
     call = sprintf("%s(%s)", called, given)
-    if (called ~ /_(new|open)(_|$)/ && result !~ /reel_(param|module)_pointer|char/)
+    if ((called ~ /_(new|open)(_|$)/ && result !~ /reel_(param|module)_pointer|char/) || result ~ /^struct_DL/)
         call = sprintf("made_%s(k, %s)", result, call)
     else if (result == "reel_status" || result == "reel_var")
         call = sprintf("give_%s(k, %s)", result, call)

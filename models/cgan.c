@@ -1,4 +1,4 @@
-/* cgan train|sample|eval: the conditional GAN on MNIST-style images. */
+/* cgan train|sample|eval|export: the conditional GAN on MNIST-style images. */
 #include "cgan.h"
 
 #include "arguments.h"
@@ -46,10 +46,11 @@ bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels
 
 static void usage(FILE *stream)
 {
-    fputs("usage: cgan train|sample|eval [options]\n"
+    fputs("usage: cgan train|sample|eval|export [options]\n"
           "  train   trains the conditional GAN on images\n"
           "  sample  draws images from a trained model\n"
           "  eval    measures how good a trained model is\n"
+          "  export  writes a trained model for other programs\n"
           "cgan COMMAND --help lists the options of a command.\n",
           stream);
 }
@@ -59,7 +60,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } commands[] = {{"train", cgan_train}, {"sample", cgan_sample}, {"eval", cgan_eval}};
+    } commands[] = {{"train", cgan_train}, {"sample", cgan_sample}, {"eval", cgan_eval}, {"export", cgan_export}};
     process_begin();
     if (argc >= 2) {
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)

@@ -14,6 +14,7 @@ enum { CGAN_ERROR_SIZE = 4608 }; /* a message with a whole path in it */
 int cgan_train(int argc, char **argv);
 int cgan_sample(int argc, char **argv);
 int cgan_eval(int argc, char **argv);
+int cgan_export(int argc, char **argv);
 
 /* Images of more pixels a side are not taken. Labels are bytes. */
 enum { CGAN_MAX_SIDE = 65536, CGAN_MAX_CLASSES = 256 };

@@ -44,7 +44,7 @@ refused 'train, no end' 2 'never end' "$cgan" train --epochs 0 --minutes 0 --out
 refused 'train, batches of one' 2 'at least 2' "$cgan" train --batch 1 --out "$work/out"
 
 # What is printed and cannot be written is an error.
-for command in notebook cgan 'cgan train' 'cgan sample' 'cgan eval'; do
+for command in notebook cgan 'cgan train' 'cgan sample' 'cgan eval' 'cgan export'; do
     # shellcheck disable=SC2086
     refused "$command --help on a full disk" 1 'stdout: No space' sh -c '"$@" >/dev/full' - "$programs"/$command --help
 done
@@ -110,6 +110,14 @@ refused 'sample, no idea what to write' 2 'safetensors' "$cgan" sample --model "
 check 'a refused sample writes nothing' test ! -e "$work/t.png"
 refused 'eval, images of other classes' 1 'label 9' "$cgan" eval --model "$work/a/model.safetensors" --data "$data"
 refused 'eval, no model' 2 '--model' "$cgan" eval
+"$cgan" export --model "$work/a/model.safetensors" --out "$work/a.onnx" 2>"$work/stderr"
+check 'export writes a model' test -s "$work/a.onnx"
+check 'that has the params by their names' grep -q 'model.11.weight' "$work/a.onnx"
+refused 'export, nowhere to write' 1 'no-such-folder' \
+    "$cgan" export --model "$work/a/model.safetensors" --out "$work/no-such-folder/b.onnx"
+refused 'export, a file of another kind' 1 'metrics.csv' "$cgan" export --model "$work/a/metrics.csv" --out "$work/b.onnx"
+refused 'export, no idea where to' 2 '--out' "$cgan" export --model "$work/a/model.safetensors"
+check 'a refused export writes nothing' test ! -e "$work/b.onnx"
 
 # A run is replaced by its first epoch, and with it the pictures of later epochs and what a killed process left.
 cp -r "$work/a" "$work/again"

@@ -166,6 +166,12 @@ REEL_API reel_layer_norm_options reel_layer_norm_defaults(void);
 REEL_API reel_module *reel_layer_norm_new(reel_params *params, const char *name, reel_shape normalized_shape,
                                           const reel_layer_norm_options *options);
 
+/* ---- Slopes that are learned ---- */
+
+/* reel_prelu with the param "weight" [num_parameters], which begins as init (nn.PReLU, whose defaults are 1 and 0.25):
+ * one slope, or one for each place of axis 1. REEL_ERROR_SHAPE when num_parameters is less than 1. */
+REEL_API reel_module *reel_prelu_new(reel_params *params, const char *name, int64_t num_parameters, double init);
+
 /* ---- Layers without params ---- */
 
 /* In training, zeroes each element with probability p (0..1) and divides the others by 1 - p (nn.Dropout). */
@@ -177,6 +183,9 @@ REEL_API reel_module *reel_leaky_relu_new(reel_params *params, double negative_s
 REEL_API reel_module *reel_elu_new(reel_params *params, double alpha);
 REEL_API reel_module *reel_gelu_new(reel_params *params, bool tanh_form);
 REEL_API reel_module *reel_silu_new(reel_params *params);
+REEL_API reel_module *reel_mish_new(reel_params *params);
+REEL_API reel_module *reel_selu_new(reel_params *params);
+REEL_API reel_module *reel_glu_new(reel_params *params, int axis);
 REEL_API reel_module *reel_sigmoid_new(reel_params *params);
 REEL_API reel_module *reel_tanh_new(reel_params *params);
 REEL_API reel_module *reel_softplus_new(reel_params *params, double beta, double threshold);

@@ -35,6 +35,9 @@ KIND(leaky_relu, reel_leaky_relu(tape, x, m->a));
 KIND(elu, reel_elu(tape, x, m->a));
 KIND(gelu, reel_gelu(tape, x, m->a != 0));
 KIND(silu, reel_silu(tape, x));
+KIND(mish, reel_mish(tape, x));
+KIND(selu, reel_selu(tape, x));
+KIND(glu, reel_glu(tape, x, (int)m->a));
 KIND(sigmoid, reel_sigmoid(tape, x));
 KIND(tanh, reel_tanh(tape, x));
 KIND(softplus, reel_softplus(tape, x, m->a, m->b));
@@ -63,6 +66,21 @@ reel_module *reel_gelu_new(reel_params *params, bool tanh_form)
 reel_module *reel_silu_new(reel_params *params)
 {
     return activation_new(params, &silu_kind, 0, 0);
+}
+
+reel_module *reel_mish_new(reel_params *params)
+{
+    return activation_new(params, &mish_kind, 0, 0);
+}
+
+reel_module *reel_selu_new(reel_params *params)
+{
+    return activation_new(params, &selu_kind, 0, 0);
+}
+
+reel_module *reel_glu_new(reel_params *params, int axis)
+{
+    return activation_new(params, &glu_kind, axis, 0);
 }
 
 reel_module *reel_sigmoid_new(reel_params *params)

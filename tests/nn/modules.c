@@ -143,12 +143,39 @@ Test(modules, activations_are_the_operations)
     expect_same(reel_forward(t, reel_gelu_new(p, false), x), reel_gelu(t, x, false));
     expect_same(reel_forward(t, reel_gelu_new(p, true), x), reel_gelu(t, x, true));
     expect_same(reel_forward(t, reel_silu_new(p), x), reel_silu(t, x));
+    expect_same(reel_forward(t, reel_mish_new(p), x), reel_mish(t, x));
+    expect_same(reel_forward(t, reel_selu_new(p), x), reel_selu(t, x));
+    reel_var even = reel_randn(t, REEL_SHAPE(3, 4));
+    expect_same(reel_forward(t, reel_glu_new(p, -1), even), reel_glu(t, even, 1));
     expect_same(reel_forward(t, reel_sigmoid_new(p), x), reel_sigmoid(t, x));
     expect_same(reel_forward(t, reel_tanh_new(p), x), reel_tanh(t, x));
     expect_same(reel_forward(t, reel_softplus_new(p, 2, 10), x), reel_softplus(t, x, 2, 10));
     reel_var flat = reel_forward(t, reel_flatten_new(p, 0, -1), x);
     cr_assert_eq(reel_shape_of(t, flat).ndim, 1);
     expect_same(flat, x);
+}
+
+Test(modules, prelu_learns_its_slopes)
+{
+    reel_module *m = reel_prelu_new(p, "act", 3, 0.25);
+    reel_param *weight = reel_params_find(p, "act.weight");
+    reel_shape shape = REEL_SHAPE(3);
+    cr_assert(reel_shape_equal(reel_param_shape(weight), &shape));
+    reel_var x = reel_randn(t, REEL_SHAPE(4, 3, 2)), slopes = reel_full(t, shape, 0.25);
+    reel_var y = reel_forward(t, m, x);
+    expect_same(y, reel_prelu(t, x, slopes));
+    cr_assert_eq(reel_backward(t, reel_sum_all(t, y), p), REEL_OK, "%s", reel_error(c));
+    const reel_real *grad = reel_param_grad(weight), *values = reel_data_real(t, x);
+    for (int k = 0; k < 3; k++) {
+        double sum = 0;
+        for (int i = 0; i < 24; i++)
+            sum += i / 2 % 3 == k && values[i] < 0 ? (double)values[i] : 0;
+        cr_expect_float_eq(grad[k], sum, 1e-5);
+    }
+    cr_expect_null(reel_prelu_new(p, "none", 0, 0.25));
+    cr_expect_str_eq(reel_error(c), "prelu \"none\": 0 slopes, it needs at least one");
+    cr_expect_null(reel_params_find(p, "none.weight"));
+    reel_clear_error(c);
 }
 
 Test(modules, sequential_calls_in_order)

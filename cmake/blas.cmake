@@ -1,14 +1,12 @@
 # The target reel_blas: an OpenBLAS, wherever it is and whatever its functions are called.
 #
 # Sets REEL_BLAS_RPATH, the folder that installed shared libraries look for it in, and for cmake/install.cmake
-# REEL_BLAS_PACKAGE, REEL_BLAS_PC_REQUIRES and REEL_BLAS_PC_LIBS: how those who link the archive find it again.
+# REEL_BLAS_PACKAGE and REEL_BLAS_PC_LIBS: how those who link the archive find it again.
 set(REEL_BLAS openblas CACHE STRING
     "OpenBLAS: a module of pkg-config, or OpenBLAS for its CMake package, or the path of the library")
 set(REEL_BLAS_PREFIX "" CACHE STRING "What its functions' names begin with, such as scipy_; a module may tell by itself")
 set(REEL_BLAS_SUFFIX "" CACHE STRING "What its functions' names end with")
 
-set(REEL_BLAS_PC_REQUIRES)
-set(REEL_BLAS_PC_LIBS)
 set(prefix "${REEL_BLAS_PREFIX}")
 if(IS_ABSOLUTE "${REEL_BLAS}")
   if(NOT EXISTS "${REEL_BLAS}")
@@ -19,13 +17,11 @@ if(IS_ABSOLUTE "${REEL_BLAS}")
   set(include ${REEL_BLAS_INCLUDE_DIR})
   set(libraries "${REEL_BLAS}")
   set(REEL_BLAS_PACKAGE "set(reel_blas \"${REEL_BLAS}\")")
-  set(REEL_BLAS_PC_LIBS "${REEL_BLAS}")
 elseif(REEL_BLAS STREQUAL OpenBLAS)
   find_package(OpenBLAS CONFIG REQUIRED)
   set(include ${OpenBLAS_INCLUDE_DIRS})
   set(libraries ${OpenBLAS_LIBRARIES})
   set(REEL_BLAS_PACKAGE "find_dependency(OpenBLAS CONFIG)\n  set(reel_blas \${OpenBLAS_LIBRARIES})")
-  set(REEL_BLAS_PC_LIBS ${OpenBLAS_LIBRARIES})
 else()
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(REEL_OPENBLAS REQUIRED ${REEL_BLAS})
@@ -37,22 +33,26 @@ else()
   endif()
   string(CONCAT REEL_BLAS_PACKAGE "find_dependency(PkgConfig)\n  pkg_check_modules(REEL_OPENBLAS REQUIRED ${REEL_BLAS})\n"
                                   "  set(reel_blas \${REEL_OPENBLAS_LINK_LIBRARIES} \${REEL_OPENBLAS_LDFLAGS_OTHER})")
-  set(REEL_BLAS_PC_REQUIRES ${REEL_BLAS})
 endif()
 
-# Folders of the system are the loader's business, which may know of a better one there (Debian's alternatives).
+# Folders of the system are the loader's and the linker's business, which may know of a better one there (Debian's
+# alternatives).
 set(REEL_BLAS_RPATH)
+set(REEL_BLAS_PC_LIBS)
 foreach(library IN LISTS libraries)
-  if(IS_ABSOLUTE "${library}" AND NOT library MATCHES "\\.a$")
-    get_filename_component(folder "${library}" DIRECTORY)
-    set(system OFF)
-    foreach(known IN LISTS CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
-      cmake_path(IS_PREFIX known "${folder}" NORMALIZE below)
-      if(below)
-        set(system ON)
-      endif()
-    endforeach()
-    if(NOT system)
+  set(system OFF)
+  cmake_path(GET library PARENT_PATH folder)
+  foreach(known IN LISTS CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
+    cmake_path(IS_PREFIX known "${folder}" NORMALIZE below)
+    if(below)
+      set(system ON)
+    endif()
+  endforeach()
+  if(system AND library MATCHES "/lib([^/]*)\\.so$")
+    list(APPEND REEL_BLAS_PC_LIBS -l${CMAKE_MATCH_1})
+  else()
+    list(APPEND REEL_BLAS_PC_LIBS ${library})
+    if(IS_ABSOLUTE "${library}" AND NOT library MATCHES "\\.a$")
       get_filename_component(folder "${folder}" REALPATH)
       list(APPEND REEL_BLAS_RPATH ${folder})
     endif()

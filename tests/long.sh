@@ -7,7 +7,7 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 minutes=${FUZZ_MINUTES:-10}
-names=${*:-mutants system_calls calls contexts valgrind kills fuzz blas long}
+names=${*:-mutants system_calls calls contexts valgrind kills fuzz blas aarch64 package long}
 log=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$log" "$table"' EXIT
@@ -91,6 +91,8 @@ for name in $names; do
         rm -rf "$work"
         ;;
     blas) run 'another OpenBLAS' sh tests/blas.sh ;;
+    aarch64) run '64-bit ARM, in qemu' sh tests/aarch64.sh ;;
+    package) run 'Debian packages' sh tests/package.sh ;;
     *) run "tests labelled $name" ctest --preset release --no-tests=error -L "^$name\$" ;;
     esac
 done

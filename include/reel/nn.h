@@ -154,6 +154,42 @@ REEL_API reel_module *reel_conv_transpose2d_new(reel_params *params, const char 
                                                 int64_t out_channels, int64_t kernel_height, int64_t kernel_width,
                                                 const reel_conv_options *options);
 
+/* Recurrent layers over batches of sequences (nn.GRU and nn.LSTM with batch_first=True).
+ *
+ * Inputs: x [batch, steps, input_size], steps >= 1; the first states h, of LSTM also c, [num_layers * directions,
+ * batch, hidden_size], each the null var for zeros; and lengths, int64 or int32 [batch] from 1 to steps in any order,
+ * or none when all sequences are as long as x. Outputs: those of the last layer [batch, steps, directions *
+ * hidden_size], zeros past a sequence's end, and the last states, each at its sequence's true end, of the shape of the
+ * first ones. What x holds past an end has no influence, as with PyTorch's packed sequences.
+ *
+ *     reel_var out[2];
+ *     reel_forward_all(t, gru, REEL_VARS(x, reel_null(), lengths), out, 2);
+ *
+ * Params of layer L: weight_ih_lL [gates * hidden_size, input], weight_hh_lL [gates * hidden_size, hidden_size],
+ * bias_ih_lL and bias_hh_lL [gates * hidden_size], those of the second direction with "_reverse" behind; gates are 3
+ * and 4, in the order of <reel/recurrent.h>; all uniform on +-1/sqrt(hidden_size). REEL_ERROR_SHAPE, and
+ * REEL_ERROR_INDEX for a length outside. */
+typedef struct reel_recurrent_options {
+    reel_options_mark mark;
+    int num_layers;     /* 1; each takes the outputs of the one before */
+    bool bias;          /* true */
+    double dropout;     /* 0; from 0 to 1: dropout of the outputs of all layers but the last, in training */
+    bool bidirectional; /* false; true: 2 directions, whose outputs are joined */
+} reel_recurrent_options;
+REEL_API reel_recurrent_options reel_recurrent_defaults(void);
+REEL_API reel_module *reel_gru_new(reel_params *params, const char *name, int64_t input_size, int64_t hidden_size,
+                                   const reel_recurrent_options *options);
+REEL_API reel_module *reel_lstm_new(reel_params *params, const char *name, int64_t input_size, int64_t hidden_size,
+                                    const reel_recurrent_options *options);
+
+/* One step of one layer (nn.GRUCell, nn.LSTMCell). Inputs: x [batch, input_size], the states h, of LSTM also c, [batch,
+ * hidden_size], each the null var for zeros. Outputs: the new states. Params weight_ih, weight_hh and, with bias,
+ * bias_ih and bias_hh, as above. */
+REEL_API reel_module *reel_gru_cell_new(reel_params *params, const char *name, int64_t input_size, int64_t hidden_size,
+                                        bool bias);
+REEL_API reel_module *reel_lstm_cell_new(reel_params *params, const char *name, int64_t input_size, int64_t hidden_size,
+                                         bool bias);
+
 /* x whose last axes are normalized_shape -> the same shape, normalised over those axes (nn.LayerNorm). Params: weight
  * (ones) and bias (zeros) of normalized_shape, which has at least one axis. */
 typedef struct reel_layer_norm_options {

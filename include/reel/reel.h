@@ -64,6 +64,7 @@
 #include <reel/params.h>
 #include <reel/print.h>
 #include <reel/recompute.h>
+#include <reel/recurrent.h>
 #include <reel/reduce.h>
 #include <reel/safetensors.h>
 #include <reel/schedule.h>

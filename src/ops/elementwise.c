@@ -5,7 +5,9 @@
 #include "ops/pointwise.h"
 
 #include <reel/compare.h>
+#include <reel/create.h>
 #include <reel/elementwise.h>
+#include <reel/mask.h>
 #include <reel/unary.h>
 
 #ifndef REEL_SAMPLES
@@ -383,7 +385,9 @@ static void remainder_vjp(const reel_call *call, const reel_var *g, reel_var *gr
     reel_var a = call->inputs[0], b = call->inputs[1];
     grad_inputs[0] = g[0];
     if (call->needed[1]) {
-        reel_var quotient = reel_round(t, reel_div(t, reel_sub(t, a, call->outputs[0]), b));
+        reel_var rest = call->outputs[0], quotient = reel_round(t, reel_div(t, reel_sub(t, a, rest), b));
+        /* The rest is infinite where the divisor is, and a has the other sign. */
+        quotient = reel_where(t, reel_isinf(t, rest), reel_full(t, REEL_SCALAR, -1), quotient);
         grad_inputs[1] = reel_mul(t, reel_neg(t, g[0]), quotient);
     }
 }

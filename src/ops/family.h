@@ -53,6 +53,7 @@ struct reel_op_family {
     FAMILY(softmax)                                                                                                    \
     FAMILY(matmul)                                                                                                     \
     FAMILY(linear)                                                                                                     \
+    FAMILY(recurrent)                                                                                                  \
     FAMILY(convolution)                                                                                                \
     FAMILY(normalize)                                                                                                  \
     FAMILY(dropout)                                                                                                    \

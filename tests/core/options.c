@@ -79,6 +79,8 @@ static void with_loader(const reel_augment_options *options)
     F(reel_conv2d, conv, reel_conv2d(t, x, x, reel_null(), &o))                                                        \
     F(reel_conv_transpose1d, conv, reel_conv_transpose1d(t, x, x, reel_null(), &o))                                    \
     F(reel_conv_transpose2d, conv, reel_conv_transpose2d(t, x, x, reel_null(), &o))                                    \
+    F(reel_gru_new, recurrent, reel_gru_new(p, "m", 2, 2, &o))                                                         \
+    F(reel_lstm_new, recurrent, reel_lstm_new(p, "m", 2, 2, &o))                                                       \
     F(reel_layer_norm_new, layer_norm, reel_layer_norm_new(p, "m", REEL_SHAPE(2), &o))                                 \
     F(reel_module_new, module, reel_module_new(p, "m", identity, NULL, &o))                                            \
     F(reel_embedding, embedding_lookup, reel_embedding(t, x, classes, &o))                                             \

@@ -299,6 +299,58 @@ def conv_weight(x, y, *attributes):
     return w
 
 
+def gru_cell(x, s, h):
+    n = h.shape[1]
+    r, z = torch.sigmoid(x[:, :n] + s[:, :n]), torch.sigmoid(x[:, n : 2 * n] + s[:, n : 2 * n])
+    new = torch.tanh(x[:, 2 * n :] + r * s[:, 2 * n :])
+    return new + z * (h - new)
+
+
+def lstm_cell(x, s, c):
+    i, f, g, o = (x + s).chunk(4, 1)
+    cell = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+def gradients_of(cell, outputs):
+    """The gradients of a cell's inputs x and before, and of GRU's state, as functions that are differentiated again."""
+
+    def apply(*inputs):
+        grads, (x, s, before) = inputs[:outputs], inputs[outputs:]
+        ys = cell(x, s, before)
+        results = torch.autograd.grad(ys, [x, before] if outputs == 2 else [x, s, before], grads, create_graph=True)
+        return tuple(results)
+
+    return apply
+
+
+def recurrent(function, states):
+    """PyTorch's layers, with the identity as weight_ih; compared with their steps one by one."""
+
+    def apply(x, *rest):
+        first, (weight, bias) = rest[:states], rest[states:]
+        hidden = first[0].shape[1]
+        cell = gru_cell if states == 1 else lstm_cell
+        if x.numel() == 0:
+            zero = 0 * (x.sum() + sum(v.sum() for v in rest))
+            return tuple(torch.zeros(*x.shape[:2], hidden) + zero for _ in range(states)) if states > 1 else (
+                torch.zeros(*x.shape[:2], hidden) + zero)
+        outs, now = [[] for _ in range(states)], list(first)
+        for step in x.unbind(1):
+            got = cell(step, F.linear(now[0], weight, bias), now[-1])
+            now = list(got) if states == 2 else [got]
+            for out, v in zip(outs, now):
+                out.append(v)
+        outs = [torch.stack(out, 1) for out in outs]
+        params = [torch.eye(x.shape[2]), weight, torch.zeros(x.shape[2]), bias]
+        hx = [v.unsqueeze(0) for v in first]
+        theirs = function(x, hx if states == 2 else hx[0], params, True, 1, 0.0, False, False, True)
+        torch.testing.assert_close(outs[0], theirs[0], rtol=1e-13, atol=1e-14)
+        return outs[0] if states == 1 else tuple(outs)
+
+    return apply
+
+
 NUMBERS = "dd"
 AXES = "i8i?"
 SHAPE = "i8q"
@@ -425,6 +477,12 @@ OPERATIONS = {
     "embedding_bag_weighted": (BAG, embedding_bag),
     "embedding_bag_scaled": (BAG, embedding_bag),
     "embedding_bag_weighted_scaled": (BAG, embedding_bag),
+    "gru_cell": ("", gru_cell),
+    "gru_cell_backward": ("", gradients_of(gru_cell, 1)),
+    "lstm_cell": ("", lstm_cell),
+    "lstm_cell_backward": ("", gradients_of(lstm_cell, 2)),
+    "gru": ("", recurrent(torch.gru, 1)),
+    "lstm": ("", recurrent(torch.lstm, 2)),
     "conv": (CONV, conv),
     "conv_bias": (CONV, conv),
     "conv_transpose": (CONV, conv_transpose),

@@ -71,6 +71,12 @@ static const char *const without_onnx[][2] = {
     {"batch_norm_affine", "as batch_norm"},
     {"frequency_weights", "it is part of a gradient, and ONNX counts nothing by value"},
     {"conv_weight", "it is part of a gradient"},
+    {"gru_cell", "it is the part of a step behind the products, which ONNX has in one with them"},
+    {"gru_cell_backward", "it is part of a gradient"},
+    {"lstm_cell", "as gru_cell"},
+    {"lstm_cell_backward", "it is part of a gradient"},
+    {"gru", "it begins behind the product with the inputs, which ONNX has in one with it"},
+    {"lstm", "as gru"},
     {"slice_backward", "it is part of a gradient, and ONNX writes no slices into zeros"},
 };
 

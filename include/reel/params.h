@@ -9,8 +9,9 @@ extern "C" {
 #endif
 
 /* An empty set. NULL context or no memory: NULL. Owned by the caller, freed before the context. The modules made in it
- * are freed with it. Its vars on tapes, and those computed from them, become stale. Optimizers and averages of the set
- * are freed before it or after: as long as there is one, the memory is kept, but a step is refused. */
+ * are freed with it. Its vars on tapes, and those computed from them, become stale. Optimizers, averages and
+ * checkpoints of the set are freed before it or after: as long as there is one, the memory is kept, but a step is
+ * refused. Inside a hook or a function of an operation freeing is refused, as a reset is. */
 REEL_API reel_params *reel_params_new(reel_context *context);
 REEL_API void reel_params_free(reel_params *params);
 REEL_API reel_context *reel_params_context(const reel_params *params);
@@ -71,12 +72,15 @@ REEL_API void *reel_param_write(reel_param *param);
 /* Freezes (REEL_PARAM_FROZEN) or trains a real param. Buffers are refused. */
 REEL_API reel_status reel_param_set_kind(reel_param *param, reel_param_kind kind);
 
-/* Whether gradients through embedding lookups stay row-sparse for this param. Set before the first backward pass. */
+/* Whether gradients through embedding lookups stay row-sparse for this param. A dense gradient
+ * that it has stays dense until reel_zero_grad. */
 REEL_API reel_status reel_param_set_sparse(reel_param *param, bool sparse);
 REEL_API bool reel_param_sparse(const reel_param *param);
 
 /* Forgets the gradients of every param (torch's zero_grad(set_to_none=True)): the next backward writes, and an
- * optimizer leaves a param without a gradient alone. Also forgets that a backward failed. */
+ * optimizer leaves a param without a gradient alone. Also forgets that a backward failed. Inside a hook, while a pass
+ * has not come to all params of the set, it records REEL_ERROR_STATE, forgets nothing, and the pass fails; so does
+ * setting a gradient that the pass has not come to, or a step that would move it. */
 REEL_API void reel_zero_grad(reel_params *params);
 
 /* The gradient summed since reel_zero_grad, dense, in the param's shape; NULL when there is none. For a row-sparse

@@ -67,8 +67,8 @@ REEL_API double reel_one_cycle_momentum(int64_t step, int64_t total_steps, const
 
 /* A schedule under way. Each constructor takes the optimizer's current learning rates as the initial ones, group by
  * group, and sets those of step 0. NULL when optim is NULL, the context has an error, memory ran out or an argument is
- * outside its range (REEL_ERROR_ARGUMENT). Owned by the caller; free it before the context, and do not use it after the
- * optimizer is freed. Groups added later are scheduled too, from their own learning rate. gamma and
+ * outside its range (REEL_ERROR_ARGUMENT). Owned by the caller; free it before the context, before the optimizer or
+ * after, when any other use is REEL_ERROR_STATE. Groups added later are scheduled too, from their own learning rate. gamma and
  * eta_min are finite and not negative. A step whose learning rate would be negative or no number, as a factor of
  * reel_lambda_lr_new can make it, is REEL_ERROR_ARGUMENT, and nothing changes. */
 typedef struct reel_schedule reel_schedule;
@@ -97,7 +97,8 @@ REEL_API void reel_schedule_free(reel_schedule *schedule);
 
 /* Puts a warm-up in front: in the first `steps` steps learning rates rise linearly from start_factor times the initial
  * ones to these, then the schedule runs from its own step 0 (SequentialLR of LinearLR and the schedule, milestone
- * `steps`). steps >= 1, 0 < start_factor <= 1. Call it before the first step; a second call replaces the warm-up. */
+ * `steps`). steps >= 1, 0 < start_factor <= 1. Once it has made a step: REEL_ERROR_STATE. A second call replaces the
+ * warm-up. */
 REEL_API reel_status reel_schedule_warm_up(reel_schedule *schedule, int64_t steps, double start_factor);
 
 /* Multiplies the learning rates by the factors of another schedule (ChainedScheduler): first_lr(step) / lr *

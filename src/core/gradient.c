@@ -265,6 +265,14 @@ reel_status reel_param_gradient_passed(reel_param *param, bool arrived)
     return set->context->status;
 }
 
+reel_status reel_param_gradient_expect_passed(const reel_param *param, const char *who)
+{
+    if (param->gradient.vars_left == 0)
+        return REEL_OK;
+    return reel_fail(param->set->context, REEL_ERROR_STATE, "%s: a backward pass has not come to \"%s\" yet", who,
+                     param->name);
+}
+
 void reel_param_gradient_abandon(reel_param *param)
 {
     param->gradient.claim = NULL;
@@ -378,6 +386,9 @@ void reel_zero_grad(reel_params *params)
         return;
     reel_params_expect_sound(params);
     for (int64_t i = 0; i < params->count; i++)
+        if (reel_param_gradient_expect_passed(params->params[i], "zero_grad") != REEL_OK)
+            return;
+    for (int64_t i = 0; i < params->count; i++)
         forget(params->params[i]);
     params->gradients_incomplete = false;
     params->gradients_given = false;
@@ -417,7 +428,7 @@ static reel_status expect_gradient(const reel_param *param)
         return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
     if (param->kind == REEL_PARAM_BUFFER)
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "buffer \"%s\" has no gradient", param->name);
-    return REEL_OK;
+    return reel_param_gradient_expect_passed(param, "a gradient to use instead");
 }
 
 reel_status reel_param_set_grad(reel_param *param, const reel_real *grad)

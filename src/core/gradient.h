@@ -75,6 +75,9 @@ void reel_param_gradient_end_read(reel_param *param, struct reel_gradient_rows *
 void reel_param_gradient_expect(reel_param *param);
 reel_status reel_param_gradient_passed(reel_param *param, bool arrived);
 
+/* REEL_ERROR_STATE in the name of `who` when a pass is under way that has not come to all vars of the param. */
+reel_status reel_param_gradient_expect_passed(const reel_param *param, const char *who);
+
 /* The pass failed: what the param holds may be part of a sum. */
 void reel_param_gradient_abandon(reel_param *param);
 

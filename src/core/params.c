@@ -79,6 +79,9 @@ void reel_params_free(reel_params *params)
 {
     if (!params)
         return;
+    for (reel_tape *tape = params->context->tapes; tape; tape = tape->next)
+        if (!reel_tape_is_idle(tape, "params_free"))
+            return;
     params->is_freed = true;
     if (params->holders == 0)
         destroy(params);

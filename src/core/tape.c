@@ -81,6 +81,7 @@ void reel_tape_free(reel_tape *tape)
 {
     if (!tape || !reel_tape_is_idle(tape, "tape_free"))
         return;
+    reel_tape_expect_sound(tape);
     reel_params_drop_pending(tape);
     reel_tape_delete_imports(tape);
     struct reel_tape **link = &tape->context->tapes;

@@ -56,13 +56,94 @@ reel_context *reel_checkpoint_context(const reel_checkpoint *checkpoint)
     return checkpoint ? checkpoint->context : NULL;
 }
 
+/* Parts are held, so that one that was freed can be seen to be. */
+static void hold(const struct part *part)
+{
+    switch (part->kind) {
+    case PARAMS:
+        reel_params_hold(part->object);
+        break;
+    case OPTIM:
+        ((reel_optim *)part->object)->lifetime.holders++;
+        break;
+    case SCHEDULE:
+        ((reel_schedule *)part->object)->lifetime.holders++;
+        break;
+    case EMA:
+        ((reel_ema *)part->object)->lifetime.holders++;
+        break;
+    case LOADER:
+        reel_loader_hold(part->object);
+        break;
+    case NUMBER:
+    case ARRAY:
+        break;
+    }
+}
+
+static void let_go(const struct part *part)
+{
+    switch (part->kind) {
+    case PARAMS:
+        reel_params_let_go(part->object);
+        break;
+    case OPTIM:
+        reel_optim_let_go(part->object);
+        break;
+    case SCHEDULE:
+        reel_schedule_let_go(part->object);
+        break;
+    case EMA:
+        reel_ema_let_go(part->object);
+        break;
+    case LOADER:
+        reel_loader_let_go(part->object);
+        break;
+    case NUMBER:
+    case ARRAY:
+        break;
+    }
+}
+
+static bool is_freed(const struct part *part)
+{
+    const reel_schedule *schedule = part->object;
+    switch (part->kind) {
+    case PARAMS:
+        return ((const reel_params *)part->object)->is_freed;
+    case OPTIM:
+        return ((const reel_optim *)part->object)->lifetime.is_freed;
+    case SCHEDULE:
+        return schedule->lifetime.is_freed || schedule->optim->lifetime.is_freed;
+    case EMA:
+        return ((const reel_ema *)part->object)->lifetime.is_freed;
+    case LOADER:
+        return reel_loader_is_freed(part->object);
+    case NUMBER:
+    case ARRAY:
+        break;
+    }
+    return false;
+}
+
+static reel_status expect_parts(const reel_checkpoint *k)
+{
+    for (int64_t i = 0; i < k->count; i++)
+        if (is_freed(&k->parts[i]))
+            return reel_fail(k->context, REEL_ERROR_STATE, "checkpoint: the %s \"%s\" was freed",
+                             kind_names[k->parts[i].kind], k->parts[i].name);
+    return REEL_OK;
+}
+
 void reel_checkpoint_free(reel_checkpoint *checkpoint)
 {
     if (!checkpoint)
         return;
     struct reel_memory *memory = &checkpoint->context->memory;
-    for (int64_t i = 0; i < checkpoint->count; i++)
+    for (int64_t i = 0; i < checkpoint->count; i++) {
+        let_go(&checkpoint->parts[i]);
         reel_free(memory, checkpoint->parts[i].name);
+    }
     reel_free(memory, checkpoint->parts);
     reel_free(memory, checkpoint->differences);
     reel_free(memory, checkpoint);
@@ -97,6 +178,7 @@ static reel_status add(reel_checkpoint *k, const char *name, struct part part, c
         return reel_fail_memory(c, "a checkpoint", sizeof part + size);
     }
     memcpy(part.name, name, size);
+    hold(&part);
     k->parts[k->count++] = part;
     return REEL_OK;
 }
@@ -469,6 +551,8 @@ static reel_status run_begin(struct run *run, reel_checkpoint *checkpoint)
     reel_context *c = checkpoint->context;
     *run = (struct run){.checkpoint = checkpoint, .context = c};
     reel_arena_init(&run->arena, &c->memory);
+    if (expect_parts(checkpoint) != REEL_OK)
+        return c->status;
     run->metadata = allocate(run, checkpoint->count + 1, sizeof *run->metadata);
     run->staged = allocate(run, checkpoint->count, sizeof *run->staged);
     append_metadata(run, VERSION_KEY, VERSION);

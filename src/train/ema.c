@@ -89,7 +89,14 @@ void reel_ema_free(reel_ema *ema)
     if (ema->params->swapped == ema)
         ema->params->swapped = NULL;
     reel_params_let_go(ema->params);
-    reel_free(memory, ema);
+    if (reel_lifetime_end(&ema->lifetime))
+        reel_free(memory, ema);
+}
+
+void reel_ema_let_go(reel_ema *ema)
+{
+    if (reel_lifetime_let_go(&ema->lifetime))
+        reel_free(&ema->context->memory, ema);
 }
 
 reel_status reel_ema_update(reel_ema *ema)

@@ -2,6 +2,7 @@
 #ifndef REEL_TRAIN_EMA_H
 #define REEL_TRAIN_EMA_H
 
+#include "train/lifetime.h"
 #include "train/row_average.h"
 
 #include <reel/ema.h>
@@ -14,11 +15,15 @@ struct reel_average {
 
 struct reel_ema {
     reel_context *context;
+    struct reel_lifetime lifetime; /* checkpoints hold it */
     reel_params *params;
     double decay;
     struct reel_average *averages; /* of the set's params and buffers, in order */
     int64_t count, capacity;
     bool updated; /* at least once */
 };
+
+/* Gives up a hold on the average. */
+void reel_ema_let_go(reel_ema *ema);
 
 #endif

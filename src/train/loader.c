@@ -1,6 +1,8 @@
 /* The loader: which samples make the next batch, and their way from the user's arrays to vars. */
 #include "train/loader.h"
 
+#include "train/lifetime.h"
+
 #include "base/checked.h"
 #include "base/shape.h"
 #include "base/sort.h"
@@ -31,6 +33,7 @@ struct field {
 
 struct reel_loader {
     reel_context *context;
+    struct reel_lifetime lifetime;
     reel_loader_options options;
     int64_t n;        /* of the arrays */
     int64_t *indices; /* the samples that take part, or NULL: all of them */
@@ -128,7 +131,24 @@ void reel_loader_free(reel_loader *loader)
     reel_free(memory, loader->cumulative);
     reel_free(memory, loader->order);
     reel_free(memory, loader->fields);
-    reel_free(memory, loader);
+    if (reel_lifetime_end(&loader->lifetime))
+        reel_free(memory, loader);
+}
+
+void reel_loader_hold(reel_loader *loader)
+{
+    loader->lifetime.holders++;
+}
+
+void reel_loader_let_go(reel_loader *loader)
+{
+    if (reel_lifetime_let_go(&loader->lifetime))
+        reel_free(&loader->context->memory, loader);
+}
+
+bool reel_loader_is_freed(const reel_loader *loader)
+{
+    return loader->lifetime.is_freed;
 }
 
 static reel_status check_weighting(const reel_loader *l, const char *who, int64_t num_samples)

@@ -8,6 +8,11 @@
 
 const reel_context *reel_loader_context(const reel_loader *loader);
 
+/* Checkpoints hold loaders: one that is freed before them lives on until they let go. */
+void reel_loader_hold(reel_loader *loader);
+void reel_loader_let_go(reel_loader *loader);
+bool reel_loader_is_freed(const reel_loader *loader);
+
 /* Whether it can go on from a position: REEL_ERROR_FORMAT. */
 reel_status reel_loader_expect_fits(const reel_loader *loader, const reel_loader_position *position);
 

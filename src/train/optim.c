@@ -130,7 +130,14 @@ void reel_optim_free(reel_optim *optim)
     reel_free(memory, optim->entries);
     reel_free(memory, optim->groups);
     reel_params_let_go(optim->params);
-    reel_free(memory, optim);
+    if (reel_lifetime_end(&optim->lifetime))
+        reel_free(memory, optim);
+}
+
+void reel_optim_let_go(reel_optim *optim)
+{
+    if (reel_lifetime_let_go(&optim->lifetime))
+        reel_free(&optim->context->memory, optim);
 }
 
 /* Whether the whole name is like the pattern, in which * stands for any characters. */
@@ -258,7 +265,8 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
     entry->gradient = param->kind == REEL_PARAM_TRAINED ? reel_param_gradient_kind(param) : REEL_GRADIENT_NONE;
     if (entry->gradient == REEL_GRADIENT_NONE)
         return REEL_OK;
-    if (expect_takes(optim, param) != REEL_OK) {
+    if (reel_param_gradient_expect_passed(param, optim->algorithm->name) != REEL_OK ||
+        expect_takes(optim, param) != REEL_OK) {
         entry->gradient = REEL_GRADIENT_NONE;
         return optim->context->status;
     }

@@ -4,6 +4,7 @@
 
 #include "core/params.h"
 #include "kern/optim.h"
+#include "train/lifetime.h"
 
 /* The algorithms, each in the file of its name. */
 #define REEL_OPTIM_ALGORITHMS(F)                                                                                       \
@@ -88,6 +89,7 @@ struct reel_optim_entry {
 
 struct reel_optim {
     reel_context *context;
+    struct reel_lifetime lifetime; /* schedules and checkpoints hold it */
     reel_params *params;
     const reel_optim_algorithm *algorithm;
     struct reel_optim_group *groups;
@@ -102,6 +104,9 @@ struct reel_optim_entry *reel_optim_entry_of(reel_optim *optim, const char *who,
 
 /* REEL_ERROR_ARGUMENT in the name of `who` when there is no such group. */
 reel_status reel_optim_expect_group(const reel_optim *optim, const char *who, int group);
+
+/* Gives up a hold on the optimizer. */
+void reel_optim_let_go(reel_optim *optim);
 
 /* Brings the rows of an entry up to date and stops deferring, until there are rows again. */
 void reel_optim_end_deferring(struct reel_optim_entry *entry);

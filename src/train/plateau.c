@@ -68,7 +68,7 @@ reel_status reel_schedule_step_with(reel_schedule *schedule, double measure)
 {
     if (!schedule || schedule->formula)
         return reel_schedule_step(schedule);
-    if (!reel_schedule_usable(schedule->optim))
+    if (reel_schedule_expect_usable(schedule, "schedule_step_with") != REEL_OK)
         return schedule->context->status;
     reel_schedule *s = schedule;
     s->step++;

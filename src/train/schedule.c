@@ -163,13 +163,14 @@ reel_schedule *reel_schedule_start(reel_optim *optim, const reel_schedule *proto
         s->milestones = memcpy(s + 1, prototype->milestones, milestones);
     s->context = c;
     s->optim = optim;
+    optim->lifetime.holders++;
     s->n_groups = optim->n_groups;
     double *initial = (double *)((char *)(s + 1) + milestones);
     s->initial = initial;
     for (int64_t i = 0; i < optim->n_groups; i++)
         optim->groups[i].initial_lr = initial[i] = optim->groups[i].lr;
     if (s->formula && go_to(s, 0) != REEL_OK) {
-        reel_free(&c->memory, s);
+        reel_schedule_free(s);
         return NULL;
     }
     return s;
@@ -196,6 +197,15 @@ const char *reel_schedule_text(const reel_schedule *s, char text[REEL_SCHEDULE_T
 bool reel_schedule_usable(const reel_optim *optim)
 {
     return optim && optim->context->status == REEL_OK;
+}
+
+reel_status reel_schedule_expect_usable(const reel_schedule *schedule, const char *who)
+{
+    if (!schedule)
+        return REEL_ERROR_ARGUMENT;
+    if (schedule->context->status == REEL_OK && schedule->optim->lifetime.is_freed)
+        return reel_fail(schedule->context, REEL_ERROR_STATE, "%s: the optimizer was freed", who);
+    return schedule->context->status;
 }
 
 bool reel_schedule_expect_count(reel_optim *optim, const char *who, const char *argument, int64_t value, int64_t least)
@@ -339,9 +349,17 @@ void reel_schedule_free(reel_schedule *schedule)
 {
     while (schedule) {
         reel_schedule *next = schedule->next;
-        reel_free(&schedule->context->memory, schedule);
+        reel_optim_let_go(schedule->optim);
+        if (reel_lifetime_end(&schedule->lifetime))
+            reel_free(&schedule->context->memory, schedule);
         schedule = next;
     }
+}
+
+void reel_schedule_let_go(reel_schedule *schedule)
+{
+    if (reel_lifetime_let_go(&schedule->lifetime))
+        reel_free(&schedule->context->memory, schedule);
 }
 
 /* For what a schedule that follows a measure cannot do. */
@@ -354,12 +372,16 @@ static reel_status expect_formula(const reel_schedule *s, const char *who)
 
 reel_status reel_schedule_warm_up(reel_schedule *schedule, int64_t steps, double start_factor)
 {
-    if (!schedule || !reel_schedule_usable(schedule->optim))
-        return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
+    reel_status usable = reel_schedule_expect_usable(schedule, "schedule_warm_up");
+    if (usable != REEL_OK)
+        return usable;
     if (expect_formula(schedule, "schedule_warm_up") != REEL_OK ||
         !reel_schedule_expect_count(schedule->optim, "schedule_warm_up", "steps", steps, 1) ||
         !expect_start_factor(schedule->optim, "schedule_warm_up", start_factor))
         return schedule->context->status;
+    if (schedule->step > 0)
+        return reel_fail(schedule->context, REEL_ERROR_STATE,
+                         "schedule_warm_up: the schedule is under way, at step %lld", (long long)schedule->step);
     schedule->warm_up_steps = steps;
     schedule->warm_up_factor = start_factor;
     return go_to(schedule, schedule->step);
@@ -367,8 +389,9 @@ reel_status reel_schedule_warm_up(reel_schedule *schedule, int64_t steps, double
 
 reel_status reel_schedule_chain(reel_schedule *schedule, reel_schedule *factors)
 {
-    if (!schedule || !reel_schedule_usable(schedule->optim))
-        return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
+    reel_status usable = reel_schedule_expect_usable(schedule, "schedule_chain");
+    if (usable != REEL_OK)
+        return usable;
     reel_context *c = schedule->context;
     if (!factors || factors == schedule || factors->optim != schedule->optim || !schedule->multiplies ||
         !factors->multiplies)
@@ -388,8 +411,9 @@ reel_status reel_schedule_chain(reel_schedule *schedule, reel_schedule *factors)
 
 reel_status reel_schedule_step(reel_schedule *schedule)
 {
-    if (!schedule || !reel_schedule_usable(schedule->optim))
-        return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
+    reel_status usable = reel_schedule_expect_usable(schedule, "schedule_step");
+    if (usable != REEL_OK)
+        return usable;
     if (expect_formula(schedule, "schedule_step") != REEL_OK)
         return schedule->context->status;
     if (schedule->step == INT64_MAX)
@@ -405,8 +429,9 @@ int64_t reel_schedule_last_step(const reel_schedule *schedule)
 
 reel_status reel_schedule_set_last_step(reel_schedule *schedule, int64_t step)
 {
-    if (!schedule || !reel_schedule_usable(schedule->optim))
-        return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
+    reel_status usable = reel_schedule_expect_usable(schedule, "schedule_set_last_step");
+    if (usable != REEL_OK)
+        return usable;
     if (expect_formula(schedule, "schedule_set_last_step") != REEL_OK)
         return schedule->context->status;
     if (step < 0)
@@ -427,8 +452,9 @@ int reel_schedule_states(const reel_schedule *schedule)
 
 reel_status reel_schedule_state_at(const reel_schedule *schedule, int i, reel_schedule_state *out)
 {
-    if (!schedule || !reel_schedule_usable(schedule->optim))
-        return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
+    reel_status usable = reel_schedule_expect_usable(schedule, "schedule_state_at");
+    if (usable != REEL_OK)
+        return usable;
     if (i < 0 || i >= reel_schedule_states(schedule) || !out)
         return reel_fail(schedule->context, REEL_ERROR_ARGUMENT,
                          "schedule_state_at: there is no state %d, or out is NULL", i);
@@ -464,8 +490,9 @@ void reel_schedule_restore(reel_schedule *schedule, const double *states)
 
 reel_status reel_schedule_set_state(reel_schedule *schedule, const char *name, double value)
 {
-    if (!schedule || !reel_schedule_usable(schedule->optim))
-        return schedule ? schedule->context->status : REEL_ERROR_ARGUMENT;
+    reel_status usable = reel_schedule_expect_usable(schedule, "schedule_set_state");
+    if (usable != REEL_OK)
+        return usable;
     int i = 0;
     while (i < reel_schedule_states(schedule) && (!name || strcmp(name, state_names[i]) != 0))
         i++;

@@ -10,7 +10,8 @@ enum { REEL_SCHEDULE_WORDS = 5, REEL_SCHEDULE_NUMBERS = 9 };
 
 struct reel_schedule {
     reel_context *context;
-    reel_optim *optim;
+    struct reel_lifetime lifetime; /* checkpoints hold it */
+    reel_optim *optim;             /* held */
     int64_t step;
     int64_t warm_up_steps; /* 0: no warm-up */
     double warm_up_factor;
@@ -55,6 +56,13 @@ void reel_schedule_restore(reel_schedule *schedule, const double *states);
 
 /* Whether there is an optimizer without an error. */
 bool reel_schedule_usable(const reel_optim *optim);
+
+/* REEL_ERROR_ARGUMENT for NULL, the context's error, and REEL_ERROR_STATE in the name of `who` when the optimizer was
+ * freed. */
+reel_status reel_schedule_expect_usable(const reel_schedule *schedule, const char *who);
+
+/* Gives up a hold on the schedule. */
+void reel_schedule_let_go(reel_schedule *schedule);
 
 /* These record REEL_ERROR_ARGUMENT in the name of `who`: a count must be at least `least`, a number finite and not
  * below 0. */

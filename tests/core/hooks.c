@@ -263,6 +263,64 @@ Test(hooks, of_a_set_end_the_pass_when_they_fail)
     reel_optim_free(sgd);
 }
 
+/* What a hook must not do to gradients that the pass has not come to. */
+enum forbidden { FORGET, SET, SET_ROWS, STEP, FREE, FORBIDDEN };
+struct forbidding {
+    enum forbidden what;
+    reel_params *set;
+    reel_param *later;
+    reel_optim *optim;
+};
+
+static reel_var do_what_is_forbidden(reel_tape *tape, reel_var grad, void *user)
+{
+    const struct forbidding *f = user;
+    const reel_real two[2] = {1, 2};
+    (void)tape;
+    switch (f->what) {
+    case FORGET:
+        reel_zero_grad(f->set);
+        break;
+    case SET:
+        reel_param_set_grad(f->later, two);
+        break;
+    case SET_ROWS:
+        reel_param_set_row_grad(f->later, 0, NULL, NULL);
+        break;
+    case STEP:
+        reel_optim_step(f->optim);
+        break;
+    default:
+        reel_params_free(f->set);
+    }
+    return grad;
+}
+
+Test(hooks, leave_gradients_alone_that_the_pass_has_not_come_to)
+{
+    static const char *const says[FORBIDDEN] = {"zero_grad: a backward pass has not come to \"p\" yet",
+                                                "a gradient to use instead: a backward pass has not come to \"p\"",
+                                                "a gradient to use instead: a backward pass has not come to \"p\"",
+                                                "sgd: a backward pass has not come to \"p\" yet",
+                                                "params_free: not possible inside a backward pass"};
+    reel_param *p = param_of(params, "p", 2);
+    struct forbidding f = {.set = params, .later = p, .optim = reel_sgd_new(params, NULL)};
+    for (int what = 0; what < FORBIDDEN; what++) {
+        f.what = (enum forbidden)what;
+        reel_var y = reel_square(t, pv(p)), loss = reel_sum_all(t, y);
+        cr_assert_eq(reel_backward(t, loss, params), REEL_OK, "%s", reel_error(c)); /* what a step could move */
+        reel_real before = grad_at(p, 0) ? (reel_real)grad_at(p, 0) : 0;
+        reel_register_hook(t, y, do_what_is_forbidden, &f);
+        cr_expect_eq(reel_backward(t, loss, params), REEL_ERROR_STATE);
+        cr_expect(strstr(reel_error(c), says[what]), "\"%s\" does not say \"%s\"", reel_error(c), says[what]);
+        reel_clear_error(c);
+        cr_expect_eq((reel_real)grad_at(p, 0), before);
+        reel_zero_grad(params);
+        reel_tape_reset(t);
+    }
+    reel_optim_free(f.optim);
+}
+
 /* The optimizer in the backward pass: gradients of one param at a time are alive. */
 static reel_status step_at_once(reel_param *param, void *user)
 {

@@ -162,3 +162,108 @@ Test(lifetime, between_swaps_the_set_stays_as_it_is)
     reel_params_free(second);
     unlink(path);
 }
+
+Test(lifetime, an_optimizer_goes_before_its_schedules)
+{
+    reel_optim *adam = exact_adam();
+    reel_schedule *s = reel_exponential_lr_new(adam, 0.9), *factors = reel_step_lr_new(adam, 2, 0.5);
+    reel_schedule *plateau = reel_reduce_lr_on_plateau_new(adam, NULL), *other = reel_exponential_lr_new(adam, 0.8);
+    cr_assert_eq(reel_schedule_chain(s, factors), REEL_OK, "%s", reel_error(c));
+    cr_assert_eq(reel_schedule_step(s), REEL_OK, "%s", reel_error(c));
+    reel_optim_free(adam);
+    reel_schedule_state state;
+    cr_expect_eq(reel_schedule_step(s), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_step: the optimizer was freed");
+    cr_expect_eq(reel_schedule_step_with(plateau, 1), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_step_with: the optimizer was freed");
+    cr_expect_eq(reel_schedule_set_last_step(s, 0), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_set_last_step: the optimizer was freed");
+    cr_expect_eq(reel_schedule_warm_up(other, 2, 0.5), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_warm_up: the optimizer was freed");
+    cr_expect_eq(reel_schedule_chain(s, other), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_chain: the optimizer was freed");
+    cr_expect_eq(reel_schedule_set_state(s, "last_step", 3), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_set_state: the optimizer was freed");
+    cr_expect_eq(reel_schedule_state_at(s, 0, &state), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_state_at: the optimizer was freed");
+    cr_expect_eq(reel_schedule_last_step(s), 1);
+    reel_schedule_free(s);
+    reel_schedule_free(plateau);
+    reel_schedule_free(other);
+}
+
+Test(lifetime, a_warm_up_comes_before_the_first_step)
+{
+    reel_optim *adam = exact_adam();
+    reel_schedule *s = reel_exponential_lr_new(adam, 0.9);
+    cr_assert_eq(reel_schedule_step(s), REEL_OK);
+    double lr = reel_optim_lr(adam, 0);
+    cr_expect_eq(reel_schedule_warm_up(s, 2, 0.5), REEL_ERROR_STATE);
+    expect_error(REEL_ERROR_STATE, "schedule_warm_up: the schedule is under way, at step 1");
+    cr_expect_eq(reel_optim_lr(adam, 0), lr);
+    reel_schedule_free(s);
+    reel_optim_free(adam);
+}
+
+/* Whatever part goes before its checkpoint, saving and loading say so. */
+Test(lifetime, parts_go_before_their_checkpoint)
+{
+    static const char *const says[] = {"the schedule \"lr\" was freed",  "the schedule \"lr\" was freed",
+                                       "the optim \"adam\" was freed",   "the ema \"ema\" was freed",
+                                       "the loader \"train\" was freed", "the params \"model\" was freed"};
+    static const int64_t numbers[3] = {1, 2, 3};
+    char path[] = "/tmp/reel-lifetime-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    close(fd);
+    for (int gone = 0; gone < 6; gone++) {
+        reel_params *set = reel_params_new(c);
+        reel_param_new(set, "p", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(2));
+        reel_optim *adam = reel_adam_new(set, NULL), *other = reel_adam_new(set, NULL);
+        reel_schedule *s = reel_exponential_lr_new(gone == 1 ? other : adam, 0.9);
+        reel_ema *ema = reel_ema_new(set, 0.9);
+        reel_loader *loader = reel_loader_new(c, 3, NULL);
+        reel_loader_add(loader, REEL_INT64, numbers, REEL_SCALAR);
+        reel_checkpoint *k = reel_checkpoint_new(c);
+        reel_checkpoint_add_optim(k, "adam", adam);
+        reel_checkpoint_add_schedule(k, "lr", s);
+        reel_checkpoint_add_ema(k, "ema", ema);
+        reel_checkpoint_add_loader(k, "train", loader);
+        reel_checkpoint_add_params(k, "model", set);
+        cr_assert_eq(reel_checkpoint_save(k, path), REEL_OK, "%s", reel_error(c));
+        /* From here each is freed once, the one in question first. */
+        if (gone == 0)
+            reel_schedule_free(s);
+        if (gone == 1)
+            reel_optim_free(other);
+        if (gone == 2)
+            reel_optim_free(adam);
+        if (gone == 3)
+            reel_ema_free(ema);
+        if (gone == 4)
+            reel_loader_free(loader);
+        if (gone == 5)
+            reel_params_free(set);
+        cr_expect_eq(reel_checkpoint_load(k, path), REEL_ERROR_STATE);
+        expect_error(REEL_ERROR_STATE, says[gone]);
+        cr_expect_eq(reel_checkpoint_save(k, path), REEL_ERROR_STATE);
+        expect_error(REEL_ERROR_STATE, says[gone]);
+        if (gone % 2)
+            reel_checkpoint_free(k);
+        if (gone != 4)
+            reel_loader_free(loader);
+        if (gone != 3)
+            reel_ema_free(ema);
+        if (gone != 2)
+            reel_optim_free(adam);
+        if (gone != 1)
+            reel_optim_free(other);
+        if (gone != 0)
+            reel_schedule_free(s);
+        if (gone != 5)
+            reel_params_free(set);
+        if (gone % 2 == 0)
+            reel_checkpoint_free(k);
+    }
+    unlink(path);
+}

@@ -50,13 +50,14 @@ REEL_API reel_loader_options reel_loader_defaults(void);
 REEL_API reel_loader *reel_loader_new(reel_context *context, int64_t n, const reel_loader_options *options);
 REEL_API void reel_loader_free(reel_loader *loader);
 
-/* Arrays of the samples, [n, item...], row-major. They are borrowed: they must live as long as the loader. Each gives
+/* Arrays of the samples, [n, item...], row-major. They are borrowed: they must live as long as the loader, and
+ * what is in them when a batch is made is the batch. Each gives
  * the next var of a batch, [samples of the batch, item...]. REEL_ERROR_ARGUMENT for a NULL pointer or a bound that is
  * not finite, REEL_ERROR_SHAPE for an item with more than 7 axes (of sequences 6), REEL_ERROR_DTYPE for an unknown
  * type.
  */
 
-/* Elements of the type of the batch; bools must be 0 or 1. */
+/* Elements of the type of the batch; bools must be 0 or 1 (debug builds assert it for each batch). */
 REEL_API reel_status reel_loader_add(reel_loader *loader, reel_dtype dtype, const void *data, reel_shape item);
 
 /* Bytes whose batches are int64, with the same numbers: labels. */
@@ -69,9 +70,10 @@ REEL_API reel_status reel_loader_add_scaled_bytes(reel_loader *loader, const uns
                                                   double low, double high);
 
 /* Sequences of different length. Sample i is the rows offsets[i]..offsets[i + 1] - 1 of data, [offsets[n], item...];
- * the n + 1 offsets ascend from 0 or more (REEL_ERROR_INDEX) and are borrowed too; integers need a padding of their
- * type. They give two vars: the sequences [samples, longest of the batch, item...], with `padding` behind the end of
- * shorter ones (torch.nn.utils.rnn.pad_sequence, batch_first), and their lengths, int64 [samples]. */
+ * the n + 1 offsets ascend from 0 or more (REEL_ERROR_INDEX, and again when they no longer do as a batch is made) and
+ * are borrowed too; integers need a padding of their type. They give two vars: the sequences [samples, longest of the
+ * batch, item...], with `padding` behind the end of shorter ones (torch.nn.utils.rnn.pad_sequence, batch_first), and
+ * their lengths, int64 [samples]. */
 REEL_API reel_status reel_loader_add_sequences(reel_loader *loader, reel_dtype dtype, const void *data,
                                                const int64_t *offsets, reel_shape item, double padding);
 

@@ -230,8 +230,9 @@ REEL_API reel_module *reel_flatten_new(reel_params *params, int start_axis, int 
 /* ---- Modules made of others ---- */
 
 /* Calls n >= 0 modules in order (nn.Sequential). The array is copied; the modules stay what they are and may be of
- * other sets, which must then live as long. A NULL among them makes it fail. In C, make them before this call rather
- * than inside it: the order in which arguments are evaluated is open, and with it who draws first. */
+ * other sets; a call after one of these was freed is REEL_ERROR_STATE. A NULL among them makes it fail. In C, make them
+ * before this call rather than inside it: the order in which arguments are evaluated is open, and with it who draws
+ * first. */
 REEL_API reel_module *reel_sequential_new(reel_params *params, reel_module *const *modules, int n);
 
 /* REEL_MODULES(a, b): a list for functions that take modules and their count. */
@@ -249,8 +250,8 @@ typedef struct reel_module_options {
     reel_options_mark mark;
     int min_inputs, max_inputs; /* 1 and 1; from 1 to REEL_MAX_MODULE_VARS */
     int n_outputs;              /* 1 */
-    /* The modules that it calls; the array is copied. They stay what they are, may be of other sets, which must then
-     * live as long, and follow the state of this one (reel_module_train). */
+    /* The modules that it calls; the array is copied. They stay what they are, may be of other sets (a call
+     * after one of these was freed is REEL_ERROR_STATE), and follow the state of this one (reel_module_train). */
     reel_module *const *modules;
     int n_modules; /* 0 */
 } reel_module_options;

@@ -68,9 +68,9 @@ REEL_API double reel_one_cycle_momentum(int64_t step, int64_t total_steps, const
 /* A schedule under way. Each constructor takes the optimizer's current learning rates as the initial ones, group by
  * group, and sets those of step 0. NULL when optim is NULL, the context has an error, memory ran out or an argument is
  * outside its range (REEL_ERROR_ARGUMENT). Owned by the caller; free it before the context, before the optimizer or
- * after, when any other use is REEL_ERROR_STATE. Groups added later are scheduled too, from their own learning rate. gamma and
- * eta_min are finite and not negative. A step whose learning rate would be negative or no number, as a factor of
- * reel_lambda_lr_new can make it, is REEL_ERROR_ARGUMENT, and nothing changes. */
+ * after, when any other use is REEL_ERROR_STATE. Groups added later are scheduled too, from their own learning rate.
+ * gamma and eta_min are finite and not negative. A step whose learning rate would be negative or no number, as a factor
+ * of reel_lambda_lr_new can make it, is REEL_ERROR_ARGUMENT, and nothing changes. */
 typedef struct reel_schedule reel_schedule;
 
 REEL_API reel_schedule *reel_step_lr_new(reel_optim *optim, int64_t step_size, double gamma); /* step_size >= 1 */

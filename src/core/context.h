@@ -18,10 +18,11 @@ struct reel_context {
     uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
     uint64_t last_generation;
     int num_threads;
-    bool detect_anomaly;     /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
-    struct reel_tape *tapes; /* a list: those of this context */
-    pthread_t owner;         /* the thread that made it */
-    const char *layer;       /* whose module is at work: failures name it */
+    bool detect_anomaly;      /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
+    struct reel_tape *tapes;  /* a list: those of this context */
+    struct reel_params *sets; /* a list: those that are not freed yet */
+    pthread_t owner;          /* the thread that made it */
+    const char *layer;        /* whose module is at work: failures name it */
     reel_status status;
     char error[512];
 };

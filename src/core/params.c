@@ -18,6 +18,9 @@ reel_params *reel_params_new(reel_context *context)
         return NULL;
     }
     params->context = context;
+    params->serial = reel_next_generation(context);
+    params->next = context->sets;
+    context->sets = params;
     return params;
 }
 
@@ -67,6 +70,10 @@ static void destroy(reel_params *params)
     reel_zero_grad(params);
     for (reel_tape *tape = params->context->tapes; tape; tape = tape->next)
         reel_tape_forget_params(tape, params);
+    reel_params **link = &params->context->sets;
+    while (*link != params)
+        link = &(*link)->next;
+    *link = params->next;
     reel_params_rewind(params, (struct reel_params_mark){0, 0});
     struct reel_memory *memory = &params->context->memory;
     reel_free(memory, params->params);
@@ -85,6 +92,14 @@ void reel_params_free(reel_params *params)
     params->is_freed = true;
     if (params->holders == 0)
         destroy(params);
+}
+
+bool reel_params_is_alive(const reel_context *context, const reel_params *params, uint64_t serial)
+{
+    for (const reel_params *set = context->sets; set; set = set->next)
+        if (set == params)
+            return set->serial == serial && !set->is_freed;
+    return false;
 }
 
 void reel_params_hold(reel_params *params)

@@ -41,6 +41,8 @@ struct reel_param {
 
 struct reel_params {
     reel_context *context;
+    struct reel_params *next; /* of the context */
+    uint64_t serial;          /* which no other set of the context has */
     struct reel_param **params;
     int64_t count, capacity;
     char *prefix; /* of the names of what is made now: the entered ones, each with a dot behind it; not terminated */
@@ -64,6 +66,9 @@ struct reel_params {
  * until they let go. */
 void reel_params_hold(reel_params *params);
 void reel_params_let_go(reel_params *params);
+
+/* Whether a set that the context made, and gave this serial number, is not freed. */
+bool reel_params_is_alive(const reel_context *context, const reel_params *params, uint64_t serial);
 
 /* REEL_ERROR_STATE in the name of `who` while the params have the values of an average or somebody writes to them, or
  * when the set was freed. */

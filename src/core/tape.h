@@ -121,6 +121,9 @@ static inline void reel_node_borrows_nothing(struct reel_node *node)
 }
 void reel_node_note_borrowed(struct reel_node *node);
 
+/* Asserts in debug builds that bools which came from the user are 0 or 1. */
+void reel_node_expect_bools(const struct reel_node *node);
+
 /* A set goes: its vars, and what was computed from them, become stale. */
 void reel_tape_forget_params(reel_tape *tape, const reel_params *params);
 

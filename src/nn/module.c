@@ -67,6 +67,41 @@ reel_param *reel_module_param(reel_module *module, const char *suffix, reel_para
     return param;
 }
 
+/* A set of another context is shared, and is there as long as any module of it is called. */
+static bool is_foreign(const reel_module *module, int64_t i)
+{
+    const reel_params *set = module->inner[i]->params;
+    for (int64_t k = 0; k < i; k++)
+        if (module->inner[k]->params == set)
+            return false;
+    return set != module->params && set->context == module->params->context;
+}
+
+static reel_status note_foreign_sets(reel_module *module)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < module->n_inner; i++)
+        count += is_foreign(module, i);
+    if (count > 0)
+        module->foreign = reel_params_allocate(module->params, (size_t)count * sizeof *module->foreign);
+    for (int64_t i = 0; module->foreign && i < module->n_inner; i++)
+        if (is_foreign(module, i)) {
+            const reel_params *set = module->inner[i]->params;
+            module->foreign[module->n_foreign++] = (struct reel_foreign_set){set, set->serial};
+        }
+    return module->params->context->status;
+}
+
+/* REEL_ERROR_STATE in the name of `who` when a set that the module calls into was freed. */
+static reel_status expect_sets(const reel_module *module, const char *who)
+{
+    reel_context *c = module->params->context;
+    for (int64_t i = 0; i < module->n_foreign; i++)
+        if (!reel_params_is_alive(c, module->foreign[i].set, module->foreign[i].serial))
+            return reel_fail(c, REEL_ERROR_STATE, "%s: the param set of a module in it was freed", who);
+    return REEL_OK;
+}
+
 reel_status reel_module_contain(reel_module *module, reel_module *const *modules, int n)
 {
     reel_context *c = module->params->context;
@@ -88,7 +123,7 @@ reel_status reel_module_contain(reel_module *module, reel_module *const *modules
         for (int64_t k = 0; k < modules[i]->n_inner; k++)
             module->inner[module->n_inner++] = modules[i]->inner[k];
     }
-    return REEL_OK;
+    return note_foreign_sets(module);
 }
 
 reel_module *reel_module_end(reel_module *module)
@@ -121,6 +156,8 @@ static reel_status check_call(reel_context *c, const reel_module *module, const 
         return reel_fail(c, REEL_ERROR_STATE,
                          "forward: the module is in training mode, its param set is shared for reading");
     const char *outer = reel_enter_layer(c, module->name);
+    if (module->n_foreign > 0)
+        expect_sets(module, "forward");
     if (n_inputs < module->min_inputs || n_inputs > module->max_inputs || !inputs)
         reel_fail(c, REEL_ERROR_ARGUMENT, "forward: %d inputs%s, the module takes %d to %d", n_inputs,
                   inputs ? "" : " at NULL", module->min_inputs, module->max_inputs);
@@ -188,7 +225,8 @@ void reel_eval(reel_params *params)
 
 void reel_module_train(reel_module *module, bool training)
 {
-    if (!module || reel_params_expect_own(module->params, "module_train") != REEL_OK)
+    if (!module || reel_params_expect_own(module->params, "module_train") != REEL_OK ||
+        expect_sets(module, "module_train") != REEL_OK)
         return;
     for (int64_t i = 0; i < module->n_inner; i++)
         module->inner[i]->training = training;

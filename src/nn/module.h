@@ -17,6 +17,12 @@ struct reel_module_kind {
     bool named;                            /* has params, and so a name */
 };
 
+/* A set that a module of another one calls into; it may go first. */
+struct reel_foreign_set {
+    const reel_params *set;
+    uint64_t serial;
+};
+
 struct reel_module {
     const struct reel_module_kind *kind;
     reel_params *params;
@@ -25,6 +31,8 @@ struct reel_module {
     int min_inputs, max_inputs, n_outputs;
     reel_module **inner; /* the modules that it calls, and those in them; they follow its state */
     int64_t n_inner;
+    struct reel_foreign_set *foreign; /* other sets that inner modules belong to */
+    int64_t n_foreign;
     struct reel_module *next; /* of the same set */
     struct reel_params_mark before;
     const char *outer_layer; /* of the context, while the module is constructed */

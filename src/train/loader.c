@@ -26,6 +26,7 @@ struct field {
     int64_t numel;          /* of an item */
     size_t bytes;           /* of an item in data */
     const int64_t *offsets; /* of sequences */
+    int64_t end;            /* the last of them, when they were added */
     double padding;
     struct reel_byte_scale scale; /* of scaled bytes */
     reel_augment_options augment;
@@ -307,8 +308,13 @@ reel_status reel_loader_add_sequences(reel_loader *loader, reel_dtype dtype, con
         if (offsets[i + 1] < offsets[i])
             return reel_fail(c, REEL_ERROR_INDEX, "loader_add_sequences: offset %lld follows %lld at position [%lld]",
                              (long long)offsets[i + 1], (long long)offsets[i], (long long)(i + 1));
-    const struct field field = {
-        .kind = FIELD_SEQUENCES, .dtype = dtype, .data = data, .item = item, .offsets = offsets, .padding = padding};
+    const struct field field = {.kind = FIELD_SEQUENCES,
+                                .dtype = dtype,
+                                .data = data,
+                                .item = item,
+                                .offsets = offsets,
+                                .end = offsets[loader->n],
+                                .padding = padding};
     return add_field(loader, "loader_add_sequences", &field, REEL_MAX_NDIM - 2, reel_dtype_size(dtype));
 }
 
@@ -554,8 +560,14 @@ static reel_var *add_vars(reel_loader *l, int64_t number, reel_tape *tape, int64
     if (field->kind == FIELD_SEQUENCES) {
         int64_t longest = 0;
         for (int64_t i = 0; i < count; i++) {
-            int64_t sample = nth_sample(l, i), length = field->offsets[sample + 1] - field->offsets[sample];
-            longest = longest > length ? longest : length;
+            int64_t sample = nth_sample(l, i), first = field->offsets[sample], end = field->offsets[sample + 1];
+            if (first < 0 || first > end || end > field->end) {
+                reel_fail(l->context, REEL_ERROR_INDEX,
+                          "loader: sample %lld is now the rows from %lld to %lld; offsets must stay as they were added",
+                          (long long)sample, (long long)first, (long long)end);
+                return NULL;
+            }
+            longest = longest > end - first ? longest : end - first;
         }
         shape.dim[shape.ndim++] = longest;
     }
@@ -569,6 +581,7 @@ static reel_var *add_vars(reel_loader *l, int64_t number, reel_tape *tape, int64
     struct filling f = {l, field, number, count, block, stride, node->array.data};
     if (node->array.numel > 0)
         reel_kern_for_each((count + block - 1) / block, l->context->num_threads, fill_block, &f);
+    reel_node_expect_bools(node);
     if (field->kind != FIELD_SEQUENCES)
         return vars;
     node = reel_tape_add_array(tape, REEL_INT64, &(reel_shape){.ndim = 1, .dim = {count}}, "loader", vars++);

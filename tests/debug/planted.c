@@ -147,6 +147,28 @@ static void lend_a_bool_of_two(void)
     reel_borrow_of(t, REEL_BOOL, bools, REEL_SHAPE(3));
 }
 
+/* Nothing looks at it before the tape is freed. */
+static void change_what_is_borrowed_at_the_end(void)
+{
+    reel_tape_reset(t);
+    reel_zero_grad(params);
+    reel_tape *other = reel_tape_new(c);
+    reel_borrow(other, borrowed, REEL_SHAPE(5));
+    borrowed[3] = 2;
+    reel_tape_free(other);
+}
+
+static void load_a_bool_of_two(void)
+{
+    static const unsigned char bools[] = {0, 1, 2};
+    reel_var batch;
+    reel_loader *loader = reel_loader_new(c, 3, NULL);
+    reel_loader_add(loader, REEL_BOOL, bools, REEL_SCALAR);
+    for (int i = 0; i < 3; i++)
+        reel_loader_next(loader, t, &batch);
+    reel_loader_free(loader);
+}
+
 static void *use_the_context(void *user)
 {
     reel_ones(t, REEL_SHAPE(3));
@@ -187,7 +209,9 @@ static const struct {
     PLANT(make_a_gradient_dense_and_rows),
     PLANT(exchange_rows),
     PLANT(change_what_is_borrowed),
+    PLANT(change_what_is_borrowed_at_the_end),
     PLANT(lend_a_bool_of_two),
+    PLANT(load_a_bool_of_two),
     PLANT(use_a_context_in_another_thread),
     PLANT(free_a_context_first),
 };

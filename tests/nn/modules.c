@@ -383,3 +383,40 @@ Test(modules, calls_that_do_not_fit_are_refused)
     NOT_MADE(o.n_modules = -1);
     NOT_MADE(o.n_modules = 1);
 }
+
+static void sum_of_parts(reel_tape *tape, reel_module *m, const reel_var *inputs, reel_var *outputs, void *user)
+{
+    (void)user;
+    outputs[0] = reel_add(tape, reel_forward(tape, reel_module_at(m, 0), inputs[0]),
+                          reel_forward(tape, reel_module_at(m, 1), inputs[0]));
+}
+
+/* Modules of other sets are called as long as their set is there, at any depth, and refused afterwards. */
+Test(modules, of_a_set_that_was_freed_are_refused)
+{
+    reel_params *other = reel_params_new(c);
+    reel_module *mine = reel_linear_new(p, "mine", 3, 3, NULL), *theirs = reel_linear_new(other, "theirs", 3, 3, NULL);
+    reel_module *chain = reel_sequential_new(p, REEL_MODULES(mine, theirs));
+    reel_module *parts[] = {mine, chain};
+    REEL_OPTIONS(module, o, o.modules = parts, o.n_modules = 2);
+    reel_module *sum = reel_module_new(p, "sum", sum_of_parts, NULL, &o), *own = reel_sequential_new(p, &mine, 1);
+    reel_var x = reel_ones(t, REEL_SHAPE(2, 3));
+    cr_assert(!reel_is_null(reel_forward(t, chain, x)) && !reel_is_null(reel_forward(t, sum, x)), "%s", reel_error(c));
+    /* A set in the place of the one that went is another one. */
+    reel_params_free(other);
+    other = reel_params_new(c);
+    cr_assert_not_null(reel_linear_new(other, "theirs", 3, 3, NULL));
+    reel_module *refused[] = {chain, sum};
+    for (int i = 0; i < 2; i++) {
+        cr_expect(reel_is_null(reel_forward(t, refused[i], x)));
+        cr_expect_eq(reel_context_status(c), REEL_ERROR_STATE);
+        cr_expect_not_null(strstr(reel_error(c), "the param set of a module in it was freed"), "%s", reel_error(c));
+        reel_clear_error(c);
+        reel_module_train(refused[i], false);
+        cr_expect_eq(reel_context_status(c), REEL_ERROR_STATE);
+        cr_expect_not_null(strstr(reel_error(c), "module_train: the param set of a module in it was freed"));
+        reel_clear_error(c);
+    }
+    cr_expect(!reel_is_null(reel_forward(t, own, x)), "%s", reel_error(c));
+    reel_params_free(other);
+}

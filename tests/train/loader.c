@@ -5,6 +5,7 @@
 #include "golden/loader.h"
 
 #include <math.h>
+#include <string.h>
 
 TestSuite(loader, .init = set_up, .fini = tear_down);
 
@@ -552,4 +553,28 @@ Test(loader, bad_arguments_are_refused)
     cr_assert_eq(reel_loader_next(NULL, t, batch), 0);
     cr_assert_eq(reel_loader_add(NULL, REEL_REAL, reals, REEL_SCALAR), REEL_ERROR_ARGUMENT);
     cr_assert_eq(reel_loader_batches(NULL), 0);
+}
+
+/* Offsets are the user's, and what they have become is looked at before anything is read by them. */
+Test(loader, offsets_that_change_are_refused)
+{
+    static const int64_t tokens[6] = {1, 2, 3, 4, 5, 6};
+    static const struct {
+        int64_t at, value;
+    } changes[] = {{3, 7}, {1, -1}, {1, 5}, {2, INT64_MAX}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        int64_t offsets[] = {0, 2, 4, 6};
+        reel_var batch[2];
+        REEL_OPTIONS(loader, o, o.batch_size = 3);
+        reel_loader *l = reel_loader_new(c, 3, &o);
+        reel_loader_add_sequences(l, REEL_INT64, tokens, offsets, REEL_SCALAR, 0);
+        cr_assert_eq(reel_loader_next(l, t, batch), 3, "%s", reel_error(c));
+        cr_assert_eq(reel_loader_next(l, t, batch), 0);
+        offsets[changes[i].at] = changes[i].value;
+        cr_expect_eq(reel_loader_next(l, t, batch), 0);
+        cr_expect_eq(reel_context_status(c), REEL_ERROR_INDEX, "change %zu", i);
+        cr_expect_not_null(strstr(reel_error(c), "offsets must stay as they were added"), "%s", reel_error(c));
+        reel_clear_error(c);
+        reel_loader_free(l);
+    }
 }

@@ -1,4 +1,4 @@
-/* Vars as text, as PyTorch prints a tensor with its default options. */
+/* Vars as text, as PyTorch prints a tensor with its default options; and a tape as a graph. */
 #ifndef REEL_PRINT_H
 #define REEL_PRINT_H
 
@@ -22,6 +22,13 @@ REEL_API size_t reel_format(reel_tape *tape, reel_var v, char *text, size_t size
 /* What print(param.grad) writes, the new line at the end included: a dense gradient, a row-sparse one as the coalesced
  * sparse tensor that it is, or None. Errors as for reel_print, and out of memory while a row gradient is summed. */
 REEL_API reel_status reel_print_grad(FILE *file, reel_param *param);
+
+/* Writes a graph in the language of Graphviz (dot -Tsvg) of what root was computed from, or of all of the tape when
+ * root is the null var: operations with the shapes of what they give, params and constants as boxes. The ways on which
+ * gradients reach those of the n params given are red and thick; n 0: none. What detach, no_grad or a scope cut off is
+ * a box, too. A param that max_norm changed in the step is where it was used before and after. REEL_ERROR_IO when the
+ * file does not take it. */
+REEL_API reel_status reel_print_dot(FILE *file, reel_tape *tape, reel_var root, reel_param *const *params, int n);
 
 #ifdef __cplusplus
 }

@@ -268,6 +268,7 @@ static reel_load_report report;
 static reel_optim_state optim_state;
 static reel_schedule_state schedule_state;
 static reel_module *modules[8];
+static reel_param *no_params[8];
 static reel_var vars[256]; /* a loader gives as many as were added to it */
 
 PICK(reel_context, reel_context_pointer, c)
@@ -316,6 +317,7 @@ PICK(reel_schedule_state, reel_schedule_state_pointer, &schedule_state)
 PICK(const reel_optim_algorithm, reel_optim_algorithm_pointer, reel_optim_algorithm_find("adam"))
 PICK(reel_module *, reel_module_pointer_pointer, modules)
 PICK(reel_var, reel_var_pointer, vars)
+PICK(reel_param *const, reel_param_pointer_pointer, no_params)
 PICK(struct DLManagedTensorVersioned, struct_DLManagedTensorVersioned_pointer, &tensor)
 
 static inline void *pick_void_pointer(struct picker *k, const char *name)

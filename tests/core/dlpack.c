@@ -54,7 +54,7 @@ Test(dlpack, params_of_every_type_are_shown_without_a_copy)
     const reel_shape shapes[] = {{0, {0}}, {1, {5}}, {3, {2, 3, 4}}, {2, {0, 3}}, {8, {1, 2, 1, 2, 1, 2, 1, 2}}};
     for (int i = 0; i < 20; i++) {
         reel_dtype dtype = (reel_dtype)(i % 4);
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "p%d", i);
         reel_param *p = reel_param_new(params, name, REEL_PARAM_BUFFER, dtype, shapes[i / 4]);
         struct DLManagedTensorVersioned *m = reel_param_to_dlpack(p);

@@ -101,11 +101,30 @@ done
 refused 'find_package: a component that there is not' 'nonsense' cmake -G Ninja -S "$source/tests/install/find" -B "$work/find_shared_C" \
     -DCOMPONENTS=nonsense
 
-# In a folder of another project: only the library that it links, unoptimised here, because that is quick.
-expect 'add_subdirectory does not build' . sh -c '
-    cmake -G Ninja -S "$1" -B "$2" -DREEL_SOURCE="$3" -DCMAKE_BUILD_TYPE=Debug && cmake --build "$2"' - \
-    "$source/tests/install/subdirectory" "$work/subdirectory" "$source"
-expect 'add_subdirectory' '32 bits' "$work/subdirectory/consumer"
-[ -z "$(find "$work/subdirectory" -name 'libreel*.so*' -o -name '*f64*.o' -o -name 'cgan*')" ] || fail 'add_subdirectory builds too much'
+# README.md, word by word: its lines for the compiler, and its two projects. Their flags come from the environment here, as
+# they would from folders of the system. What is fetched is this folder, and unoptimised, because that is quick.
+mkdir "$work/readme"
+cp "$consumer" "$work/readme/main.c"
+grep '^cc main\.c ' "$source/README.md" >"$work/readme/lines"
+[ "$(wc -l <"$work/readme/lines")" -eq 2 ] || fail 'README.md has no longer two lines for the compiler'
+while read -r line; do
+    rm -f "$work/readme/main"
+    (cd "$work/readme" && C_INCLUDE_PATH=$prefix/include LIBRARY_PATH=$libraries sh -c "$line") || fail "README.md: $line"
+    expect "README.md: $line" '32 bits' env LD_LIBRARY_PATH="$libraries" "$work/readme/main"
+done <"$work/readme/lines"
+for start in 'cmake_minimum_required(VERSION 3.18)' 'cmake_minimum_required(VERSION 3.25)'; do
+    sh "$source/tests/extract.sh" "$source/README.md" "$start" "$work/readme/CMakeLists.txt"
+    rm -rf "$work/readme/build"
+    expect "README.md: the project with $start does not build" . sh -c '
+        cmake -G Ninja -S "$1" -B "$1/build" -DCMAKE_PREFIX_PATH="$2" -DFETCHCONTENT_SOURCE_DIR_REEL="$3" \
+            -DCMAKE_BUILD_TYPE=Debug && cmake --build "$1/build"' - "$work/readme" "$prefix" "$source"
+    expect "README.md: the project with $start" '32 bits' "$work/readme/build/main"
+done
+# The last of the two: only the library that it links.
+[ -n "$(find "$work/readme/build" -name libreel.a)" ] || fail 'what is fetched is not built'
+[ -z "$(find "$work/readme/build" -name 'libreel*.so*' -o -name '*f64*.o' -o -name 'cgan*')" ] || fail 'too much is built'
+
+# A project that looks whether it is changed by having reel in a folder.
+expect 'add_subdirectory' . cmake -G Ninja -S "$source/tests/install/subdirectory" -B "$work/subdirectory" -DREEL_SOURCE="$source"
 
 exit $failed

@@ -4,12 +4,13 @@
 #ifndef REEL_EMULATED_CRITERION_H
 #define REEL_EMULATED_CRITERION_H
 
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct emulated_options {
     void (*init)(void), (*fini)(void);
@@ -25,7 +26,6 @@ struct emulated_test {
 };
 
 static struct emulated_test *emulated_tests;
-static jmp_buf emulated_end;
 static bool emulated_failed;
 
 static inline void emulated_add(struct emulated_test *test)
@@ -44,8 +44,10 @@ __attribute__((format(printf, 5, 6))) static inline void emulated_fail(bool fata
     printf("\n");
     va_end(arguments);
     emulated_failed = true;
-    if (fatal)
-        longjmp(emulated_end, 1);
+    if (fatal) {
+        fflush(stdout);
+        _exit(1);
+    }
 }
 
 #define Test(suite_, name_, ...)                                                                                       \
@@ -83,19 +85,26 @@ __attribute__((format(printf, 5, 6))) static inline void emulated_fail(bool fata
 #define cr_expect_arr_eq(a, b, size, ...) EMULATED_CHECK(false, memcmp(a, b, size) == 0, __VA_ARGS__)
 #define cr_expect_fail(...) EMULATED_CHECK(false, false, __VA_ARGS__)
 
-static inline void emulated_run(const struct emulated_test *test, const struct emulated_options *suite)
+/* In a process of its own: whether all assertions held. */
+static inline bool emulated_run(const struct emulated_test *test, const struct emulated_options *suite)
 {
-    if (setjmp(emulated_end) != 0)
-        return;
-    if (suite->init)
-        suite->init();
-    if (test->options.init)
-        test->options.init();
-    test->run();
-    if (test->options.fini)
-        test->options.fini();
-    if (suite->fini)
-        suite->fini();
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        if (suite->init)
+            suite->init();
+        if (test->options.init)
+            test->options.init();
+        test->run();
+        if (test->options.fini)
+            test->options.fini();
+        if (suite->fini)
+            suite->fini();
+        fflush(stdout);
+        _exit(emulated_failed);
+    }
+    int status = 1;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 int main(void)
@@ -108,11 +117,10 @@ int main(void)
         for (const struct emulated_test *other = emulated_tests; other; other = other->next)
             if (!other->run && strcmp(other->suite, test->suite) == 0)
                 suite = other->options;
-        emulated_failed = false;
-        emulated_run(test, &suite);
-        if (emulated_failed)
+        bool passed = emulated_run(test, &suite);
+        if (!passed)
             printf("%s::%s failed\n", test->suite, test->name);
-        failed += emulated_failed;
+        failed += !passed;
         count++;
     }
     printf("%d of %d tests passed\n", count - failed, count);

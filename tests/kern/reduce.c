@@ -196,14 +196,18 @@ Test(reduce, extremes)
     free(x);
 }
 
-Test(reduce, the_first_largest_and_nan)
+Test(reduce, the_first_largest_or_smallest_and_nan)
 {
     const reel_real x[] = {1, 5, 5, 2, NAN, 3, NAN, 7, -INFINITY, -INFINITY, -INFINITY, -INFINITY};
     int64_t at[4];
-    reel_kern_argmax(3, 4, 1, x, at, 1);
+    reel_kern_argmax(3, 4, 1, false, x, at, 1);
     cr_assert(at[0] == 1 && at[1] == 0 && at[2] == 0);
-    reel_kern_argmax(1, 3, 4, x, at, 1);
+    reel_kern_argmax(3, 4, 1, true, x, at, 1);
+    cr_assert(at[0] == 0 && at[1] == 0 && at[2] == 0);
+    reel_kern_argmax(1, 3, 4, false, x, at, 1);
     cr_assert(at[0] == 1 && at[1] == 0 && at[2] == 1 && at[3] == 1);
+    reel_kern_argmax(1, 3, 4, true, x, at, 1);
+    cr_assert(at[0] == 1 && at[1] == 2 && at[2] == 1 && at[3] == 2);
 }
 
 Test(reduce, nothing)

@@ -42,6 +42,7 @@
 #include <reel/dropout.h>
 #include <reel/elementwise.h>
 #include <reel/ema.h>
+#include <reel/gan.h>
 #include <reel/gather.h>
 #include <reel/gradcheck.h>
 #include <reel/idx.h>

@@ -193,6 +193,12 @@ static void own_forward(reel_tape *tape, reel_module *m, const reel_var *inputs,
     outputs[0] = inputs[0];
 }
 
+static reel_var own_critic(reel_tape *tape, reel_var samples, void *user)
+{
+    (void)user;
+    return reel_square(tape, samples);
+}
+
 static void own_segment(reel_tape *tape, const reel_var *inputs, reel_var *outputs, void *user)
 {
     (void)inputs;
@@ -337,6 +343,7 @@ static inline void *pick_void_pointer(struct picker *k, const char *name)
 PICK_FUNCTION(reel_gradcheck_function, own_forward_result)
 PICK_FUNCTION(reel_forward_function, own_forward)
 PICK_FUNCTION(reel_segment_function, own_segment)
+PICK_FUNCTION(reel_gan_critic, own_critic)
 PICK_FUNCTION(reel_hook, own_hook)
 PICK_FUNCTION(reel_row_hook, own_row_hook)
 PICK_FUNCTION(reel_grad_hook, own_grad_hook)
@@ -424,6 +431,7 @@ PICK_ENUM(reel_fan)
 PICK_ENUM(reel_nonlinearity)
 PICK_ENUM(reel_activation)
 PICK_ENUM(reel_pad_mode)
+PICK_ENUM(reel_gan_loss)
 PICK_ENUM(reel_interpolation)
 
 static inline reel_status pick_reel_status(struct picker *k, const char *name)

@@ -29,7 +29,8 @@ lintian --allow-root --fail-on error build/package/*.deb
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(sed -n 's/^\(URIs:\|deb\) *//p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -o 'http[^ ]*/debian$' | head -n 1)
 if [ ! -f build/debian.tar ]; then
-    debootstrap --variant=minbase "$suite" "$work/root" "${mirror:-http://deb.debian.org/debian}" >"$work/log" 2>&1 ||
+    [ -n "$mirror" ] || skip 'this machine has no source of Debian packages'
+    debootstrap --variant=minbase "$suite" "$work/root" "$mirror" >"$work/log" 2>&1 ||
         skip 'debootstrap cannot make a root'
     tar -C "$work/root" -cf build/debian.tar .
 else

@@ -39,6 +39,7 @@ struct reel_op_family {
     FAMILY(elementwise)                                                                                                \
     FAMILY(scalar)                                                                                                     \
     FAMILY(unary)                                                                                                      \
+    FAMILY(activation)                                                                                                 \
     FAMILY(compare)                                                                                                    \
     FAMILY(view)                                                                                                       \
     FAMILY(join)                                                                                                       \

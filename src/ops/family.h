@@ -47,6 +47,7 @@ struct reel_op_family {
     FAMILY(gather)                                                                                                     \
     FAMILY(index)                                                                                                      \
     FAMILY(slice)                                                                                                      \
+    FAMILY(interpolate)                                                                                                \
     FAMILY(reduce)                                                                                                     \
     FAMILY(scan)                                                                                                       \
     FAMILY(sort)                                                                                                       \

@@ -95,6 +95,23 @@ def scatter(x, index, values, axis):
     return x.clone()
 
 
+def share_along(x, share, axis):
+    """The shares of the upper slices, beside the axes behind `axis`."""
+    return share.reshape((-1,) + (1,) * (x.dim() - 1 - axis % x.dim()))
+
+
+def interpolate(x, lower, upper, share, axis, _):
+    share = share_along(x, share, axis)
+    return x.index_select(axis, lower) * (1 - share) + x.index_select(axis, upper) * share
+
+
+def interpolate_backward(x, lower, upper, share, axis, size):
+    shape = list(x.shape)
+    shape[axis] = size
+    share = share_along(x, share, axis)
+    return torch.zeros(shape).index_add(axis, lower, x * (1 - share)).index_add(axis, upper, x * share)
+
+
 def cumsum(x, axis, reverse):
     return x.cumsum(axis) if not reverse else x.flip(axis).cumsum(axis).flip(axis)
 
@@ -437,6 +454,8 @@ OPERATIONS = {
     "gather": ("i", lambda x, index, axis: torch.gather(x, axis, index.long())),
     "scatter_add": ("i", lambda x, index, values, axis: torch.scatter_add(x, axis, index.long(), values)),
     "scatter": ("i", scatter),
+    "interpolate": ("iq", interpolate),
+    "interpolate_backward": ("iq", interpolate_backward),
     "slice": ("iqqq", lambda x, axis, *p: x.index_select(axis, places(*p))),
     "slice_backward": ("iqqq", slice_backward),
     "frequency_weights": ("", frequency_weights),

@@ -2,14 +2,17 @@
  * numpy.save, numpy.savez and numpy.savez_compressed write them.
  *
  * Types are called as in safetensors.h, and converted as said there: f2, f4, f8, i1..i8, u1..u8 and b1 of either order
- * of bytes, and V2, which is how numpy saves bfloat16 of the package ml_dtypes. Arrays in Fortran order are read in
- * row- major order, as all others. An array of another type (strings, dates) has numpy's name for it, "<U5", and cannot
+ * of bytes, and V2, which is how numpy saves bfloat16 of the package ml_dtypes. What is in Fortran order is read in the
+ * order of all others, row-major. An array of another type (strings, dates) has numpy's name for it, "<U5", and cannot
  * be read; it does not block the others of an archive.
  *
  * Nothing in a file is trusted. A header must be as numpy writes it, of versions 1 to 3 and up to 10,000 bytes: a
  * dictionary with just the keys descr, fortran_order and shape, a descr that is a plain string (records and objects are
- * not read), up to 8 axes, and elements that are just the bytes that follow. Anything else is REEL_ERROR_FORMAT with
- * the reason, what the system refuses REEL_ERROR_IO. */
+ * not read), up to 8 axes, and elements that are just the bytes that follow. Of an archive's members those are arrays
+ * whose names end in .npy, and called so without it. They are stored or deflated, their names UTF-8 and unique; the
+ * parts of an archive are where its directory says, do not overlap, and agree on names and sizes (numpy gets through
+ * some where they do not), and only a comment may follow. The checksum is compared when an array is read as a whole.
+ * Anything else is REEL_ERROR_FORMAT with the reason, what the system refuses REEL_ERROR_IO. */
 #ifndef REEL_NPY_H
 #define REEL_NPY_H
 
@@ -48,6 +51,18 @@ REEL_API const void *reel_npy_map(reel_npy *file, const char *name, const char *
 /* Writes an array with the bytes of numpy.save; the file is replaced as reel_save_safetensors does it. */
 REEL_API reel_status reel_npy_write(reel_context *context, const char *path, reel_dtype dtype, reel_shape shape,
                                     const void *data);
+
+typedef struct reel_npz_options {
+    reel_options_mark mark;
+    bool compressed; /* false: as numpy.savez does it. true: deflated, as numpy.savez_compressed */
+} reel_npz_options;
+REEL_API reel_npz_options reel_npz_defaults(void);
+
+/* Writes arrays as members NAME.npy of an archive. Names are not empty, valid UTF-8 and unique. An array that is not
+ * compressed begins at a multiple of 64, so that it can be mapped. Members of 4 GiB and more are no special case: all
+ * have the fields of zip64. NULL options: the defaults. REEL_ERROR_IO for compressed arrays without zlib. */
+REEL_API reel_status reel_npz_write(reel_context *context, const char *path, const reel_named_array *arrays, int n,
+                                    const reel_npz_options *options);
 
 #ifdef __cplusplus
 }

@@ -96,6 +96,22 @@ reel_status reel_atomic_file_write(struct reel_atomic_file *file, const void *da
     return file->context->status;
 }
 
+reel_status reel_atomic_file_rewrite(struct reel_atomic_file *file, const void *data, int64_t size, int64_t at)
+{
+    const char *from = data;
+    while (size > 0 && file->context->status == REEL_OK) {
+        ssize_t written = pwrite(file->fd, from, (size_t)size, at);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return fail_system(file, "write it");
+        from += written;
+        at += written;
+        size -= written;
+    }
+    return file->context->status;
+}
+
 /* The rename itself is on the disk only when its folder is. The data is safe either way, so a folder that cannot be
  * flushed is no error. */
 static void flush_folder(struct reel_atomic_file *file)

@@ -23,6 +23,9 @@ reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *c
 /* Appends bytes; nothing when the context has an error. */
 reel_status reel_atomic_file_write(struct reel_atomic_file *file, const void *data, int64_t size);
 
+/* Writes bytes in the place of some that were appended before; nothing when the context has an error. */
+reel_status reel_atomic_file_rewrite(struct reel_atomic_file *file, const void *data, int64_t size, int64_t at);
+
 /* Without an error in the context: flushes the file and puts it into its place. Else, or when that fails, the old file
  * stays and nothing is left of the new one. */
 reel_status reel_atomic_file_close(struct reel_atomic_file *file);

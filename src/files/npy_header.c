@@ -106,7 +106,9 @@ static bool integer(struct scanner *s, int64_t *out)
     for (; s->at < s->size && s->text[s->at] >= '0' && s->text[s->at] <= '9'; s->at++)
         if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, s->text[s->at] - '0', &value))
             return refuse(s, "a size that does not fit 64 bits");
-    if (s->at == first || (s->at > first + 1 && s->text[first] == '0'))
+    /* A letter behind it makes it another number to Python: 0x1. */
+    if (s->at == first || (s->at > first + 1 && s->text[first] == '0') ||
+        (s->at < s->size && !strchr(" \t\r\n,)", s->text[s->at])))
         return refuse(s, "a whole number from 0 up expected");
     *out = value;
     return true;
@@ -141,7 +143,7 @@ static bool dictionary(struct scanner *s, struct reel_npy_header *header)
     while (s->at < s->size && (s->text[s->at] == ' ' || s->text[s->at] == '\t'))
         s->at++;
     if (s->at == s->size || s->text[s->at] != '{')
-        return refuse(s, "'{' expected");
+        return refuse(s, "it must begin with '{'");
     s->at++;
     while (!take(s, '}')) {
         char key[16];

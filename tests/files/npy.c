@@ -167,8 +167,8 @@ Test(npy, what_cannot_be_read)
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", 8, "a string expected"},
         {"{'descr': '|u1, 'fortran_order': False, 'shape': (2,), }", 2, "expected"},
         {"{'descr': '|u1', 'fortran_order': False, 'shape': (2,), } 1", 2, "something follows"},
-        {"('descr', '|u1', 'fortran_order', False, 'shape', (2,))", 2, "'{' expected"},
-        {"", 2, "'{' expected"},
+        {"('descr', '|u1', 'fortran_order', False, 'shape', (2,))", 2, "must begin with '{'"},
+        {"", 2, "must begin with '{'"},
     };
     reel_context *c = reel_context_new(NULL);
     for (size_t i = 0; i < COUNT(headers); i++)
@@ -293,5 +293,203 @@ Test(npy, a_loader_takes_mapped_arrays)
     reel_loader_free(loader);
     reel_npy_close(file);
     reel_tape_free(t);
+    reel_context_free(c);
+}
+
+/* ---- Archives ---- */
+
+static const struct {
+    const char *name;
+    const unsigned char *bytes;
+    size_t size;
+} archives[] = {{"stored", npz_stored, sizeof npz_stored},
+                {"deflated", npz_deflated, sizeof npz_deflated},
+                {"large", npz_large, sizeof npz_large}};
+
+/* The arrays that tests/golden/npy.py puts into each of them. */
+static void expect_members(reel_context *c, reel_npy *file)
+{
+    static const char *const names[] = {"a", "b/c", "\u00e9", "none"}, *const types[] = {"I64", "BOOL", "I32", "F64"};
+    cr_assert_eq(reel_npy_count(file), 4);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_str_eq(reel_npy_at(file, i)->name, names[i]);
+        cr_assert_str_eq(reel_npy_at(file, i)->dtype, types[i]);
+    }
+    int64_t a[24];
+    unsigned char b[12];
+    int32_t e[300];
+    cr_assert_eq(reel_npy_read(file, "a", REEL_INT64, a, 24), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < 24; i++)
+        cr_assert_eq(a[i], i);
+    cr_assert_eq(reel_npy_read_rows(file, "a", REEL_INT64, 1, 1, a), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < 12; i++)
+        cr_assert_eq(a[i], 12 + i);
+    cr_assert_eq(reel_npy_read(file, "b/c", REEL_BOOL, b, 12), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < 12; i++)
+        cr_assert_eq(b[i], i % 3 == 0);
+    cr_assert_eq(reel_npy_read_rows(file, "b/c", REEL_BOOL, 1, 2, b), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(b[i], (i + 4) % 3 == 0);
+    cr_assert_eq(reel_npy_read(file, "\u00e9", REEL_INT32, e, 300), REEL_OK, "%s", reel_error(c));
+    for (int i = 0; i < 300; i++)
+        cr_assert_eq(e[i], i);
+    cr_assert_eq(reel_npy_read_rows(file, "\u00e9", REEL_INT32, 250, 3, e), REEL_OK, "%s", reel_error(c));
+    cr_assert(e[0] == 250 && e[2] == 252);
+}
+
+Test(npy, archives_of_numpy)
+{
+    reel_context *c = reel_context_new(NULL);
+    for (size_t k = 0; k < COUNT(archives); k++) {
+        put_file(archives[k].bytes, archives[k].size);
+        reel_npy *file = reel_npy_open(c, path);
+        cr_assert_not_null(file, "%s: %s", archives[k].name, reel_error(c));
+        expect_members(c, file);
+        if (k > 0) {
+            cr_assert_null(reel_npy_map(file, "a", "I64"));
+            expect_error(c, REEL_ERROR_FORMAT, "array \"a\" is compressed: it can be read, but not mapped");
+        }
+        reel_npy_close(file);
+    }
+    put_file(npz_text, sizeof npz_text);
+    reel_npy *file = reel_npy_open(c, path);
+    char out[64];
+    int64_t a[24];
+    cr_assert_str_eq(reel_npy_find(file, "s")->dtype, "<U2");
+    reel_npy_read(file, "s", REEL_INT64, out, 2);
+    expect_error(c, REEL_ERROR_DTYPE, "array \"s\" is <U2");
+    cr_assert_eq(reel_npy_read(file, "a", REEL_INT64, a, 24), REEL_OK, "one that is not known blocks no other");
+    reel_npy_close(file);
+    put_file(npz_empty, sizeof npz_empty);
+    file = reel_npy_open(c, path);
+    cr_assert(file && reel_npy_count(file) == 0, "%s", reel_error(c));
+    reel_npy_close(file);
+    reel_context_free(c);
+}
+
+/* Every byte that is changed is noticed, or changes nothing. */
+Test(npy, damaged_archives)
+{
+    static unsigned char bytes[sizeof npz_stored];
+    int64_t a[24];
+    reel_context *c = reel_context_new(NULL);
+    for (size_t k = 0; k < COUNT(archives); k++) {
+        int refused = 0;
+        for (size_t at = 0; at < archives[k].size; at++) {
+            memcpy(bytes, archives[k].bytes, archives[k].size);
+            bytes[at] ^= 0x11;
+            put_file(bytes, archives[k].size);
+            reel_npy *file = reel_npy_open(c, path);
+            if (reel_npy_find(file, "a") && reel_npy_read(file, "a", REEL_INT64, a, 24) == REEL_OK)
+                for (int i = 0; i < 24; i++)
+                    cr_assert_eq(a[i], i, "%s, byte %zu", archives[k].name, at);
+            refused += reel_context_status(c) != REEL_OK;
+            reel_clear_error(c);
+            reel_npy_close(file);
+        }
+        cr_assert_gt(refused, 200);
+        for (size_t size = 0; size < archives[k].size; size++) {
+            put_file(archives[k].bytes, size);
+            cr_assert_null(reel_npy_open(c, path), "%s, %zu bytes", archives[k].name, size);
+            expect_error(c, REEL_ERROR_FORMAT, "/file\"");
+        }
+    }
+    reel_context_free(c);
+}
+
+Test(npy, archives_go_both_ways)
+{
+    enum { N = 100000 };
+    static reel_real reals[N], back[N];
+    static const int64_t number = 7;
+    static const bool truths[3] = {true, false, true};
+    for (int i = 0; i < N; i++)
+        reals[i] = (reel_real)(i % 1000) / 8;
+    const reel_named_array arrays[] = {{"x", REEL_REAL, REEL_SHAPE(N / 10, 10), reals},
+                                       {"sub/\u00e9", REEL_BOOL, REEL_SHAPE(3), truths},
+                                       {"n", REEL_INT64, REEL_SCALAR, &number},
+                                       {"none", REEL_REAL, REEL_SHAPE(0), NULL}};
+    reel_context *c = reel_context_new(NULL);
+    int64_t sizes[2];
+    for (int compressed = 0; compressed < 2; compressed++) {
+        reel_npz_options o = reel_npz_defaults();
+        o.compressed = compressed != 0;
+        cr_assert_eq(reel_npz_write(c, path, arrays, COUNT(arrays), &o), REEL_OK, "%s", reel_error(c));
+        struct stat about;
+        stat(path, &about);
+        sizes[compressed] = about.st_size;
+        reel_npy *file = reel_npy_open(c, path);
+        cr_assert_eq(reel_npy_count(file), COUNT(arrays), "%s", reel_error(c));
+        for (size_t i = 0; i < COUNT(arrays); i++) {
+            const reel_tensor_info *info = reel_npy_at(file, (int64_t)i);
+            cr_assert_str_eq(info->name, arrays[i].name);
+            cr_assert(reel_shape_equal(&info->shape, &arrays[i].shape));
+            cr_assert_eq(reel_npy_read(file, info->name, arrays[i].dtype, back, info->numel), REEL_OK, "%s",
+                         reel_error(c));
+            cr_assert(info->numel == 0 ||
+                      memcmp(back, arrays[i].data, (size_t)info->numel * reel_dtype_size(arrays[i].dtype)) == 0);
+            const void *mapped = reel_npy_map(file, info->name, info->dtype);
+            cr_assert_eq(mapped != NULL, !compressed, "%s", reel_error(c));
+            cr_assert_eq((uintptr_t)mapped % 64, 0);
+            cr_assert(compressed || info->numel == 0 ||
+                      memcmp(mapped, arrays[i].data, (size_t)info->numel * reel_dtype_size(arrays[i].dtype)) == 0);
+            reel_clear_error(c);
+        }
+        reel_npy_close(file);
+    }
+    cr_assert_lt(sizes[1], sizes[0] / 10);
+
+    reel_named_array bad[2] = {arrays[2], arrays[2]};
+    reel_npz_write(c, path, bad, 2, NULL);
+    expect_error(c, REEL_ERROR_ARGUMENT, "two arrays are called \"n\"");
+    bad[1].name = "";
+    reel_npz_write(c, path, bad, 2, NULL);
+    expect_error(c, REEL_ERROR_ARGUMENT, "the name of array 1 is empty");
+    bad[1].name = NULL;
+    reel_npz_write(c, path, bad, 2, NULL);
+    expect_error(c, REEL_ERROR_ARGUMENT, "the name of array 1 is empty");
+    bad[1] = arrays[2];
+    bad[1].name = "m";
+    bad[1].data = NULL;
+    reel_npz_write(c, path, bad, 2, NULL);
+    expect_error(c, REEL_ERROR_ARGUMENT, "array \"m\" has no data");
+    reel_npz_write(c, "/nowhere/file", arrays, 1, NULL);
+    expect_error(c, REEL_ERROR_IO, "/nowhere/file");
+    cr_assert_eq(reel_npz_write(c, path, NULL, 0, NULL), REEL_OK);
+    reel_npy *file = reel_npy_open(c, path);
+    cr_assert(file && reel_npy_count(file) == 0, "%s", reel_error(c));
+    reel_npy_close(file);
+    reel_context_free(c);
+}
+
+Test(npy, archives_without_memory)
+{
+    static const int64_t numbers[2] = {1, 2};
+    const reel_named_array arrays[] = {{"a", REEL_INT64, REEL_SHAPE(2), numbers},
+                                       {"b", REEL_INT64, REEL_SHAPE(2), numbers}};
+    struct counting memory;
+    reel_context *c = counting_context(&memory, 1);
+    reel_npz_options o = reel_npz_defaults();
+    o.compressed = true;
+    int64_t live = memory.live;
+    int failures[2] = {0, 0};
+    for (int reading = 0; reading < 2; reading++)
+        for (;; failures[reading]++) {
+            int64_t out[2];
+            memory.fail_at = memory.calls + failures[reading];
+            if (reading) {
+                reel_npy *file = reel_npy_open(c, path);
+                reel_npy_read(file, "b", REEL_INT64, out, 2);
+                reel_npy_close(file);
+            } else
+                reel_npz_write(c, path, arrays, 2, &o);
+            memory.fail_at = -1;
+            cr_assert_eq(memory.live, live, "a leak");
+            if (reel_context_status(c) == REEL_OK)
+                break;
+            expect_error(c, REEL_ERROR_OUT_OF_MEMORY, "out of memory");
+            cr_assert_eq(files_in_folder(), reading, "what could not be written is not there");
+        }
+    cr_assert(failures[0] >= 10 && failures[1] >= 8, "%d and %d", failures[0], failures[1]);
     reel_context_free(c);
 }

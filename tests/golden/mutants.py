@@ -4,7 +4,7 @@
     pip install safetensors numpy
     python tests/golden/mutants.py build/release/tests/reliability_mutants > tests/golden/mutants.h
 
-safetensors files are judged by safetensors.deserialize, npy files by numpy.load. idx has no reference implementation: numpy reads the header as
+safetensors files are judged by safetensors.deserialize, npy and npz files by numpy.load. idx has no reference implementation: numpy reads the header as
 http://yann.lecun.com/exdb/mnist describes it, and a file is good when axes of at least 1 multiply to just the bytes that
 follow, as include/reel/idx.h promises.
 
@@ -87,6 +87,25 @@ def judge_npy(data):
         return "*"
 
 
+def judge_npz(data):
+    try:
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            return LETTERS[add_array(0, "", archive) % 64]
+        arrays = [(name, archive[name]) for name in archive.zip.namelist() if name.endswith(".npy")]
+        if not all(isinstance(array, np.ndarray) for name, array in arrays):
+            return "."
+    except Exception:
+        return "."
+    sum = 0
+    try:
+        for name, array in arrays:
+            sum = add_array(sum, name.removesuffix(".npy"), array)
+    except KeyError:
+        return "*"
+    return LETTERS[sum % 64]
+
+
 def judge_idx(data):
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 8 or len(data) < 4 + 4 * data[3]:
         return "."
@@ -105,7 +124,7 @@ def judge_idx(data):
 
 print("/* Written by tests/golden/mutants.py with safetensors 0.8.0 and numpy 2.4.6: do not edit. */")
 print("#ifndef REEL_GOLDEN_MUTANTS_H\n#define REEL_GOLDEN_MUTANTS_H\n\n/* clang-format off */")
-formats = ("safetensors", judge_safetensors), ("npy", judge_npy), ("idx", judge_idx)
+formats = ("safetensors", judge_safetensors), ("npy", judge_npy), ("npz", judge_npz), ("idx", judge_idx)
 warnings.simplefilter("ignore")
 for format, judge in formats:
     verdicts = "".join(judge(data) for data in mutants(sys.argv[1], format))

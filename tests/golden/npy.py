@@ -6,6 +6,7 @@ Made with numpy 2.4.6 and ml_dtypes 0.6.0.
 """
 
 import io
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -87,6 +88,26 @@ for version in (2, 0), (3, 0):
     cases[f"version{version[0]}"] = grid
     files[f"version{version[0]}"] = saved(grid, version)
 
+def archive(write, large=False, **arrays):
+    out = io.BytesIO()
+    limits = zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT
+    if large:
+        # Everything is too large for the fields of old.
+        zipfile.ZIP64_LIMIT = zipfile.ZIP_FILECOUNT_LIMIT = 0
+    write(out, **arrays)
+    zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT = limits
+    return out.getvalue()
+
+
+members = {"a": grid, "b/c": np.asfortranarray(grid[0] % 3 == 0), "\u00e9": np.arange(300).astype("int32"), "none": np.zeros((0, 2))}
+archives = {
+    "stored": archive(np.savez, **members),
+    "deflated": archive(np.savez_compressed, **members),
+    "large": archive(np.savez_compressed, large=True, **members),
+    "text": archive(np.savez, a=grid, s=np.array(["x", "yz"])),
+    "empty": archive(np.savez),
+}
+
 print("/* Written by tests/golden/npy.py with numpy 2.4.6 and ml_dtypes 0.6.0: do not edit. */")
 print("#ifndef REEL_GOLDEN_NPY_H\n#define REEL_GOLDEN_NPY_H\n\n#include <reel/types.h>\n\n#include <math.h>\n")
 print("/* clang-format off */\n")
@@ -108,4 +129,6 @@ for name, array in cases.items():
     print(f'    {{"{name}", npy_{name}, sizeof npy_{name}, "{type}", {shape}, {values}, '
           f"{str(transposed).lower()}, {str(swapped).lower()}}},")
 print("};\n")
-print("#endif")
+for name, data in archives.items():
+    emit_bytes(f"npz_{name}", data)
+print("\n#endif")

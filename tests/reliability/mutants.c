@@ -116,8 +116,13 @@ static bool refused_on_purpose(const char *error)
         "a number that does not fit 64 bits", "a key that is repeated, or none of",
         /* npy: spellings that numpy does not write, and what reel cannot hold */
         "True or False expected", "a whole number from 0 up expected", "a string expected",
-        "a string that numpy does not write", "expected", "something follows the closing", "which cannot be read as",
-        "which is not just the", "a size that does not fit 64 bits"};
+        "a string that numpy does not write", "something follows the closing", "which cannot be read as",
+        "which is not just the", "a size that does not fit 64 bits",
+        /* npz: parts of an archive that contradict each other, and what only Python unpacks */
+        "its end is not there", "its directory is", "its directory has another number of members",
+        "does not lie within the file", "has sizes that cannot be", "has a name that is not UTF-8",
+        "has another header than the directory says", "is encrypted, or has another flag that is not known",
+        "is compressed by another method than deflate", "is there twice", "overlaps another member"};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strstr(error, reasons[i]))
             return true;
@@ -165,6 +170,7 @@ int main(int argc, char **argv)
 {
     static const struct format formats[] = {{"safetensors", mutant_safetensors, judge_safetensors, golden_safetensors},
                                             {"npy", mutant_npy, judge_npy, golden_npy},
+                                            {"npz", mutant_npz, judge_npy, golden_npz},
                                             {"idx", mutant_idx, judge_idx, golden_idx}};
     static unsigned char bytes[MUTANT_ROOM];
     if (argc > 2)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 /* A file as it grows, and the numbers that decide. */
 struct mutant {
@@ -328,6 +329,140 @@ size_t mutant_npy(int i, unsigned char bytes[MUTANT_ROOM])
         data += below(&m, 5) - 2;
     for (size_t k = 0; k < data && data < MUTANT_ROOM && m.size < MUTANT_ROOM; k++)
         m.bytes[m.size++] = (unsigned char)(next(&m) >> 63);
+    return m.size;
+}
+
+/* ---- npz ---- */
+
+static void put_little(struct mutant *m, int size, uint64_t number)
+{
+    for (int k = 0; k < size; k++) {
+        unsigned char byte = (unsigned char)(number >> 8 * k);
+        put(m, &byte, 1);
+    }
+}
+
+/* An array with its header, in C or Fortran order. */
+static size_t make_array(struct mutant *m, unsigned char *bytes)
+{
+    static const char *const descrs[] = {"<f4", "<i8", "|u1", "|b1", ">i2", "<V2"};
+    static const size_t sizes[] = {4, 8, 1, 1, 2, 2};
+    size_t k = below(m, 6), rows = 1 + below(m, 3), columns = 1 + below(m, 3), data = rows * columns * sizes[k];
+    memcpy(bytes, "\x93NUMPY\1\0\x76\0", 10);
+    int n = snprintf((char *)bytes + 10, 118, "{'descr': '%s', 'fortran_order': %s, 'shape': (%zu, %zu), }", descrs[k],
+                     below(m, 3) == 0 ? "True" : "False", rows, columns);
+    memset(bytes + 10 + n, ' ', (size_t)(118 - n));
+    for (size_t i = 0; i < data; i++)
+        bytes[128 + i] = (unsigned char)(next(m) >> 63);
+    return 128 + data;
+}
+
+struct member {
+    char name[16];
+    uint32_t crc;
+    size_t offset, packed, size;
+    unsigned method, flags;
+};
+
+/* From the version to the length of the name; large sizes stand elsewhere. */
+static void put_member(struct mutant *m, const struct member *member, bool large)
+{
+    put_little(m, 2, large ? 45 : 20);
+    put_little(m, 2, member->flags);
+    put_little(m, 2, member->method);
+    put_little(m, 4, 0x210000);
+    put_little(m, 4, member->crc);
+    put_little(m, 4, large ? 0xffffffff : member->packed);
+    put_little(m, 4, large ? 0xffffffff : member->size);
+    put_little(m, 2, strlen(member->name));
+}
+
+static void put_sizes(struct mutant *m, const struct member *member)
+{
+    put_little(m, 2, 1);
+    put_little(m, 2, 16);
+    put_little(m, 8, member->size);
+    put_little(m, 8, member->packed);
+}
+
+size_t mutant_npz(int i, unsigned char bytes[MUTANT_ROOM])
+{
+    struct mutant m = start(i, bytes);
+    struct member members[3];
+    size_t n = below(&m, 12) == 0 ? 0 : 1 + below(&m, 3);
+    bool large = below(&m, 3) == 0;
+    size_t first = below(&m, 4);
+    static const char *const names[] = {"a", "b/c", "\xc3\xa9", "d"};
+    for (size_t k = 0; k < n; k++) {
+        struct member *member = &members[k];
+        unsigned char array[512];
+        const char *name = names[(k + first + (below(&m, 40) == 0)) % 4];
+        member->size = make_array(&m, array);
+        member->method = below(&m, 2) == 0 ? 8 : 0;
+        /* A block of deflate that is stored: five bytes, and the data. */
+        member->packed = member->size + (member->method ? 5 : 0);
+        member->crc = (uint32_t)crc32(0, array, (unsigned)member->size);
+        member->offset = m.size;
+        member->flags = name[0] & 0x80 ? 0x800 : 0;
+        snprintf(member->name, sizeof member->name, "%s%s", name, below(&m, 25) == 0 ? ".txt" : ".npy");
+        put(&m, "PK\3\4", 4);
+        put_member(&m, member, large);
+        put_little(&m, 2, large ? 20 : 0);
+        put_text(&m, member->name);
+        if (large)
+            put_sizes(&m, member);
+        if (member->method) {
+            put_little(&m, 1, 1);
+            put_little(&m, 2, member->size);
+            put_little(&m, 2, ~(uint64_t)member->size);
+        }
+        put(&m, array, member->size);
+    }
+    size_t directory = m.size;
+    for (size_t k = 0; k < n; k++) {
+        put(&m, "PK\1\2", 4);
+        put_little(&m, 2, 45);
+        put_member(&m, &members[k], large);
+        put_little(&m, 2, large ? 20 : 0);
+        put_little(&m, 6, 0);
+        put_little(&m, 4, 0);
+        put_little(&m, 4, members[k].offset);
+        put_text(&m, members[k].name);
+        if (large)
+            put_sizes(&m, &members[k]);
+    }
+    size_t size = m.size - directory;
+    if (large) {
+        put(&m, "PK\6\6", 4);
+        put_little(&m, 8, 44);
+        put_little(&m, 4, 0x2d002d);
+        put_little(&m, 8, 0);
+        put_little(&m, 8, n);
+        put_little(&m, 8, n);
+        put_little(&m, 8, size);
+        put_little(&m, 8, directory);
+        put(&m, "PK\6\7", 4);
+        put_little(&m, 4, 0);
+        put_little(&m, 8, directory + size);
+        put_little(&m, 4, 1);
+    }
+    put(&m, "PK\5\6", 4);
+    put_little(&m, 4, 0);
+    put_little(&m, 2, n);
+    put_little(&m, 2, n);
+    put_little(&m, 4, size);
+    put_little(&m, 4, directory);
+    put_little(&m, 2, below(&m, 10) == 0 ? 3 : 0);
+    if (bytes[m.size - 2] == 3)
+        put(&m, "hi!", 3);
+    for (size_t changes = below(&m, 3); changes > 0; changes--) {
+        size_t at = below(&m, 3) == 0 ? below(&m, m.size) : directory + below(&m, m.size - directory);
+        if (below(&m, 2) == 0)
+            bytes[at] ^= (unsigned char)(1u << below(&m, 8));
+        else
+            change_bytes(&m, at);
+        directory = directory < m.size ? directory : 0;
+    }
     return m.size;
 }
 

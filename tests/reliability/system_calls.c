@@ -86,6 +86,39 @@ static bool model_is(float value)
     return same;
 }
 
+/* Two arrays, whose headers are written a second time. */
+static int save_archive(float value)
+{
+    static float numbers[NUMEL];
+    for (int i = 0; i < NUMEL; i++)
+        numbers[i] = value;
+    reel_context *c = make_context();
+    const reel_named_array arrays[] = {{"a", REEL_REAL, REEL_SHAPE(NUMEL), numbers},
+                                       {"b", REEL_REAL, REEL_SHAPE(NUMEL), numbers}};
+    reel_npz_options o = reel_npz_defaults();
+    o.compressed = value == new_value;
+    begin();
+    reel_status status = reel_npz_write(c, path, arrays, 2, &o);
+    end();
+    return status == REEL_OK ? SAVED : status == REEL_ERROR_IO && *reel_error(c) ? REFUSED : BROKEN;
+}
+
+static bool archive_is(float value)
+{
+    static float numbers[NUMEL];
+    reel_context *c = make_context();
+    reel_npy *file = reel_npy_open(c, path);
+    bool same = true;
+    for (int k = 0; k < 2; k++) {
+        same = reel_npy_read(file, k ? "b" : "a", REEL_REAL, numbers, NUMEL) == REEL_OK && same;
+        for (int i = 0; i < NUMEL; i++)
+            same = same && numbers[i] == value;
+    }
+    reel_npy_close(file);
+    reel_context_free(c);
+    return same;
+}
+
 /* Gray noise, which does not compress: several writes. */
 static int save_picture(float value)
 {
@@ -156,7 +189,7 @@ static bool counts(uint64_t number)
 
 static bool can_be_interrupted(long number)
 {
-    static const long calls[] = {SYS_open, SYS_openat, SYS_write, SYS_fsync, SYS_close};
+    static const long calls[] = {SYS_open, SYS_openat, SYS_write, SYS_pwrite64, SYS_fsync, SYS_close};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (number == calls[i])
             return true;
@@ -256,6 +289,7 @@ static void check_outcome(const struct scene *scene, bool existed, int outcome, 
 int main(void)
 {
     static const struct scene scenes[] = {{"model", save_model, model_is, true},
+                                          {"archive", save_archive, archive_is, true},
                                           {"picture", save_picture, picture_is, false}};
     static const int errors[] = {ENOSPC, EIO, EINTR};
     strcpy(folder, "/tmp/reel-calls-XXXXXX");

@@ -39,6 +39,7 @@
 #include <reel/convolution.h>
 #include <reel/create.h>
 #include <reel/dlpack.h>
+#include <reel/csv.h>
 #include <reel/dropout.h>
 #include <reel/elementwise.h>
 #include <reel/ema.h>
@@ -73,6 +74,7 @@
 #include <reel/sort.h>
 #include <reel/split.h>
 #include <reel/tape.h>
+#include <reel/ts.h>
 #include <reel/types.h>
 #include <reel/unary.h>
 #include <reel/view.h>

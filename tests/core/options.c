@@ -101,6 +101,7 @@ static void with_loader(const reel_augment_options *options)
     F(reel_gradcheck, gradcheck, reel_gradcheck(c, first, NULL, NULL, 0, &o))                                          \
     F(reel_gradgradcheck, gradcheck, reel_gradgradcheck(c, first, NULL, NULL, 0, &o))                                  \
     F(reel_gradcheck_op, gradcheck, reel_gradcheck_op(c, reel_op_at(0), &sample, 1, &o))                               \
+    F(reel_csv_open, csv, reel_csv_close(reel_csv_open(c, "/nothing", &o)))                                            \
     F(reel_npz_write, npz, reel_npz_write(c, "/nothing", NULL, 0, &o))                                                 \
     F(reel_load_safetensors, load, reel_load_safetensors(p, "/nothing", &o))                                           \
     F(reel_save_onnx, onnx, reel_save_onnx(t, "/nothing", NULL, 0, NULL, 0, &o))

@@ -1,17 +1,18 @@
 """Prints tests/golden/mutants.h: what Python makes of the files of tests/reliability/mutate.c.
 
     cmake --build --preset release --target reliability_mutants
-    pip install safetensors numpy
+    pip install safetensors numpy pandas
     python tests/golden/mutants.py build/release/tests/reliability_mutants > tests/golden/mutants.h
 
-safetensors files are judged by safetensors.deserialize, npy and npz files by numpy.load. idx has no reference implementation: numpy reads the header as
+safetensors files are judged by safetensors.deserialize, npy and npz files by numpy.load,
+tables by pandas.read_csv. idx has no reference implementation: numpy reads the header as
 http://yann.lecun.com/exdb/mnist describes it, and a file is good when axes of at least 1 multiply to just the bytes that
 follow, as include/reel/idx.h promises.
 
 A verdict is '.' for a file that is refused, '*' for one that is refused because of the name of an element type, or one of
 64 letters that stands for what was read.
 
-Made with safetensors 0.8.0 and numpy 2.4.6.
+Made with safetensors 0.8.0, numpy 2.4.6 and pandas 3.1.1.
 """
 
 import io
@@ -22,6 +23,7 @@ import warnings
 import zlib
 
 import numpy as np
+import pandas as pd
 import safetensors
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -106,6 +108,21 @@ def judge_npz(data):
     return LETTERS[sum % 64]
 
 
+def judge_csv(data):
+    # Lines with more fields than names are cut, as the first field would be taken for an index.
+    try:
+        table = pd.read_csv(io.BytesIO(data), dtype=float, index_col=False)
+    except Exception:
+        return "."
+    sum = 0
+    for name in table.columns:
+        # A column without a name gets one.
+        sum = add_text(sum, "" if name.startswith("Unnamed: ") else name)
+    values = np.ascontiguousarray(table.to_numpy(dtype=float).astype(np.float32))
+    values.view(np.uint32)[np.isnan(values)] = 0x7FC00000
+    return LETTERS[zlib.crc32(values.tobytes(), sum) % 64]
+
+
 def judge_idx(data):
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 8 or len(data) < 4 + 4 * data[3]:
         return "."
@@ -122,9 +139,9 @@ def judge_idx(data):
     return LETTERS[zlib.crc32(pixels.tobytes(), sum) % 64]
 
 
-print("/* Written by tests/golden/mutants.py with safetensors 0.8.0 and numpy 2.4.6: do not edit. */")
+print("/* Written by tests/golden/mutants.py with safetensors 0.8.0, numpy 2.4.6 and pandas 3.1.1: do not edit. */")
 print("#ifndef REEL_GOLDEN_MUTANTS_H\n#define REEL_GOLDEN_MUTANTS_H\n\n/* clang-format off */")
-formats = ("safetensors", judge_safetensors), ("npy", judge_npy), ("npz", judge_npz), ("idx", judge_idx)
+formats = ("safetensors", judge_safetensors), ("npy", judge_npy), ("npz", judge_npz), ("csv", judge_csv), ("idx", judge_idx)
 warnings.simplefilter("ignore")
 for format, judge in formats:
     verdicts = "".join(judge(data) for data in mutants(sys.argv[1], format))

@@ -61,9 +61,11 @@ static reel_auc *auc;
 static reel_safetensors *file;
 static reel_npy *npy;
 static reel_idx *idx;
+static reel_csv *csv;
+static reel_ts *ts;
 static reel_running_mean running;
 static FILE *nowhere;
-static struct memory_file saved, saved_npy, saved_idx;
+static struct memory_file saved, saved_npy, saved_idx, saved_csv, saved_ts;
 static reel_var x, index_var, mask, stale;
 static union {
     unsigned char bytes[ROOM];
@@ -97,6 +99,8 @@ static void make(void)
     file = reel_safetensors_open(c, saved.path);
     npy = reel_npy_open(c, saved_npy.path);
     idx = reel_idx_open(c, saved_idx.path);
+    csv = reel_csv_open(c, saved_csv.path, NULL);
+    ts = reel_ts_open(c, saved_ts.path);
     stale = reel_ones(t, REEL_SHAPE(2, 2));
     reel_tape_reset(t);
     x = reel_forward(t, module, reel_ones(t, REEL_SHAPE(2, 2)));
@@ -107,6 +111,8 @@ static void make(void)
 
 static void drop(void)
 {
+    reel_ts_close(ts);
+    reel_csv_close(csv);
     reel_idx_close(idx);
     reel_npy_close(npy);
     reel_safetensors_close(file);
@@ -293,6 +299,8 @@ PICK(reel_auc, reel_auc_pointer, auc)
 PICK(reel_safetensors, reel_safetensors_pointer, file)
 PICK(reel_npy, reel_npy_pointer, npy)
 PICK(reel_idx, reel_idx_pointer, idx)
+PICK(reel_csv, reel_csv_pointer, csv)
+PICK(reel_ts, reel_ts_pointer, ts)
 PICK(reel_running_mean, reel_running_mean_pointer, &running)
 PICK(FILE, FILE_pointer, nowhere)
 PICK(char, char_pointer, strcmp(k->function, "reel_format") == 0 ? (const char *)&buffer : text_for(k, name))
@@ -484,6 +492,8 @@ MADE(reel_auc, reel_auc_free)
 MADE(reel_safetensors, reel_safetensors_close)
 MADE(reel_npy, reel_npy_close)
 MADE(reel_idx, reel_idx_close)
+MADE(reel_csv, reel_csv_close)
+MADE(reel_ts, reel_ts_close)
 
 static inline void made_struct_DLManagedTensorVersioned_pointer(struct picker *k, struct DLManagedTensorVersioned *made)
 {
@@ -648,6 +658,11 @@ static void random_calls(int64_t count)
            (long long)shared->refused);
 }
 
+static void keep_bytes(struct memory_file *kept, const void *bytes, size_t size)
+{
+    CHECK(memory_file_make(kept) && memory_file_fill(kept, bytes, size), "no file in memory");
+}
+
 /* Takes what was written to a path into memory. */
 static void keep_file(struct memory_file *kept, const char *path)
 {
@@ -656,7 +671,7 @@ static void keep_file(struct memory_file *kept, const char *path)
     size_t size = fread(buffer.bytes, 1, sizeof buffer, written);
     fclose(written);
     remove(path);
-    CHECK(memory_file_make(kept) && memory_file_fill(kept, &buffer, size), "no file in memory");
+    keep_bytes(kept, &buffer, size);
 }
 
 int main(int argc, char **argv)
@@ -673,8 +688,10 @@ int main(int argc, char **argv)
           reel_error(context));
     keep_file(&saved_npy, path);
     static const unsigned char bytes_of_two[] = {0, 0, 8, 1, 0, 0, 0, 2, 3, 4};
-    CHECK(memory_file_make(&saved_idx) && memory_file_fill(&saved_idx, bytes_of_two, sizeof bytes_of_two),
-          "no file in memory");
+    static const char table[] = "x,y\n1,2\n3,4\n", series[] = "@classLabel true a b\n@data\n1,2:a\n";
+    keep_bytes(&saved_idx, bytes_of_two, sizeof bytes_of_two);
+    keep_bytes(&saved_csv, table, strlen(table));
+    keep_bytes(&saved_ts, series, strlen(series));
     reel_params_free(set);
     reel_context_free(context);
     if (argc == 2 && strcmp(argv[1], "nulls") == 0)

@@ -10,6 +10,7 @@
 
 #include <reel/reel.h>
 
+#include <math.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -108,6 +109,28 @@ static char judge_idx(reel_context *c, const char *path, const char **error)
     return letter(sum);
 }
 
+/* The names, and the numbers, with one kind of NaN. */
+static char judge_csv(reel_context *c, const char *path, const char **error)
+{
+    *error = "";
+    reel_csv *table = reel_csv_open(c, path, NULL);
+    if (!table) {
+        *error = reel_error(c);
+        return REFUSED;
+    }
+    uint32_t sum = 0;
+    for (int64_t i = 0; i < reel_csv_columns(table); i++)
+        sum = add_text(sum, reel_csv_name(table, i));
+    for (int64_t i = 0; i < reel_csv_rows(table) * reel_csv_columns(table); i++) {
+        reel_real x = reel_csv_values(table)[i];
+        const uint32_t nan = 0x7fc00000;
+        memcpy(&x, isnan(x) ? (const void *)&nan : &x, sizeof x);
+        sum = (uint32_t)crc32(sum, (const unsigned char *)&x, sizeof x);
+    }
+    reel_csv_close(table);
+    return letter(sum);
+}
+
 /* What Python takes and reel does not, and says so in its headers. */
 static bool refused_on_purpose(const char *error)
 {
@@ -122,7 +145,10 @@ static bool refused_on_purpose(const char *error)
         "its end is not there", "its directory is", "its directory has another number of members",
         "does not lie within the file", "has sizes that cannot be", "has a name that is not UTF-8",
         "has another header than the directory says", "is encrypted, or has another flag that is not known",
-        "is compressed by another method than deflate", "is there twice", "overlaps another member"};
+        "is compressed by another method than deflate", "is there twice", "overlaps another member",
+        /* csv: lines that pandas cuts or fills up, and what it renames */
+        "there are fewer fields", "there are more fields", "a name that another column has",
+        "text behind closing quotes", "a zero byte"};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strstr(error, reasons[i]))
             return true;
@@ -171,6 +197,7 @@ int main(int argc, char **argv)
     static const struct format formats[] = {{"safetensors", mutant_safetensors, judge_safetensors, golden_safetensors},
                                             {"npy", mutant_npy, judge_npy, golden_npy},
                                             {"npz", mutant_npz, judge_npy, golden_npz},
+                                            {"csv", mutant_csv, judge_csv, golden_csv},
                                             {"idx", mutant_idx, judge_idx, golden_idx}};
     static unsigned char bytes[MUTANT_ROOM];
     if (argc > 2)

@@ -11,6 +11,7 @@ enum { MUTANTS = 20000, MUTANT_ROOM = 8192 };
 size_t mutant_safetensors(int i, unsigned char bytes[MUTANT_ROOM]);
 size_t mutant_npy(int i, unsigned char bytes[MUTANT_ROOM]);
 size_t mutant_npz(int i, unsigned char bytes[MUTANT_ROOM]);
+size_t mutant_csv(int i, unsigned char bytes[MUTANT_ROOM]);
 size_t mutant_idx(int i, unsigned char bytes[MUTANT_ROOM]);
 
 /* The same of a checkpoint that is right, `good` of `size` bytes. `only_numbers`: nothing differs but numbers of 8

@@ -466,6 +466,46 @@ size_t mutant_npz(int i, unsigned char bytes[MUTANT_ROOM])
     return m.size;
 }
 
+/* ---- csv ---- */
+
+size_t mutant_csv(int i, unsigned char bytes[MUTANT_ROOM])
+{
+    static const char *const numbers[] = {"0",        "-1",
+                                          "2.5",      "1e3",
+                                          ".5",       "+7",
+                                          " 4 ",      "\"6\"",
+                                          "1e-400",   "9007199254740993",
+                                          "0.1",      "-inf",
+                                          "Infinity", "123456789012345678901",
+                                          "1E22",     "5."};
+    static const char *const missing[] = {"", "NA", "nan", "null", "\"\"", "#N/A"};
+    static const char *const odd[] = {"x", "1.2.3", "0x1", "1e", "\"1\"2", "--1", "1 2", "?", "\"a\nb\"", "\xff"};
+    static const char *const ends[] = {"\n", "\r\n", "\r", "\n\n"};
+    struct mutant m = start(i, bytes);
+    size_t columns = 1 + below(&m, 4), rows = below(&m, 6), end = below(&m, 8) == 0 ? below(&m, 4) : below(&m, 2);
+    for (size_t row = 0; row <= rows; row++) {
+        for (size_t k = 0; k < columns; k++) {
+            put_text(&m, k ? "," : "");
+            if (row == 0) {
+                bool quoted = below(&m, 10) == 0;
+                put_text(&m, quoted ? "\"a,b" : "c");
+                put_number(&m, below(&m, 50) == 0 ? 0 : (long long)k);
+                put_text(&m, quoted ? "\"" : "");
+                continue;
+            }
+            size_t which = below(&m, 60);
+            put_text(&m, which == 0                 ? odd[below(&m, sizeof odd / sizeof *odd)]
+                         : which < 8 && columns > 1 ? missing[below(&m, sizeof missing / sizeof *missing)]
+                                                    : numbers[below(&m, sizeof numbers / sizeof *numbers)]);
+        }
+        if (row < rows || below(&m, 3) != 0)
+            put_text(&m, ends[end]);
+    }
+    for (size_t changes = below(&m, 5) == 0 ? 1 + below(&m, 2) : 0; changes > 0; changes--)
+        change_bytes(&m, 0);
+    return m.size;
+}
+
 /* ---- idx ---- */
 
 size_t mutant_idx(int i, unsigned char bytes[MUTANT_ROOM])

@@ -228,7 +228,7 @@ Test(csv, a_loader_takes_columns)
     const reel_real *x = reel_data(t, batch[0]);
     const int64_t *y = reel_data(t, batch[1]);
     for (int i = 0; i < 6; i++)
-        cr_assert_eq(x[i], i + 1);
+        cr_assert_eq(x[i], (reel_real)(i + 1));
     cr_assert(y[0] == 1 && y[1] == 0 && y[2] == 1);
     reel_loader_free(loader);
     reel_csv_close(table);

@@ -39,8 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         FUZZ_CHECK(reel_npy_find(file, info->name) == info);
         const unsigned char *mapped = reel_npy_map(file, info->name, info->dtype);
         reel_clear_error(c);
+        volatile unsigned char seen = 0;
         for (int64_t k = 0; mapped && k < info->numel; k++)
-            FUZZ_CHECK(mapped[k] < 256);
+            seen = mapped[k];
+        (void)seen;
         for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++) {
             read_array(file, info, dtypes[k]);
             reel_clear_error(c);

@@ -13,8 +13,10 @@ static void read_all(reel_context *c, reel_safetensors *file)
         FUZZ_CHECK(reel_safetensors_find(file, info->name) == info);
         const unsigned char *mapped = reel_safetensors_map(file, info->name, info->dtype);
         reel_clear_error(c);
+        volatile unsigned char seen = 0;
         for (int64_t k = 0; mapped && k < info->numel; k++)
-            FUZZ_CHECK(mapped[k] < 256);
+            seen = mapped[k];
+        (void)seen;
         for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++) {
             /* An empty tensor's other sizes may be anything. A type that reel does not know has no bytes to go by. */
             if (info->numel > 1 << 20)

@@ -36,7 +36,7 @@ static void ndtr_vjp(const reel_call *call, const reel_var *g, reel_var *grad_in
 }
 
 /* (1 + erf(x / sqrt(2))) / 2 */
-static reel_onnx_value ndtr_node(reel_onnx *to, reel_onnx_value x)
+static reel_onnx_value ndtr_onnx_node(reel_onnx *to, reel_onnx_value x)
 {
     const double root_of_half = 0.70710678118654752;
     reel_onnx_value half = reel_onnx_number(to, REEL_REAL, 0.5);
@@ -47,7 +47,7 @@ static reel_onnx_value ndtr_node(reel_onnx *to, reel_onnx_value x)
 static reel_status ndtr_onnx(const reel_call *call, reel_onnx *to)
 {
     (void)call;
-    return reel_onnx_set_output(to, 0, ndtr_node(to, reel_onnx_input(to, 0)));
+    return reel_onnx_set_output(to, 0, ndtr_onnx_node(to, reel_onnx_input(to, 0)));
 }
 
 static const reel_op ndtr_op = {UNARY_ROW(ndtr), .onnx = ndtr_onnx, .reads_inputs = 1};
@@ -484,7 +484,7 @@ static reel_status gelu_onnx(const reel_call *call, reel_onnx *to)
 {
     (void)call;
     reel_onnx_value x = reel_onnx_input(to, 0);
-    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", x, ndtr_node(to, x)));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", x, ndtr_onnx_node(to, x)));
 }
 
 static const reel_op gelu_op = {UNARY_ROW(gelu), .onnx = gelu_onnx, .reads_inputs = 1};

@@ -29,8 +29,16 @@ static reel_status compare_forward(reel_call *call, enum reel_comparison compari
     return REEL_OK;
 }
 
+/* A node of two operands; with '!' before its type, the contrary. */
+static reel_status compared_onnx(reel_onnx *to, const char *node, const reel_onnx_value *operands)
+{
+    bool contrary = node[0] == '!';
+    reel_onnx_value result = reel_onnx_node(to, node + contrary, operands, 2);
+    return reel_onnx_set_output(to, 0, contrary ? REEL_ONNX_NODE(to, "Not", result) : result);
+}
+
 /* ONNX compares numbers: false as 0, true as 1. */
-static reel_status compare_onnx(const reel_call *call, reel_onnx *to, const char *node, bool negated)
+static reel_status compare_onnx(const reel_call *call, reel_onnx *to, const char *node)
 {
     reel_onnx_value operands[2];
     for (int k = 0; k < 2; k++) {
@@ -38,18 +46,17 @@ static reel_status compare_onnx(const reel_call *call, reel_onnx *to, const char
         if (call->in[k]->dtype == REEL_BOOL)
             operands[k] = reel_onnx_cast(to, operands[k], REEL_INT32);
     }
-    reel_onnx_value result = reel_onnx_node(to, node, operands, 2);
-    return reel_onnx_set_output(to, 0, negated ? REEL_ONNX_NODE(to, "Not", result) : result);
+    return compared_onnx(to, node, operands);
 }
 
-#define COMPARISON(name_, comparison, swapped, node, negated)                                                          \
+#define COMPARISON(name_, comparison, swapped, node)                                                                   \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
         return compare_forward(call, comparison, swapped);                                                             \
     }                                                                                                                  \
     static reel_status name_##_onnx(const reel_call *call, reel_onnx *to)                                              \
     {                                                                                                                  \
-        return compare_onnx(call, to, node, negated);                                                                  \
+        return compare_onnx(call, to, node);                                                                           \
     }                                                                                                                  \
     static const reel_op name_##_op = {                                                                                \
         .name = #name_,                                                                                                \
@@ -67,12 +74,12 @@ static reel_status compare_onnx(const reel_call *call, reel_onnx *to, const char
         return reel_apply1(tape, &name_##_op, inputs, 2, NULL);                                                        \
     }
 
-COMPARISON(eq, REEL_COMPARE_EQ, false, "Equal", false)
-COMPARISON(ne, REEL_COMPARE_NE, false, "Equal", true)
-COMPARISON(lt, REEL_COMPARE_LT, false, "Less", false)
-COMPARISON(le, REEL_COMPARE_LE, false, "LessOrEqual", false)
-COMPARISON(gt, REEL_COMPARE_LT, true, "Greater", false)
-COMPARISON(ge, REEL_COMPARE_LE, true, "GreaterOrEqual", false)
+COMPARISON(eq, REEL_COMPARE_EQ, false, "Equal")
+COMPARISON(ne, REEL_COMPARE_NE, false, "!Equal")
+COMPARISON(lt, REEL_COMPARE_LT, false, "Less")
+COMPARISON(le, REEL_COMPARE_LE, false, "LessOrEqual")
+COMPARISON(gt, REEL_COMPARE_LT, true, "Greater")
+COMPARISON(ge, REEL_COMPARE_LE, true, "GreaterOrEqual")
 #else
 static const reel_sample compare_samples[] = {
     GOOD("no axes", NULL, SCALAR, SCALAR),
@@ -127,7 +134,7 @@ static reel_status compare_scalar_forward(reel_call *call, enum reel_comparison 
 }
 
 /* Integers are compared with a whole number as what they are. */
-static reel_status compare_scalar_onnx(const reel_call *call, reel_onnx *to, const char *node, bool negated)
+static reel_status compare_scalar_onnx(const reel_call *call, reel_onnx *to, const char *node)
 {
     const struct compare_scalar_attributes *attributes = call->attributes;
     double s = attributes->s;
@@ -136,18 +143,18 @@ static reel_status compare_scalar_onnx(const reel_call *call, reel_onnx *to, con
     reel_onnx_value x = reel_onnx_input(to, 0);
     if (call->in[0]->dtype != dtype)
         x = reel_onnx_cast(to, x, dtype);
-    reel_onnx_value result = REEL_ONNX_NODE(to, node, x, reel_onnx_number(to, dtype, s));
-    return reel_onnx_set_output(to, 0, negated ? REEL_ONNX_NODE(to, "Not", result) : result);
+    const reel_onnx_value operands[] = {x, reel_onnx_number(to, dtype, s)};
+    return compared_onnx(to, node, operands);
 }
 
-#define COMPARISON_SCALAR(name_, comparison, swapped, node, negated)                                                   \
+#define COMPARISON_SCALAR(name_, comparison, swapped, node)                                                            \
     static reel_status name_##_forward(reel_call *call)                                                                \
     {                                                                                                                  \
         return compare_scalar_forward(call, comparison, swapped);                                                      \
     }                                                                                                                  \
     static reel_status name_##_onnx(const reel_call *call, reel_onnx *to)                                              \
     {                                                                                                                  \
-        return compare_scalar_onnx(call, to, node, negated);                                                           \
+        return compare_scalar_onnx(call, to, node);                                                                    \
     }                                                                                                                  \
     static const reel_op name_##_op = {                                                                                \
         .name = #name_,                                                                                                \
@@ -166,12 +173,12 @@ static reel_status compare_scalar_onnx(const reel_call *call, reel_onnx *to, con
         return reel_apply1(tape, &name_##_op, &x, 1, &attributes);                                                     \
     }
 
-COMPARISON_SCALAR(eq_scalar, REEL_COMPARE_EQ, false, "Equal", false)
-COMPARISON_SCALAR(ne_scalar, REEL_COMPARE_NE, false, "Equal", true)
-COMPARISON_SCALAR(lt_scalar, REEL_COMPARE_LT, false, "Less", false)
-COMPARISON_SCALAR(le_scalar, REEL_COMPARE_LE, false, "LessOrEqual", false)
-COMPARISON_SCALAR(gt_scalar, REEL_COMPARE_LT, true, "Greater", false)
-COMPARISON_SCALAR(ge_scalar, REEL_COMPARE_LE, true, "GreaterOrEqual", false)
+COMPARISON_SCALAR(eq_scalar, REEL_COMPARE_EQ, false, "Equal")
+COMPARISON_SCALAR(ne_scalar, REEL_COMPARE_NE, false, "!Equal")
+COMPARISON_SCALAR(lt_scalar, REEL_COMPARE_LT, false, "Less")
+COMPARISON_SCALAR(le_scalar, REEL_COMPARE_LE, false, "LessOrEqual")
+COMPARISON_SCALAR(gt_scalar, REEL_COMPARE_LT, true, "Greater")
+COMPARISON_SCALAR(ge_scalar, REEL_COMPARE_LE, true, "GreaterOrEqual")
 #else
 static const struct compare_scalar_attributes with_half = {0.5}, with_1 = {1};
 static const reel_sample compare_scalar_samples[] = {

@@ -362,7 +362,7 @@ static reel_cost bag_cost(const reel_call *call)
 /* The rule for the table reads the index (1) and the weights (3), the one for the weights the table (0) and the index.
  * With scale_grad_by_freq the gradient is not the derivative, as in PyTorch; padding really has none. */
 /* Whether the bags are the rows of the index, as they are of one with two axes. */
-static bool bags_are_rows(const reel_call *call)
+static bool onnx_bags_are_rows(const reel_call *call)
 {
     const struct bag_attributes *a = call->attributes;
     const reel_array *index = call->in[IN_INDEX], *offsets = call->in[IN_OFFSETS];
@@ -376,7 +376,7 @@ static bool bags_are_rows(const reel_call *call)
 static reel_status bag_onnx(const reel_call *call, reel_onnx *to)
 {
     const struct bag_attributes *a = call->attributes;
-    if (!bags_are_rows(call))
+    if (!onnx_bags_are_rows(call))
         return reel_fail(call->context, REEL_ERROR_ARGUMENT,
                          "save_onnx: %s has an ONNX form where the bags are the rows of an index, not with offsets",
                          call->op->name);

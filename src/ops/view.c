@@ -52,7 +52,8 @@ static reel_status reshape_accumulate(const reel_call *call, const reel_gradient
 /* The growth of the result, of whose sizes only the numbers are known: axes of x and of the result are taken together
  * in groups of equal counts, as short as can be, and of a group that grows, one axis of the result does: the first that
  * gives whole sizes. */
-static bool reshape_growth(const reel_shape *from, const int64_t *from_growth, const reel_shape *shape, int64_t *growth)
+static bool reshape_onnx_growth(const reel_shape *from, const int64_t *from_growth, const reel_shape *shape,
+                                int64_t *growth)
 {
     int i = 0, k = 0;
     while (i < from->ndim || k < shape->ndim) {
@@ -86,7 +87,7 @@ static reel_status reshape_onnx(const reel_call *call, reel_onnx *to)
     reel_shape shape = call->out[0]->shape;
     int64_t growth[REEL_MAX_NDIM] = {0};
     if (!reel_onnx_growth_is_known(to)) {
-        if (!reshape_growth(&call->in[0]->shape, reel_onnx_growth(to, 0), &shape, growth))
+        if (!reshape_onnx_growth(&call->in[0]->shape, reel_onnx_growth(to, 0), &shape, growth))
             return reel_onnx_refuse_fixed(to, "a shape");
         reel_onnx_set_growth(to, growth);
     }

@@ -249,7 +249,7 @@ static void expect_error(reel_status status, reel_status expected, const char *p
 
 Test(onnx, params_have_their_names_and_the_batch_is_a_symbol)
 {
-    const reel_real values[] = {1, 2, 3, 4, 5, 6};
+    static const reel_real values[] = {1, 2, 3, 4, 5, 6}; /* lives until the reset */
     reel_module *fc = reel_linear_new(p, "fc", 3, 2, NULL);
     reel_param_set(reel_params_find(p, "fc.weight"), values);
     reel_param_set(reel_params_find(p, "fc.bias"), values);

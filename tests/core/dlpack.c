@@ -92,7 +92,7 @@ Test(dlpack, a_var_is_copied)
     expect_tensor(b, REEL_DL_IS_COPIED, REEL_BOOL, REEL_SHAPE(6));
     expect_tensor(e, REEL_DL_IS_COPIED, REEL_REAL, REEL_SHAPE(2, 0));
     for (int i = 0; i < 6; i++) {
-        cr_expect_eq(((reel_real *)m->tensor.data)[i], i);
+        cr_expect_eq(((reel_real *)m->tensor.data)[i], (reel_real)i);
         cr_expect_eq(((unsigned char *)b->tensor.data)[i], i > 3);
     }
     delete (m);

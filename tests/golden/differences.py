@@ -115,3 +115,13 @@ show("embedding with scale_grad_by_freq, second order", twice_through_frequencie
 show("embedding with max_norm after a product", attempt(limited_after_a_product))
 show("a cosine of 4 steps and an exponential of 0.5, chained, step 7", chained_rates(7))
 show("a step without gradients", torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1).step())
+
+
+def scattered(index, values):
+    values = torch.ones(values, requires_grad=True)
+    return torch.autograd.grad(torch.zeros(3).scatter(0, torch.tensor(index), values), values, torch.full((3,), 20.0))
+
+
+show("scatter, two values to one place", scattered([1, 1], 2))
+show("scatter, values larger than the index", attempt(lambda: scattered([1], 3)))
+show("multinomial, two of 0, 0, 1", torch.multinomial(torch.tensor([0.0, 0.0, 1.0]), 2))

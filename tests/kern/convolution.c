@@ -168,7 +168,7 @@ static void check_adjoint(const struct reel_convolution *c, const struct arrays 
     for (int64_t i = 0; i < a->n_y; i++)
         terms += y->terms[i] * fabs((double)a->y[i]);
     for (int which = OF_Y; which <= OF_W; which++) {
-        reel_real *result = result_of(c, a, which, false, false, 1);
+        reel_real *result = result_of(c, a, (enum which)which, false, false, 1);
         for (int64_t i = 0; i < sizes[which]; i++)
             products[which] += (double)result[i] * (double)places[which][i];
         release(result, sizes[which]);
@@ -194,8 +194,8 @@ static void check(const struct reel_convolution *c, const char *what)
     }
     const int64_t sizes[] = {a.n_y, a.n_x, a.n_w};
     for (int which = OF_Y; which <= OF_W && reel_kern_blas_calls() != REEL_BLAS_ON_OWN_THREADS; which++) {
-        reel_real *one = result_of(c, &a, which, false, false, 1),
-                  *more = result_of(c, &a, which, false, false, THREADS);
+        reel_real *one = result_of(c, &a, (enum which)which, false, false, 1),
+                  *more = result_of(c, &a, (enum which)which, false, false, THREADS);
         cr_assert(memcmp(one, more, (size_t)sizes[which] * sizeof *one) == 0, "%s: threads change bits", what);
         release(one, sizes[which]);
         release(more, sizes[which]);

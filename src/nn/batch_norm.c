@@ -29,7 +29,7 @@ static void move(reel_param *running, const reel_real *batch, double factor, dou
 static void move_statistics(struct batch_norm *m, const reel_real *mean, const reel_real *variance, int64_t count)
 {
     int64_t *batches = reel_param_write(m->batches);
-    ++*batches;
+    *batches += *batches < INT64_MAX; /* a file may hold any number */
     double factor = isnan(m->momentum) ? 1 / (double)*batches : m->momentum;
     move(m->running_mean, mean, factor, 1);
     move(m->running_variance, variance, factor, (double)count / (double)(count - 1));

@@ -235,7 +235,7 @@ static void fill_set(struct scene *s, int which, int n)
 {
     CALL(s->params[which] = reel_params_new(s->c));
     for (int i = 0; i < n; i++) {
-        char name[8];
+        char name[16];
         reel_param *p;
         snprintf(name, sizeof name, "p%d", i);
         CALL(p = reel_param_new(s->params[which], name, REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(3, i + 1)));

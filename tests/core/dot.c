@@ -31,7 +31,8 @@ Test(dot, shows_operations_params_and_the_way_to_those_chosen)
     reel_var va = reel_param_var(t, a), vb = reel_param_var(t, b);
     reel_var z = reel_randn(t, REEL_SHAPE(2, 3)), unused = reel_exp(t, z);
     reel_var mask = reel_gt_scalar(t, va, 0), product = reel_mul(t, z, va);
-    reel_var sum = reel_sum_all(t, reel_add(t, reel_where(t, mask, product, vb), reel_detach(t, unused)));
+    reel_var detached = reel_detach(t, unused), chosen = reel_where(t, mask, product, vb);
+    reel_var sum = reel_sum_all(t, reel_add(t, chosen, detached));
     cr_assert_eq(print(sum, &a, 1), REEL_OK, "%s", reel_error(c));
     cr_expect_str_eq(text, "digraph tape {\n"
                            "  node [fontname=\"sans-serif\", fontsize=11];\n"

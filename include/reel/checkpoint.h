@@ -12,8 +12,8 @@
  *     reel_checkpoint_save_in(k, "run", step, 3);
  *
  * Saved are, beside what is added, the context's generator and the count that dropout masks follow. Not saved is what a
- * program builds again: modules, training or evaluation mode, which params are frozen or sparse, a loader's arrays and
- * options; and gradients, so that the place for saving is between two steps.
+ * program builds again: modules, training or evaluation mode, which params are frozen or sparse, a loader's arrays,
+ * indices, weights and augmentation; and gradients, so that the place for saving is between two steps.
  *
  * The file is safetensors. Params and buffers have the names that they have in their set, which are those of
  * PyTorch's state_dict; with more than one set, those with the set's name and a dot in front. All other names have a
@@ -34,7 +34,9 @@
  *     ema/NAME/rows/PARAM/done         I64 [2]     updates before the first of these, and in all
  *     ema/NAME/rows/PARAM/one_by_one   BOOL        whether they are made one after the other
  *     ema/NAME/decay, ema/NAME/updated F64, BOOL   of the next update; whether there was one
- *     loader/NAME/...                              the members of reel_loader_position
+ *     loader/NAME/...                              the members of reel_loader_position, and to be compared:
+ *     loader/NAME/OPTION               I64         samples_taking_part, batch_size, shuffle, weighted (0 or 1), and
+ *                                                  drop_last; not in files that were written before reel saved them
  *     user/NAME                                    numbers (F64) and arrays of the user
  *
  * The metadata hold "reel_checkpoint", the version of all this ("1"), and what optimizers and schedules are, by the
@@ -81,11 +83,11 @@ REEL_API reel_status reel_checkpoint_save(reel_checkpoint *checkpoint, const cha
 
 /* Loads what was saved. The parts must be those of the file, by their names: neither may have one that the other lacks,
  * so functions of the user (algorithms of optimizers, factors of reel_lambda_lr_new) must be given again. Shapes and
- * types of tensors, algorithms, groups of params, and schedules with their constants must be the same; options and
- * learning rates are the file's. Everything is checked, and read once, before the first value changes:
- * REEL_ERROR_FORMAT names the first difference and says how many there are, and nothing has changed then, nor after
- * REEL_ERROR_OUT_OF_MEMORY. (If the file cannot be read a second time, REEL_ERROR_IO, part may be loaded.)
- * REEL_ERROR_STATE when a set is shared (reel_params_share). */
+ * types of tensors, algorithms, groups of params, schedules with their constants, and what loaders have under OPTION
+ * above must be the same; options of optimizers and learning rates are the file's. Everything is checked, and read
+ * once, before the first value changes: REEL_ERROR_FORMAT names the first difference and says how many there are, and
+ * nothing has changed then, nor after REEL_ERROR_OUT_OF_MEMORY. (If the file cannot be read a second time,
+ * REEL_ERROR_IO, part may be loaded.) REEL_ERROR_STATE when a set is shared (reel_params_share). */
 REEL_API reel_status reel_checkpoint_load(reel_checkpoint *checkpoint, const char *path);
 
 /* All differences that the last reel_checkpoint_load found, one a line; "" when there were none. Valid until the next

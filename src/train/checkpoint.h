@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "core/context.h"
 #include "files/safetensors.h"
+#include "train/loader.h"
 #include "train/optim.h"
 
 #include <reel/checkpoint.h>
@@ -58,6 +59,7 @@ enum reel_way {
     REEL_WAY_PARAM,  /* of `param`, whose change is counted */
     REEL_WAY_STATE,  /* `slot` of `entry`; without data: zeros, and not in the file */
     REEL_WAY_STAGED, /* `data` is a copy, which is checked before the part takes it */
+    REEL_WAY_NEWER,  /* staged, and not in the files that were written before it was saved */
     REEL_WAY_RUNS,   /* staged at *place, with as many elements as the file has */
 };
 
@@ -93,11 +95,15 @@ struct reel_staged_schedule {
     double *states;
     int64_t **milestones; /* of each of the chain */
 };
+struct reel_staged_loader {
+    reel_loader_position position;
+    int64_t options[REEL_LOADER_OPTIONS];
+};
 union reel_staged {
     struct reel_staged_optim optim;
     struct reel_staged_ema ema;
     struct reel_staged_schedule schedule;
-    reel_loader_position position;
+    struct reel_staged_loader loader;
     double number;
 };
 

@@ -62,8 +62,9 @@ static void compare_tensor(struct reel_run *run, struct reel_run_tensor *tensor,
     const struct reel_tensor_source *s = &tensor->source;
     reel_printable(s->name, name);
     if (!info) {
-        /* A state that holds nothing is not in the file, nor is one of zeros that holds something here. */
-        if (tensor->way != REEL_WAY_STATE)
+        /* A state that holds nothing is not in the file, nor is one of zeros that holds something here, nor what is
+         * newer than the file. */
+        if (tensor->way != REEL_WAY_STATE && tensor->way != REEL_WAY_NEWER)
             differ(run, "\"%s\" is not in the file", name);
         return;
     }
@@ -176,6 +177,18 @@ static void check_ema(struct reel_run *run, const struct reel_part *part, const 
                    ema->params->params[i]->name);
 }
 
+static void check_loader(struct reel_run *run, const struct reel_part *part, const struct reel_staged_loader *staged)
+{
+    int64_t here[REEL_LOADER_OPTIONS];
+    reel_loader_get_options(part->object, here);
+    for (int i = 0; i < REEL_LOADER_OPTIONS; i++)
+        if (staged->options[i] != here[i])
+            differ(run, "loader \"%s\": %s is %lld here and %lld in the file", part->name, reel_loader_option_names[i],
+                   (long long)here[i], (long long)staged->options[i]);
+    reel_loader_expect_fits(part->object, &staged->position);
+    collect(run, part);
+}
+
 static void check(struct reel_run *run)
 {
     struct reel_generator trial;
@@ -189,10 +202,8 @@ static void check(struct reel_run *run)
             check_schedule(run, part, &run->staged[i]->schedule);
         if (part->kind == REEL_PART_EMA)
             check_ema(run, part, &run->staged[i]->ema);
-        if (part->kind == REEL_PART_LOADER) {
-            reel_loader_expect_fits(part->object, &run->staged[i]->position);
-            collect(run, part);
-        }
+        if (part->kind == REEL_PART_LOADER)
+            check_loader(run, part, &run->staged[i]->loader);
     }
 }
 
@@ -201,6 +212,11 @@ static void check(struct reel_run *run)
 static int64_t bytes_of(const struct reel_run_tensor *tensor)
 {
     return reel_shape_numel(&tensor->source.shape) * (int64_t)reel_tensor_element_size(tensor->source.type);
+}
+
+static bool is_staged(const struct reel_run_tensor *tensor)
+{
+    return tensor->way == REEL_WAY_STAGED || tensor->way == REEL_WAY_NEWER || tensor->way == REEL_WAY_RUNS;
 }
 
 static void read_staged(struct reel_run *run, const reel_safetensors *file)
@@ -212,7 +228,7 @@ static void read_staged(struct reel_run *run, const reel_safetensors *file)
             *tensor->length = tensor->source.shape.dim[0];
             tensor->data = *tensor->place = reel_run_allocate(run, bytes_of(tensor), 1);
         }
-        if (tensor->data && (tensor->way == REEL_WAY_STAGED || tensor->way == REEL_WAY_RUNS))
+        if (tensor->data && is_staged(tensor) && reel_safetensors_find(file, tensor->source.name))
             reel_tensor_read_bytes(file, tensor->source.name, 0, bytes_of(tensor), tensor->data);
     }
 }
@@ -285,7 +301,7 @@ static reel_status read_arrays(struct reel_run *run, const reel_safetensors *fil
             run->tensors[i].data = reel_param_write(run->tensors[i].param);
     for (int64_t i = 0; i < run->count && run->context->status == REEL_OK; i++) {
         struct reel_run_tensor *tensor = &run->tensors[i];
-        if (tensor->way == REEL_WAY_STAGED || tensor->way == REEL_WAY_RUNS || !tensor->data)
+        if (is_staged(tensor) || !tensor->data)
             continue;
         if (reel_safetensors_find(file, tensor->source.name))
             reel_tensor_read_bytes(file, tensor->source.name, 0, bytes_of(tensor), tensor->data);
@@ -328,7 +344,7 @@ static void take_staged(struct reel_run *run)
         if (part->kind == REEL_PART_EMA)
             take_ema(part->object, &staged->ema);
         if (part->kind == REEL_PART_LOADER)
-            reel_loader_set_position(part->object, &staged->position);
+            reel_loader_set_position(part->object, &staged->loader.position);
         if (part->kind == REEL_PART_NUMBER)
             *(double *)part->object = staged->number;
     }

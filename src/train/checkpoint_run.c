@@ -218,14 +218,19 @@ static void describe_ema(struct reel_run *run, const struct reel_part *part, str
     }
 }
 
-static void describe_loader(struct reel_run *run, const struct reel_part *part, reel_loader_position *position)
+static void describe_loader(struct reel_run *run, const struct reel_part *part, struct reel_staged_loader *staged)
 {
+    reel_loader_position *position = &staged->position;
     reel_loader_position_of(part->object, position);
     append_staged(run, JOIN(run, "loader/", part->name, "/epoch"), "I64", ONE, &position->epoch);
     append_staged(run, JOIN(run, "loader/", part->name, "/next"), "I64", ONE, &position->next);
     append_staged(run, JOIN(run, "loader/", part->name, "/samples"), "I64", ONE, &position->samples);
     append_staged(run, JOIN(run, "loader/", part->name, "/base_seed"), "I64", ONE, &position->base_seed);
     append_staged(run, JOIN(run, "loader/", part->name, "/generator"), "U8", REEL_RNG_STATE_SIZE, position->generator);
+    reel_loader_get_options(part->object, staged->options);
+    for (int i = 0; i < REEL_LOADER_OPTIONS; i++)
+        append(run, REEL_WAY_NEWER, JOIN(run, "loader/", part->name, "/", reel_loader_option_names[i]), "I64",
+               REEL_SCALAR, &staged->options[i]);
 }
 
 static void describe_part(struct reel_run *run, int64_t i, bool alone)
@@ -248,7 +253,7 @@ static void describe_part(struct reel_run *run, int64_t i, bool alone)
         describe_ema(run, part, &staged->ema);
         break;
     case REEL_PART_LOADER:
-        describe_loader(run, part, &staged->position);
+        describe_loader(run, part, &staged->loader);
         break;
     case REEL_PART_NUMBER:
         staged->number = *(const double *)part->object;

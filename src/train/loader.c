@@ -635,6 +635,18 @@ int64_t reel_loader_next(reel_loader *loader, reel_tape *tape, reel_var *batch)
 
 /* ---- The position ---- */
 
+const char *const reel_loader_option_names[REEL_LOADER_OPTIONS] = {"samples_taking_part", "batch_size", "shuffle",
+                                                                   "weighted", "drop_last"};
+
+void reel_loader_get_options(const reel_loader *loader, int64_t values[REEL_LOADER_OPTIONS])
+{
+    values[0] = loader->n_taking_part;
+    values[1] = loader->options.batch_size;
+    values[2] = loader->options.shuffle;
+    values[3] = loader->cumulative != NULL;
+    values[4] = loader->options.drop_last;
+}
+
 reel_status reel_loader_position_of(const reel_loader *loader, reel_loader_position *position)
 {
     if (usable(loader) != REEL_OK)

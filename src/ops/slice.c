@@ -1,4 +1,5 @@
 /* Every n-th slice of an axis, forwards or backwards, and what is made of such pieces. */
+#include "base/checked.h"
 #include "files/onnx.h"
 #include "kern/strided.h"
 #include "ops/family.h"
@@ -286,7 +287,11 @@ reel_var reel_repeat(reel_tape *tape, reel_var x, reel_shape repeats)
         x = reel_reshape(tape, x, apart);
         apart.dim[1] = times;
         x = reel_expand(tape, x, apart);
-        all.dim[i] *= times;
+        if (!reel_multiply_int64(all.dim[i], times, &all.dim[i])) {
+            reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "repeat: %lld repeats of axis %d do not fit 64 bits",
+                      (long long)times, i - added);
+            return reel_null();
+        }
         if (!reel_is_null(x))
             x = reel_reshape(tape, x, all);
     }

@@ -116,7 +116,7 @@ Test(anomaly, looks_at_rows)
 {
     reel_param *table = reel_param_new(params, "table", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(5, 2));
     reel_param_set_sparse(table, true);
-    const int64_t index[] = {3, 1};
+    static const int64_t index[] = {3, 1};
     const reel_real upstream[] = {1, 1, (reel_real)INFINITY, 1};
     reel_var x = pv(table), grad;
     reel_var y = reel_embedding(t, x, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2)), NULL);

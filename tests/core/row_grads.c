@@ -393,7 +393,7 @@ Test(row_grads, of_any_lookup_are_the_dense_gradient)
 Test(row_grads, of_rows_with_large_numbers_are_grouped)
 {
     const reel_op *op = reel_op_find("frequency_weights");
-    const int64_t index[] = {INT64_MAX - 1, 5, INT64_MAX - 1, INT64_MAX - 2, 5, INT64_MAX - 1};
+    static const int64_t index[] = {INT64_MAX - 1, 5, INT64_MAX - 1, INT64_MAX - 2, 5, INT64_MAX - 1};
     const reel_real want[] = {(reel_real)1 / 3, (reel_real)0.5, (reel_real)1 / 3, 1, (reel_real)0.5, (reel_real)1 / 3};
     reel_var of = reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(6));
     reel_var weights = reel_apply1(t, op, &of, 1, NULL);

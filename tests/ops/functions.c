@@ -418,6 +418,8 @@ Test(functions, refuse_what_they_cannot_do)
     expect_refused(reel_roll(t, m, 1, -3), REEL_ERROR_ARGUMENT, "roll: axis -3 is outside -2..1");
     expect_refused(reel_repeat(t, m, REEL_SHAPE(2)), REEL_ERROR_SHAPE,
                    "repeat: 1 repeats for [2, 3]; each axis takes one, and none is negative");
+    expect_refused(reel_repeat(t, reel_zeros(t, REEL_SHAPE(0, 2)), REEL_SHAPE(1, INT64_MAX)), REEL_ERROR_SHAPE,
+                   "repeat: 9223372036854775807 repeats of axis 1 do not fit 64 bits");
     expect_refused(reel_repeat(t, m, REEL_SHAPE(2, -1)), REEL_ERROR_SHAPE, NULL);
     out[0] = m;
     cr_expect_eq(reel_unbind(t, m, 1, 2, out), REEL_ERROR_ARGUMENT);

@@ -108,7 +108,7 @@ Test(linear, activations_are_the_operations)
 
 Test(linear, nan_and_infinity_pass_through_activations)
 {
-    const reel_real values[] = {(reel_real)NAN, (reel_real)INFINITY, (reel_real)-INFINITY, -1};
+    static const reel_real values[] = {(reel_real)NAN, (reel_real)INFINITY, (reel_real)-INFINITY, -1};
     reel_var x = reel_borrow(t, values, REEL_SHAPE(4, 1)), one = reel_ones(t, REEL_SHAPE(1, 1)), none = reel_null();
     const reel_real *relu = reel_data_real(t, reel_linear_activation(t, x, one, none, REEL_ACTIVATION_RELU, 0)),
                     *tanh_ = reel_data_real(t, reel_linear_activation(t, x, one, none, REEL_ACTIVATION_TANH, 0));

@@ -39,8 +39,8 @@ Test(metrics, accuracies_are_those_of_sklearn)
 
 Test(metrics, what_is_not_a_number_is_not_right)
 {
-    const reel_real scores[] = {NAN, 0, 1, 1, NAN, 2};
-    const int64_t classes[] = {0, 2};
+    static const reel_real scores[] = {NAN, 0, 1, 1, NAN, 2};
+    static const int64_t classes[] = {0, 2};
     reel_var x = reel_borrow(t, scores, REEL_SHAPE(2, 3)),
              target = reel_borrow_of(t, REEL_INT64, classes, REEL_SHAPE(2));
     cr_assert_eq(reel_top_k_accuracy(t, x, target, 1), 0);
@@ -54,7 +54,7 @@ Test(metrics, what_is_not_a_number_is_not_right)
 Test(metrics, confusion_matrix_is_that_of_sklearn)
 {
     int64_t counts[GOLDEN_CLASSES * GOLDEN_CLASSES] = {0};
-    int32_t narrow[GOLDEN_N];
+    static int32_t narrow[GOLDEN_N];
     for (int i = 0; i < GOLDEN_N; i++)
         narrow[i] = (int32_t)golden_target[i];
     for (int first = 0; first < GOLDEN_N; first += GOLDEN_N / 2) { /* in two batches */
@@ -67,8 +67,8 @@ Test(metrics, confusion_matrix_is_that_of_sklearn)
 
 Test(metrics, area_is_that_of_sklearn)
 {
-    reel_real real_clicks[GOLDEN_SAMPLES];
-    bool bools[GOLDEN_SAMPLES];
+    static reel_real real_clicks[GOLDEN_SAMPLES];
+    static bool bools[GOLDEN_SAMPLES];
     for (int i = 0; i < GOLDEN_SAMPLES; i++)
         real_clicks[i] = (reel_real)(bools[i] = golden_clicks[i] != 0);
     const struct {
@@ -155,8 +155,8 @@ Test(metrics, memory_runs_out_without_harm)
 
 Test(metrics, what_does_not_fit_is_refused)
 {
-    const int64_t outside[] = {0, 5, 1};
-    const reel_real two[] = {0, 1, 2}, no_number[] = {0, NAN, 1}, one[] = {0, 1, 1};
+    static const int64_t outside[] = {0, 5, 1};
+    static const reel_real two[] = {0, 1, 2}, no_number[] = {0, NAN, 1}, one[] = {0, 1, 1};
     reel_var labels = reel_borrow_of(t, REEL_INT64, outside, REEL_SHAPE(3)), reals = reel_borrow(t, one, REEL_SHAPE(3)),
              scores = reel_zeros(t, REEL_SHAPE(3, 5)), few = reel_full_int64(t, REEL_SHAPE(2), 1);
     int64_t counts[25] = {0}, nothing[25] = {0};

@@ -20,9 +20,18 @@ extern "C" {
  * @dimension or @dimensions N; @seriesLength N; @classLabel true NAME... or false. After @data each line is a series:
  * its dimensions with a colon between them, the values of each with commas, in decimal as in csv.h, ? or NaN where one
  * is missing, and at the end, after a colon, the class or the target where there is one. Empty lines are passed over.
+ * Lines end with \n or \r\n. The head is UTF-8, but for its comments.
  *
  * What the head says must be true of the data: the number of dimensions, equal lengths, values that are there, classes
- * that it names. The dimensions of a series are equally long, and there is at least one value.
+ * that it names. The dimensions of a series are equally long, and there is at least one value. Of what it does not say,
+ * values may be missing, lengths may differ, and there is neither class nor target.
+ *
+ * aeon reads all that is read here, and alike, except that lengths are equal and there are classes where its head does
+ * not say so, that an empty line is no series, and that names are in small letters. It does not look at most of what is
+ * refused here: other words, truths and counts that are none, more than a word takes, a beginning that is not @, no
+ * @data, no series, a class that is named twice or nowhere, a line with nothing but a label, a zero byte, values that
+ * are missing although the head says that none is, @dimensions, and @seriesLength. It takes 1_0 and -nan for numbers,
+ * as Python does. Each of these is more likely a slip than meant.
  *
  * NULL with an error: REEL_ERROR_FORMAT names the line and what is wrong with it, series with time stamps are refused
  * there too; REEL_ERROR_IO for what the system refuses. Owned by the caller; close it before the context is freed.

@@ -1,4 +1,5 @@
 /* Reading the files of the time series archive. */
+#include "base/text.h"
 #include "files/decimal.h"
 #include "files/input.h"
 
@@ -129,7 +130,7 @@ static bool read_statement(struct lines *l, const char *word, char *line)
     bool stamps = false, good;
     if (strcasecmp(word, "@problemName") == 0) {
         f->name = trim(line);
-        return true;
+        return *f->name || fail(l, "a name expected");
     }
     if (strcasecmp(word, "@timestamps") == 0)
         good = read_truth(l, &line, &stamps);
@@ -163,8 +164,12 @@ static bool read_head(struct lines *l)
             continue;
         if (*line != '@')
             return fail(l, "neither # nor @ at the beginning of a line of the head");
+        if (!reel_is_utf8(line))
+            return fail(l, "text that is not UTF-8");
         char *word = next_word(&line);
         if (strcasecmp(word, "@data") == 0) {
+            if (*next_word(&line))
+                return fail(l, "more than the word takes");
             if (f->has_classes && f->has_targets)
                 return fail(l, "the head has classes and targets");
             if (f->univariate && f->dimensions > 1)

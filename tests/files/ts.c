@@ -23,7 +23,7 @@ static void expect_values(const reel_ts *file, int64_t n, const double *want)
 }
 
 static const char several[] = "# A comment,\n"
-                              "#and another one\n"
+                              "#and another\xe9 one\n"
                               "@problemName Japanese Vowels\n"
                               "@timeStamps false\n"
                               "@missing true\n"
@@ -112,6 +112,9 @@ Test(ts, what_cannot_be_read)
                {"@equalLength false", "@equalLength true", "line 13: another length than the series before"},
                {"@equalLength false", "@seriesLength 3", "line 13: another length than the head says"},
                {"@equalLength false", "@targetLabel true", "the head has classes and targets"},
+               {"@problemName Japanese Vowels", "@problemName ", "line 3: a name expected"},
+               {"@data", "@data x", "line 11: more than the word takes"},
+               {"one 2", "one \xff", "line 9: text that is not UTF-8"},
                {"one 2", "one 3", "line 12: a class that the head does not name"},
                {"one 2", "2 one 2", "line 9: a class is named twice"},
                {"true one 2", "true", "line 9: there are classes, and none is named"},

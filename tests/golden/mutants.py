@@ -1,30 +1,34 @@
 """Prints tests/golden/mutants.h: what Python makes of the files of tests/reliability/mutate.c.
 
     cmake --build --preset release --target reliability_mutants
-    pip install safetensors numpy pandas
+    pip install safetensors numpy pandas aeon
     python tests/golden/mutants.py build/release/tests/reliability_mutants > tests/golden/mutants.h
 
 safetensors files are judged by safetensors.deserialize, npy and npz files by numpy.load,
-tables by pandas.read_csv. idx has no reference implementation: numpy reads the header as
+tables by pandas.read_csv, ts files by aeon's load_from_ts_file. idx has no reference implementation: numpy reads the header as
 http://yann.lecun.com/exdb/mnist describes it, and a file is good when axes of at least 1 multiply to just the bytes that
 follow, as include/reel/idx.h promises.
 
 A verdict is '.' for a file that is refused, '*' for one that is refused because of the name of an element type, or one of
 64 letters that stands for what was read.
 
-Made with safetensors 0.8.0, numpy 2.4.6 and pandas 3.1.1.
+Made with safetensors 0.8.0, numpy 2.3.5, pandas 3.1.1 and aeon 1.6.0. aeon asks for an older pandas, which reads some
+numbers of many digits otherwise: after it, pip install --no-deps pandas==3.1.1. All but ts is the same with numpy 2.4.6.
 """
 
 import io
 import struct
+import re
 import subprocess
 import sys
+import tempfile
 import warnings
 import zlib
 
 import numpy as np
 import pandas as pd
 import safetensors
+from aeon.datasets import load_from_ts_file
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -118,9 +122,7 @@ def judge_csv(data):
     for name in table.columns:
         # A column without a name gets one.
         sum = add_text(sum, "" if name.startswith("Unnamed: ") else name)
-    values = np.ascontiguousarray(table.to_numpy(dtype=float).astype(np.float32))
-    values.view(np.uint32)[np.isnan(values)] = 0x7FC00000
-    return LETTERS[zlib.crc32(values.tobytes(), sum) % 64]
+    return LETTERS[add_reals(sum, table.to_numpy(dtype=float)) % 64]
 
 
 def judge_idx(data):
@@ -139,9 +141,46 @@ def judge_idx(data):
     return LETTERS[zlib.crc32(pixels.tobytes(), sum) % 64]
 
 
-print("/* Written by tests/golden/mutants.py with safetensors 0.8.0, numpy 2.4.6 and pandas 3.1.1: do not edit. */")
+def add_reals(sum, values):
+    values = np.ascontiguousarray(values, dtype=np.float64).astype(np.float32)
+    values.view(np.uint32)[np.isnan(values)] = 0x7FC00000
+    return zlib.crc32(values.tobytes(), sum)
+
+
+def judge_ts(data):
+    # include/reel/ts.h says what is different: a word that the head does not have is false, empty lines are passed over,
+    # \r alone ends no line, and comments may be in any encoding.
+    lines = [line for line in data.replace(b"\r", b" ").split(b"\n") if line.strip(b" \t")]
+    lines = [b"#" if line.lstrip(b" \t").startswith(b"#") else line for line in lines]
+    lines = [b"@equalLength false", b"@univariate false", b"@classLabel false"] + lines
+    with tempfile.NamedTemporaryFile(suffix=".ts", dir="/dev/shm") as file:
+        file.write(b"\n".join(lines))
+        file.flush()
+        try:
+            series, labels, head = load_from_ts_file(file.name, return_meta_data=True)
+        except Exception:
+            return "."
+    sum = 0
+    for i, values in enumerate(series):
+        sum = add_text(sum, f"{values.shape[0]}, {values.shape[1]}")
+        sum = add_reals(sum, values.T)
+        if head["targetlabel"]:
+            sum = add_reals(sum, labels[i : i + 1])
+        elif head["classlabel"]:
+            sum = zlib.crc32(labels[i].strip().lower().encode(), sum)
+    return LETTERS[sum % 64]
+
+
+print("/* Written by tests/golden/mutants.py with safetensors 0.8.0, numpy 2.3.5, pandas 3.1.1 and aeon 1.6.0: do not edit. */")
 print("#ifndef REEL_GOLDEN_MUTANTS_H\n#define REEL_GOLDEN_MUTANTS_H\n\n/* clang-format off */")
-formats = ("safetensors", judge_safetensors), ("npy", judge_npy), ("npz", judge_npz), ("csv", judge_csv), ("idx", judge_idx)
+formats = (
+    ("safetensors", judge_safetensors),
+    ("npy", judge_npy),
+    ("npz", judge_npz),
+    ("csv", judge_csv),
+    ("idx", judge_idx),
+    ("ts", judge_ts),
+)
 warnings.simplefilter("ignore")
 for format, judge in formats:
     verdicts = "".join(judge(data) for data in mutants(sys.argv[1], format))

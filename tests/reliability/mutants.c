@@ -109,7 +109,15 @@ static char judge_idx(reel_context *c, const char *path, const char **error)
     return letter(sum);
 }
 
-/* The names, and the numbers, with one kind of NaN. */
+/* There is one kind of NaN. */
+static uint32_t add_real(uint32_t sum, reel_real x)
+{
+    const uint32_t nan = 0x7fc00000;
+    memcpy(&x, isnan(x) ? (const void *)&nan : &x, sizeof x);
+    return (uint32_t)crc32(sum, (const unsigned char *)&x, sizeof x);
+}
+
+/* The names, and the numbers. */
 static char judge_csv(reel_context *c, const char *path, const char **error)
 {
     *error = "";
@@ -121,13 +129,38 @@ static char judge_csv(reel_context *c, const char *path, const char **error)
     uint32_t sum = 0;
     for (int64_t i = 0; i < reel_csv_columns(table); i++)
         sum = add_text(sum, reel_csv_name(table, i));
-    for (int64_t i = 0; i < reel_csv_rows(table) * reel_csv_columns(table); i++) {
-        reel_real x = reel_csv_values(table)[i];
-        const uint32_t nan = 0x7fc00000;
-        memcpy(&x, isnan(x) ? (const void *)&nan : &x, sizeof x);
-        sum = (uint32_t)crc32(sum, (const unsigned char *)&x, sizeof x);
-    }
+    for (int64_t i = 0; i < reel_csv_rows(table) * reel_csv_columns(table); i++)
+        sum = add_real(sum, reel_csv_values(table)[i]);
     reel_csv_close(table);
+    return letter(sum);
+}
+
+/* Of each series its size, its values moment by moment, and its class in small letters or its target. */
+static char judge_ts(reel_context *c, const char *path, const char **error)
+{
+    *error = "";
+    reel_ts *file = reel_ts_open(c, path);
+    if (!file) {
+        *error = reel_error(c);
+        return REFUSED;
+    }
+    uint32_t sum = 0;
+    int64_t dimensions = reel_ts_dimensions(file);
+    const int64_t *offsets = reel_ts_offsets(file);
+    for (int64_t i = 0; i < reel_ts_count(file); i++) {
+        char size[48];
+        snprintf(size, sizeof size, "%lld, %lld", (long long)dimensions, (long long)(offsets[i + 1] - offsets[i]));
+        sum = add_text(sum, size);
+        for (int64_t k = offsets[i] * dimensions; k < offsets[i + 1] * dimensions; k++)
+            sum = add_real(sum, reel_ts_values(file)[k]);
+        for (const char *name = reel_ts_ids(file) ? reel_ts_class(file, reel_ts_ids(file)[i]) : ""; *name; name++) {
+            unsigned char small = (unsigned char)(*name >= 'A' && *name <= 'Z' ? *name + 'a' - 'A' : *name);
+            sum = (uint32_t)crc32(sum, &small, 1);
+        }
+        if (reel_ts_targets(file))
+            sum = add_real(sum, reel_ts_targets(file)[i]);
+    }
+    reel_ts_close(file);
     return letter(sum);
 }
 
@@ -148,7 +181,16 @@ static bool refused_on_purpose(const char *error)
         "is compressed by another method than deflate", "is there twice", "overlaps another member",
         /* csv: lines that pandas cuts or fills up, and what it renames */
         "there are fewer fields", "there are more fields", "a name that another column has",
-        "text behind closing quotes", "a zero byte"};
+        "text behind closing quotes", "a zero byte",
+        /* ts: a head that does not say what aeon asks for, and what it says and aeon does not look at */
+        "there is no @data", "there is no series", "neither # nor @", "a word that no head has",
+        "true or false expected", "a whole number from 1 up expected", "more than the word takes",
+        "the head has classes and targets", "the head has several dimensions and is univariate",
+        "another number of dimensions than the head", "another length than the head says",
+        "a value is missing, and the head says that none is", "a class that the head does not name",
+        "a class is named twice", "a class or a target without a series", "series with time stamps",
+        /* and numbers that only Python writes */
+        "a number expected", "',' expected between the values"};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strstr(error, reasons[i]))
             return true;
@@ -198,7 +240,8 @@ int main(int argc, char **argv)
                                             {"npy", mutant_npy, judge_npy, golden_npy},
                                             {"npz", mutant_npz, judge_npy, golden_npz},
                                             {"csv", mutant_csv, judge_csv, golden_csv},
-                                            {"idx", mutant_idx, judge_idx, golden_idx}};
+                                            {"idx", mutant_idx, judge_idx, golden_idx},
+                                            {"ts", mutant_ts, judge_ts, golden_ts}};
     static unsigned char bytes[MUTANT_ROOM];
     if (argc > 2)
         for (size_t k = 0; k < sizeof formats / sizeof *formats; k++)

@@ -13,6 +13,7 @@ size_t mutant_npy(int i, unsigned char bytes[MUTANT_ROOM]);
 size_t mutant_npz(int i, unsigned char bytes[MUTANT_ROOM]);
 size_t mutant_csv(int i, unsigned char bytes[MUTANT_ROOM]);
 size_t mutant_idx(int i, unsigned char bytes[MUTANT_ROOM]);
+size_t mutant_ts(int i, unsigned char bytes[MUTANT_ROOM]);
 
 /* The same of a checkpoint that is right, `good` of `size` bytes. `only_numbers`: nothing differs but numbers of 8
  * bytes among the first values. */

@@ -532,6 +532,147 @@ size_t mutant_idx(int i, unsigned char bytes[MUTANT_ROOM])
     return m.size;
 }
 
+/* ---- ts ---- */
+
+struct series {
+    size_t dimensions, length, n_classes;
+    bool equal, missing, classes, targets;
+};
+static const char *const class_names[] = {"1", "two", "Three", "\xc3\xa9", "-1"};
+
+static const char *truth(struct mutant *m, bool value)
+{
+    static const char *const words[] = {"false", "true", "False", "TRUE"};
+    return words[value + (below(m, 8) == 0 ? 2 : 0)];
+}
+
+/* A line of the head, now and then without what the word takes, or with more. */
+static void put_statement(struct mutant *m, const char *word, const char *value)
+{
+    put_text(m, word);
+    if (*value && below(m, 100) != 0) {
+        put_text(m, below(m, 12) == 0 ? "\t " : " ");
+        put_text(m, value);
+    }
+    put_text(m, below(m, 100) == 0 ? " x" : "");
+    put_text(m, below(m, 12) == 0 ? "\r\n" : "\n");
+}
+
+static void put_classes(struct mutant *m, const struct series *s)
+{
+    char text[64] = "false";
+    if (s->classes) {
+        strcpy(text, "true");
+        for (size_t k = 0; k < s->n_classes; k++) {
+            strcat(text, " ");
+            strcat(text, class_names[below(m, 60) == 0 ? 0 : k]);
+        }
+    }
+    put_statement(m, "@classLabel", text);
+}
+
+static void put_ts_head(struct mutant *m, const struct series *s)
+{
+    enum { WORDS = 10 };
+    char number[24];
+    size_t first = below(m, 4) == 0 ? below(m, WORDS) : 0;
+    for (size_t k = 0; k < WORDS; k++) {
+        size_t word = (first + k) % WORDS;
+        /* Without a label the rest of the line is another; any other word may be left out. */
+        if (word < 8 && below(m, 4) == 0)
+            continue;
+        switch (word) {
+        case 0:
+            put_text(m, below(m, 2) == 0 ? "# as it was, \xc3\xa9\n" : "\n");
+            break;
+        case 1:
+            put_statement(m, "@problemName", below(m, 3) == 0 ? "Two Words" : "Flow");
+            break;
+        case 2:
+            put_statement(m, below(m, 2) == 0 ? "@timeStamps" : "@timestamps", truth(m, below(m, 60) == 0));
+            break;
+        case 3:
+            put_statement(m, below(m, 60) == 0 ? "@mising" : "@missing", truth(m, s->missing));
+            break;
+        case 4:
+            put_statement(m, "@univariate", truth(m, s->dimensions == 1));
+            break;
+        case 5:
+            snprintf(number, sizeof number, "%zu", s->dimensions + (below(m, 60) == 0));
+            put_statement(m, below(m, 2) == 0 ? "@dimensions" : "@dimension", number);
+            break;
+        case 6:
+            put_statement(m, "@equalLength", truth(m, s->equal));
+            break;
+        case 7:
+            snprintf(number, sizeof number, "%zu", s->length);
+            if (s->equal)
+                put_statement(m, "@seriesLength", number);
+            break;
+        case 8:
+            if (s->classes || below(m, 2) == 0)
+                put_classes(m, s);
+            break;
+        default:
+            if (s->targets || below(m, 2) == 0)
+                put_statement(m, "@targetLabel", truth(m, s->targets));
+        }
+    }
+    put_statement(m, below(m, 8) == 0 ? "@DATA" : "@data", "");
+}
+
+static void put_series(struct mutant *m, const struct series *s)
+{
+    static const char *const numbers[] = {"0",    "-1",       "2.5", "1e3",  ".5", "+7",  " 4 ",
+                                          "-inf", "Infinity", "0.1", "1E22", "5.", "1e39"};
+    static const char *const odd[] = {"x", "1.2.3", "0x1", "1e", "--1", "1 2", "", "1_0", "-nan", "??", "?1", "\xff"};
+    static const char *const missing[] = {"?", "NaN", "nan", " ? "};
+    size_t length = s->equal && below(m, 100) != 0 ? s->length : 1 + below(m, 4);
+    size_t dimensions = s->dimensions + (below(m, 100) == 0);
+    for (size_t d = 0; d < dimensions; d++) {
+        size_t n = length + (below(m, 150) == 0);
+        for (size_t k = 0; k < n; k++) {
+            bool lacks = below(m, 8) == 0 && (s->missing || below(m, 20) == 0);
+            put_text(m, k ? "," : d ? ":" : "");
+            put_text(m, below(m, 200) == 0 ? odd[below(m, sizeof odd / sizeof *odd)]
+                        : lacks            ? missing[below(m, sizeof missing / sizeof *missing)]
+                                           : numbers[below(m, sizeof numbers / sizeof *numbers)]);
+        }
+    }
+    if (s->classes || s->targets)
+        put_text(m, below(m, 12) == 0 ? " : " : ":");
+    if (s->classes)
+        put_text(m, class_names[below(m, s->n_classes + (below(m, 60) == 0))]);
+    if (s->targets)
+        put_text(m, numbers[below(m, sizeof numbers / sizeof *numbers)]);
+}
+
+size_t mutant_ts(int i, unsigned char bytes[MUTANT_ROOM])
+{
+    static const char *const ends[] = {"\n", "\r\n", "\n\n", " \n"};
+    struct mutant m = start(i, bytes);
+    size_t label = below(&m, 3), count = below(&m, 30) == 0 ? 0 : 1 + below(&m, 4);
+    struct series s = {.dimensions = 1 + below(&m, 3),
+                       .length = 1 + below(&m, 4),
+                       .n_classes = 1 + below(&m, 4),
+                       .equal = below(&m, 2) == 0,
+                       .missing = below(&m, 2) == 0,
+                       .classes = label == 1,
+                       .targets = label == 2};
+    put_ts_head(&m, &s);
+    for (size_t k = 0; k < count; k++) {
+        put_series(&m, &s);
+        if (k + 1 < count || below(&m, 3) != 0)
+            put_text(&m, below(&m, 4) == 0 ? ends[below(&m, 4)] : "\n");
+    }
+    for (size_t changes = below(&m, 3); changes > 0; changes--)
+        if (below(&m, 4) == 0)
+            change_number(&m, 0, m.size);
+        else
+            change_bytes(&m, 0);
+    return m.size;
+}
+
 /* ---- Checkpoints ---- */
 
 /* A word of the values, mostly of the first, which are numbers of 8 bytes, becomes one that is legal in few places.

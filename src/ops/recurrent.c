@@ -51,9 +51,7 @@ static const reel_real *elements_of(const reel_call *call, const reel_gradient *
     if (gradient->data)
         return reel_gradient_contiguous(call, gradient);
     reel_real *zeros = reel_call_temporary(call, (size_t)numel * sizeof *zeros);
-    if (zeros && numel > 0)
-        memset(zeros, 0, (size_t)numel * sizeof *zeros);
-    return zeros;
+    return zeros ? memset(zeros, 0, (size_t)numel * sizeof *zeros) : NULL;
 }
 
 /* Where a kernel writes the gradient of an input: into the sink, or beside it when that holds something or nobody asks.

@@ -2,6 +2,7 @@
 #include "kern/convolution.h"
 
 #include "base/clones.h"
+#include "kern/copy.h"
 #include "kern/gemm.h"
 #include "kern/parallel.h"
 
@@ -374,13 +375,6 @@ static void add_value(int64_t n, const reel_real *restrict from, reel_real value
         to[j] = from[j] + value;
 }
 
-REEL_CLONES
-static void add_values(int64_t n, const reel_real *restrict from, reel_real *restrict to)
-{
-    for (int64_t j = 0; j < n; j++)
-        to[j] += from[j];
-}
-
 /* `rows` [out, positions] to y, with bias, or added to it. */
 static void scatter_y(const struct reel_convolution *c, const struct tile *s, const reel_real *rows,
                       const reel_real *bias, bool add, reel_real *y)
@@ -391,7 +385,7 @@ static void scatter_y(const struct reel_convolution *c, const struct tile *s, co
             const reel_real *from = rows + o * s->positions + i * plane;
             reel_real *to = y + ((s->image + i) * c->groups * c->out + o) * plane;
             if (add)
-                add_values(plane, from, to);
+                reel_kern_add_to(plane, from, to, 1);
             else if (bias)
                 add_value(plane, from, bias[o], to);
             else

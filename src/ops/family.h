@@ -56,6 +56,7 @@ struct reel_op_family {
     FAMILY(matmul)                                                                                                     \
     FAMILY(linear)                                                                                                     \
     FAMILY(recurrent)                                                                                                  \
+    FAMILY(sequence)                                                                                                   \
     FAMILY(convolution)                                                                                                \
     FAMILY(normalize)                                                                                                  \
     FAMILY(dropout)                                                                                                    \

@@ -1,0 +1,548 @@
+/* Recurrent networks over whole sequences. */
+#include "core/sink.h"
+#include "kern/copy.h"
+#include "kern/gemm.h"
+#include "kern/reduce.h"
+#include "ops/matmul.h"
+#include "ops/recurrent.h"
+
+#include <reel/create.h>
+#include <reel/elementwise.h>
+#include <reel/join.h>
+#include <reel/matmul.h>
+#include <reel/recurrent.h>
+#include <reel/reduce.h>
+#include <reel/view.h>
+
+#include <string.h>
+
+#ifndef REEL_SAMPLES
+struct sequence {
+    int64_t batch, steps, hidden, gates; /* gates: GRU_GATES or LSTM_GATES */
+};
+
+static int64_t state_size(const struct sequence *s)
+{
+    return s->batch * s->hidden;
+}
+
+/* Inputs: x_gates, h, (c,) weight_hh, bias_hh. */
+static reel_status expect_sequence(reel_call *call, int states, int gates)
+{
+    static const char *const names[] = {"h", "c"};
+    if (reel_expect_sizes(call, 0, "x_gates", 3, (const int64_t[]){-1, -1, -1}) != REEL_OK ||
+        reel_expect_sizes(call, 1, "h", 2, (const int64_t[]){-1, -1}) != REEL_OK)
+        return call->context->status;
+    int64_t batch = call->in[1]->shape.dim[0], hidden = call->in[1]->shape.dim[1];
+    const int64_t x[] = {batch, -1, gates * hidden}, state[] = {batch, hidden}, weight[] = {gates * hidden, hidden};
+    if (reel_expect_sizes(call, 0, "x_gates", 3, x) != REEL_OK)
+        return call->context->status;
+    for (int i = 1; i < states; i++)
+        if (reel_expect_sizes(call, 1 + i, names[i], 2, state) != REEL_OK)
+            return call->context->status;
+    if (reel_expect_sizes(call, 1 + states, "weight_hh", 2, weight) != REEL_OK)
+        return call->context->status;
+    return reel_expect_sizes(call, 2 + states, "bias_hh", 1, weight);
+}
+
+static struct sequence sequence_of(const reel_call *call, int gates)
+{
+    const int64_t *x = call->in[0]->shape.dim;
+    return (struct sequence){x[0], x[1], call->in[1]->shape.dim[1], gates};
+}
+
+/* Saved: the gates of each step, and the states before it. */
+static struct reel_cell saved_step(const reel_call *call, const struct sequence *s, int64_t step)
+{
+    reel_real *gates = call->saved, *states = gates + s->steps * SAVED_GATES * state_size(s);
+    return (struct reel_cell){
+        .rows = s->batch,
+        .hidden = s->hidden,
+        .x = {(reel_real *)call->in[0]->data + step * s->gates * s->hidden, s->steps * s->gates * s->hidden},
+        .before = rows_of(states + step * state_size(s), s->hidden),
+        .gates = gates + step * SAVED_GATES * state_size(s)};
+}
+
+static reel_real *saved_states(const reel_call *call, const struct sequence *s, int which)
+{
+    return (reel_real *)call->saved + s->steps * (SAVED_GATES + which) * state_size(s);
+}
+
+static void set_sequence_outputs(reel_call *call, int states)
+{
+    reel_shape shape = call->in[0]->shape;
+    shape.dim[2] = call->in[1]->shape.dim[1];
+    for (int i = 0; i < states; i++)
+        reel_set_real_output(call, i, shape);
+    call->saved_size = (size_t)reel_shape_numel(&shape) * (size_t)(SAVED_GATES + states) * sizeof(reel_real);
+}
+
+/* Rows of a step in an array [batch, steps, columns]. */
+static struct reel_rows_of step_of(const void *data, const struct sequence *s, int64_t step, int64_t columns)
+{
+    return (struct reel_rows_of){(reel_real *)(uintptr_t)data + step * columns, s->steps * columns};
+}
+
+static void copy_state(const struct sequence *s, const reel_real *from, struct reel_rows_of to)
+{
+    reel_kern_copy_rows(s->batch, s->hidden, from, s->hidden, to.data, to.stride);
+}
+
+/* The gates' part of the state: h times the transpose of weight_hh, which is written out once for all steps, plus bias.
+ */
+struct recurrent_product {
+    struct reel_gemm product;
+    const reel_real *bias;
+    int threads;
+};
+
+static bool begin_product(const reel_call *call, const struct sequence *s, int weight, struct recurrent_product *p)
+{
+    int64_t columns = s->gates * s->hidden;
+    const reel_real *w = call->in[weight]->data;
+    reel_real *written_out = reel_call_temporary(call, (size_t)call->in[weight]->numel * sizeof *w),
+              *state = reel_call_temporary(call, (size_t)(s->batch * columns) * sizeof *w);
+    *p = (struct recurrent_product){
+        .product = {.m = s->batch, .n = columns, .k = s->hidden, .c = state, .c_stride = columns, .add = true},
+        .bias = call->in[weight + 1]->data,
+        .threads = reel_get_num_threads(call->context)};
+    if (!written_out || !state)
+        return false;
+    if (call->in[weight]->numel > 0 && call->in[weight]->numel <= 1 << 30) {
+        reel_kern_transpose(columns, s->hidden, w, written_out);
+        p->product.b = (struct reel_matrix){written_out, columns, false};
+    } else {
+        p->product.b = (struct reel_matrix){w, s->hidden, true};
+    }
+    return true;
+}
+
+static struct reel_rows_of multiply_state(const struct recurrent_product *p, const reel_real *h)
+{
+    struct reel_gemm product = p->product;
+    product.a = (struct reel_matrix){h, product.k, false};
+    for (int64_t i = 0; i < product.m; i++)
+        memcpy(product.c + i * product.n, p->bias, (size_t)product.n * sizeof *h);
+    reel_kern_gemm(&product, p->threads);
+    return (struct reel_rows_of){product.c, product.n};
+}
+
+/* ---- Back through a sequence ---- */
+
+/* What steps have in common on the way back: gradients of the gates' part of the state of all steps [steps, batch,
+ * gates
+ * * hidden], from which those of the weights are made at once. */
+struct way_back {
+    struct sequence s;
+    reel_real *of_state, *of_x; /* of all steps; of one */
+    reel_real *h, *c;           /* the gradients of the state before the step, [batch, hidden] */
+    reel_real *step;            /* that of the state after the step, with what comes from the output */
+    reel_real *x_target;
+    bool x_add;
+};
+
+static bool begin_way_back(const reel_call *call, const struct sequence *s, bool with_cells, reel_sink *x,
+                           struct way_back *b)
+{
+    size_t state = (size_t)state_size(s) * sizeof(reel_real), gates = state * (size_t)s->gates;
+    *b = (struct way_back){.s = *s};
+    b->of_state = reel_call_temporary(call, gates * (size_t)s->steps);
+    b->of_x = reel_call_temporary(call, gates);
+    b->h = reel_call_temporary(call, state);
+    b->step = reel_call_temporary(call, state);
+    b->c = with_cells ? reel_call_temporary(call, state) : b->h;
+    b->x_target = x ? reel_sink_target(x, &b->x_add) : NULL;
+    if (!b->of_state || !b->of_x || !b->h || !b->step || !b->c || (x && !b->x_target))
+        return false;
+    if (state > 0) {
+        memset(b->h, 0, state);
+        memset(b->c, 0, state);
+    }
+    return true;
+}
+
+/* b->step = what is in `h` plus the output's gradient; `grad` may be NULL. */
+static void add_output(struct way_back *b, const reel_real *h, const reel_real *grad, int64_t step, reel_real *to)
+{
+    const struct sequence *s = &b->s;
+    if (to != h)
+        reel_kern_copy_rows(1, state_size(s), h, state_size(s), to, state_size(s));
+    struct reel_rows_of rows = step_of(grad, s, step, s->hidden);
+    if (grad)
+        reel_kern_add_rows_to(s->batch, s->hidden, rows.data, rows.stride, to, s->hidden);
+}
+
+/* x's part of the gates to its place, and through weight_hh to the state: added to b->h. */
+static void end_step(const reel_call *call, struct way_back *b, int weight, int64_t step, const reel_real *of_x,
+                     const reel_real *of_state)
+{
+    const struct sequence *s = &b->s;
+    int64_t columns = s->gates * s->hidden;
+    struct reel_rows_of to = step_of(b->x_target, s, step, columns);
+    if (b->x_target && b->x_add)
+        reel_kern_add_rows_to(s->batch, columns, of_x, columns, to.data, to.stride);
+    else if (b->x_target)
+        reel_kern_copy_rows(s->batch, columns, of_x, columns, to.data, to.stride);
+    const struct reel_gemm product = {.m = s->batch,
+                                      .n = s->hidden,
+                                      .k = columns,
+                                      .a = {of_state, columns, false},
+                                      .b = {call->in[weight]->data, s->hidden, false},
+                                      .c = b->h,
+                                      .c_stride = s->hidden,
+                                      .add = true};
+    reel_kern_gemm(&product, reel_get_num_threads(call->context));
+}
+
+/* The gradients of the first states, of weight_hh and of bias_hh. */
+static reel_status end_way_back(const reel_call *call, struct way_back *b, const reel_real *states,
+                                reel_sink *const *sinks, int weight)
+{
+    const struct sequence *s = &b->s;
+    int64_t rows = s->steps * s->batch, columns = s->gates * s->hidden;
+    int threads = reel_get_num_threads(call->context);
+    bool add;
+    if (sinks[1] && reel_sink_add(sinks[1], b->h) != REEL_OK)
+        return call->context->status;
+    if (weight == 3 && sinks[2] && reel_sink_add(sinks[2], b->c) != REEL_OK)
+        return call->context->status;
+    if (sinks[weight]) {
+        struct reel_gemm product = {.m = columns,
+                                    .n = s->hidden,
+                                    .k = rows,
+                                    .a = {b->of_state, columns, true},
+                                    .b = {states, s->hidden, false},
+                                    .c_stride = s->hidden};
+        if (!(product.c = reel_sink_target(sinks[weight], &product.add)))
+            return call->context->status;
+        reel_kern_gemm(&product, threads);
+    }
+    reel_real *bias = sinks[weight + 1] ? reel_sink_target(sinks[weight + 1], &add) : NULL;
+    if (!bias)
+        return call->context->status;
+    const struct reel_kern_reduction sum = {.combine = REEL_KERN_SUM, .divisor = 1, .add = add};
+    reel_kern_reduce(&(reel_shape){2, {rows, columns}}, 1, b->of_state, &sum, bias, threads);
+    return REEL_OK;
+}
+
+/* ---- A graph of the way back ---- */
+
+/* Steps of a var [batch, steps, n], first to last, as vars [batch, n] that share its memory in the order of time. */
+struct steps {
+    reel_tape *tape;
+    reel_var by_time; /* [steps, batch, n] */
+    int64_t batch, columns;
+};
+
+static struct steps steps_of(reel_tape *t, reel_var v, const struct sequence *s, int64_t columns)
+{
+    return (struct steps){t, reel_permute(t, v, REEL_AXES(1, 0, 2)), s->batch, columns};
+}
+
+static reel_var step_var(const struct steps *v, int64_t step)
+{
+    return reel_reshape(v->tape, reel_narrow(v->tape, v->by_time, 0, step, 1), REEL_SHAPE(v->batch, v->columns));
+}
+
+/* [batch, steps, n] of vars [batch, n]. */
+static reel_var join_steps(reel_tape *t, const reel_var *vars, const struct sequence *s)
+{
+    return reel_permute(t, reel_stack(t, vars, (int)s->steps, 0), REEL_AXES(1, 0, 2));
+}
+
+/* The states before each step: the first, and those after all but the last. */
+static reel_var states_before(reel_tape *t, reel_var first, reel_var after, const struct sequence *s)
+{
+    return reel_cat(t, REEL_VARS(reel_unsqueeze(t, first, 1), reel_narrow(t, after, 1, 0, s->steps - 1)), 1);
+}
+
+struct graph {
+    struct sequence s;
+    reel_var before, state_gates; /* [batch, steps, ...] */
+    reel_var *of_x, *of_state;    /* of each step */
+};
+
+static bool begin_graph(const reel_call *call, int weight, const struct sequence *s, struct graph *g)
+{
+    reel_tape *t = call->tape;
+    *g = (struct graph){.s = *s};
+    g->before = states_before(t, call->inputs[1], call->outputs[0], s);
+    g->state_gates = reel_linear(t, g->before, call->inputs[weight], call->inputs[weight + 1]);
+    g->of_x = reel_call_temporary(call, (size_t)s->steps * sizeof *g->of_x);
+    g->of_state = reel_call_temporary(call, (size_t)s->steps * sizeof *g->of_state);
+    return g->of_x && g->of_state;
+}
+
+static void end_graph(const reel_call *call, int weight, const struct graph *g, reel_var *grad_inputs)
+{
+    const struct sequence *s = &g->s;
+    reel_tape *t = call->tape;
+    int64_t rows = s->batch * s->steps, columns = s->gates * s->hidden;
+    if (call->needed[0])
+        grad_inputs[0] = join_steps(t, g->of_x, s);
+    if (!call->needed[weight] && !call->needed[weight + 1])
+        return;
+    reel_var of_state = reel_reshape(t, join_steps(t, g->of_state, s), REEL_SHAPE(rows, columns));
+    if (call->needed[weight])
+        grad_inputs[weight] =
+            reel_matmul_with(t, of_state, reel_reshape(t, g->before, REEL_SHAPE(rows, s->hidden)), true, false);
+    if (call->needed[weight + 1])
+        grad_inputs[weight + 1] = reel_sum(t, of_state, REEL_AXES(0), false);
+}
+
+/* Without steps nothing depends on anything. */
+static void give_zeros(const reel_call *call, reel_var *grad_inputs)
+{
+    for (int k = 0; k < call->n_inputs; k++)
+        if (call->needed[k])
+            grad_inputs[k] = reel_zeros(call->tape, call->in[k]->shape);
+}
+
+/* a + b, where a may be the null var. */
+static reel_var add_to(reel_tape *t, reel_var a, reel_var b)
+{
+    return reel_is_null(a) ? b : reel_add(t, a, b);
+}
+
+/* ---- gru ---- */
+
+static reel_status gru_shape(reel_call *call)
+{
+    if (expect_sequence(call, 1, GRU_GATES) != REEL_OK)
+        return call->context->status;
+    set_sequence_outputs(call, 1);
+    return REEL_OK;
+}
+
+static reel_status gru_forward(reel_call *call)
+{
+    const struct sequence s = sequence_of(call, GRU_GATES);
+    struct recurrent_product product;
+    if (!begin_product(call, &s, 2, &product))
+        return call->context->status;
+    for (int64_t step = 0; step < s.steps; step++) {
+        struct reel_cell cell = saved_step(call, &s, step);
+        if (step == 0)
+            copy_state(&s, call->in[1]->data, cell.before);
+        struct reel_rows_of y = step_of(call->out[0]->data, &s, step, s.hidden);
+        cell.state = multiply_state(&product, cell.before.data);
+        cell.after = step + 1 < s.steps ? saved_step(call, &s, step + 1).before : y;
+        reel_kern_gru_cell(&cell);
+        if (cell.after.data != y.data)
+            copy_state(&s, cell.after.data, y);
+    }
+    return REEL_OK;
+}
+
+static void gru_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct sequence s = sequence_of(call, GRU_GATES);
+    struct graph graph;
+    reel_tape *t = call->tape;
+    if (s.steps == 0)
+        give_zeros(call, grad_inputs);
+    if (s.steps == 0 || !begin_graph(call, 2, &s, &graph))
+        return;
+    struct steps grad = steps_of(t, grad_outputs[0], &s, s.hidden),
+                 x = steps_of(t, call->inputs[0], &s, s.gates * s.hidden),
+                 state = steps_of(t, graph.state_gates, &s, s.gates * s.hidden),
+                 before = steps_of(t, graph.before, &s, s.hidden);
+    reel_var h = reel_null();
+    for (int64_t step = s.steps - 1; step >= 0; step--) {
+        const reel_var inputs[] = {add_to(t, h, step_var(&grad, step)), step_var(&x, step), step_var(&state, step),
+                                   step_var(&before, step)};
+        reel_var outputs[3];
+        reel_gru_cell_backward(t, inputs, outputs);
+        graph.of_x[step] = outputs[0];
+        graph.of_state[step] = outputs[1];
+        h = reel_add(t, outputs[2], reel_matmul(t, outputs[1], call->inputs[2]));
+    }
+    grad_inputs[1] = h;
+    end_graph(call, 2, &graph, grad_inputs);
+}
+
+static reel_status gru_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    const struct sequence s = sequence_of(call, GRU_GATES);
+    const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]);
+    struct way_back back;
+    if (!grad || !begin_way_back(call, &s, false, sinks[0], &back))
+        return call->context->status;
+    int64_t columns = s.gates * s.hidden;
+    for (int64_t step = s.steps - 1; step >= 0; step--) {
+        const struct reel_cell cell = saved_step(call, &s, step);
+        reel_real *of_state = back.of_state + step * s.batch * columns;
+        add_output(&back, back.h, grad, step, back.step);
+        const struct reel_cell_gradient g = {.of_after = rows_of(back.step, s.hidden),
+                                             .x = rows_of(back.of_x, columns),
+                                             .state = rows_of(of_state, columns),
+                                             .before = rows_of(back.h, s.hidden)};
+        reel_kern_gru_cell_backward(&cell, &g);
+        end_step(call, &back, 2, step, back.of_x, of_state);
+    }
+    return end_way_back(call, &back, saved_states(call, &s, 0), sinks, 2);
+}
+
+static const reel_op gru_op = {
+    .name = "gru",
+    .n_inputs = 4,
+    .n_outputs = 1,
+    .differentiable = 15,
+    .reads_inputs = 15,
+    .shape = gru_shape,
+    .forward = gru_forward,
+    .vjp = gru_vjp,
+    .accumulate = gru_accumulate,
+};
+
+reel_var reel_gru(reel_tape *tape, reel_var x_gates, reel_var h, reel_var weight_hh, reel_var bias_hh)
+{
+    return reel_apply1(tape, &gru_op, REEL_VARS(x_gates, h, weight_hh, bias_hh), NULL);
+}
+
+/* ---- lstm ---- */
+
+static reel_status lstm_shape(reel_call *call)
+{
+    if (expect_sequence(call, 2, LSTM_GATES) != REEL_OK)
+        return call->context->status;
+    set_sequence_outputs(call, 2);
+    return REEL_OK;
+}
+
+/* Of the saved states those of the cell come first, then h. */
+static reel_status lstm_forward(reel_call *call)
+{
+    const struct sequence s = sequence_of(call, LSTM_GATES);
+    struct recurrent_product product;
+    if (!begin_product(call, &s, 3, &product))
+        return call->context->status;
+    reel_real *h = saved_states(call, &s, 1);
+    for (int64_t step = 0; step < s.steps; step++, h += state_size(&s)) {
+        struct reel_cell cell = saved_step(call, &s, step);
+        if (step == 0) {
+            copy_state(&s, call->in[1]->data, rows_of(h, s.hidden));
+            copy_state(&s, call->in[2]->data, cell.before);
+        }
+        bool last = step + 1 == s.steps;
+        struct reel_rows_of y = step_of(call->out[0]->data, &s, step, s.hidden),
+                            cells = step_of(call->out[1]->data, &s, step, s.hidden);
+        cell.state = multiply_state(&product, h);
+        cell.out = last ? y : rows_of(h + state_size(&s), s.hidden);
+        cell.after = last ? cells : saved_step(call, &s, step + 1).before;
+        reel_kern_lstm_cell(&cell);
+        if (!last) {
+            copy_state(&s, cell.out.data, y);
+            copy_state(&s, cell.after.data, cells);
+        }
+    }
+    return REEL_OK;
+}
+
+static void lstm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    const struct sequence s = sequence_of(call, LSTM_GATES);
+    struct graph graph;
+    reel_tape *t = call->tape;
+    if (s.steps == 0)
+        give_zeros(call, grad_inputs);
+    if (s.steps == 0 || !begin_graph(call, 3, &s, &graph))
+        return;
+    struct steps grad = steps_of(t, or_zeros(t, grad_outputs[0], call->out[0]), &s, s.hidden),
+                 grad_cells = steps_of(t, or_zeros(t, grad_outputs[1], call->out[1]), &s, s.hidden),
+                 x = steps_of(t, call->inputs[0], &s, s.gates * s.hidden),
+                 state = steps_of(t, graph.state_gates, &s, s.gates * s.hidden),
+                 before = steps_of(t, states_before(t, call->inputs[2], call->outputs[1], &s), &s, s.hidden);
+    reel_var h = reel_null(), c = reel_null();
+    for (int64_t step = s.steps - 1; step >= 0; step--) {
+        const reel_var inputs[] = {add_to(t, h, step_var(&grad, step)), add_to(t, c, step_var(&grad_cells, step)),
+                                   step_var(&x, step), step_var(&state, step), step_var(&before, step)};
+        reel_var outputs[2];
+        reel_lstm_cell_backward(t, inputs, outputs);
+        graph.of_x[step] = graph.of_state[step] = outputs[0];
+        h = reel_matmul(t, outputs[0], call->inputs[3]);
+        c = outputs[1];
+    }
+    grad_inputs[1] = h;
+    grad_inputs[2] = c;
+    end_graph(call, 3, &graph, grad_inputs);
+}
+
+static reel_status lstm_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
+{
+    const struct sequence s = sequence_of(call, LSTM_GATES);
+    const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]),
+                    *grad_cells = reel_gradient_contiguous(call, &grad_outputs[1]);
+    struct way_back back;
+    if (call->context->status != REEL_OK || !begin_way_back(call, &s, true, sinks[0], &back))
+        return call->context->status;
+    int64_t columns = s.gates * s.hidden;
+    for (int64_t step = s.steps - 1; step >= 0; step--) {
+        const struct reel_cell cell = saved_step(call, &s, step);
+        reel_real *of_gates = back.of_state + step * s.batch * columns;
+        add_output(&back, back.h, grad, step, back.step);
+        add_output(&back, back.c, grad_cells, step, back.c);
+        if (state_size(&s) > 0)
+            memset(back.h, 0, (size_t)state_size(&s) * sizeof *back.h); /* none goes past the products */
+        const struct reel_cell_gradient g = {.of_out = rows_of(back.step, s.hidden),
+                                             .of_after = rows_of(back.c, s.hidden),
+                                             .x = rows_of(of_gates, columns),
+                                             .before = rows_of(back.c, s.hidden)};
+        reel_kern_lstm_cell_backward(&cell, &g);
+        end_step(call, &back, 3, step, of_gates, of_gates);
+    }
+    return end_way_back(call, &back, saved_states(call, &s, 1), sinks, 3);
+}
+
+static const reel_op lstm_op = {
+    .name = "lstm",
+    .n_inputs = 5,
+    .n_outputs = 2,
+    .differentiable = 31,
+    .reads_inputs = 31,
+    .shape = lstm_shape,
+    .forward = lstm_forward,
+    .vjp = lstm_vjp,
+    .accumulate = lstm_accumulate,
+};
+
+reel_var reel_lstm(reel_tape *tape, reel_var x_gates, reel_var h, reel_var c, reel_var weight_hh, reel_var bias_hh,
+                   reel_var *cells)
+{
+    reel_var outputs[2] = {reel_null(), reel_null()};
+    reel_apply(tape, &lstm_op, REEL_VARS(x_gates, h, c, weight_hh, bias_hh), NULL, outputs);
+    if (cells)
+        *cells = outputs[1];
+    return outputs[0];
+}
+#else
+static const reel_sample gru_samples[] = {
+    GOOD("three steps", NULL, REAL(2, 3, 6), REAL(2, 2), REAL(6, 2), REAL(6)),
+    GOOD("one step", NULL, REAL(2, 1, 6), REAL(2, 2), REAL(6, 2), REAL(6)),
+    GOOD("more than a vector", NULL, REAL(2, 2, 54), REAL(2, 18), WITHIN(-0.5, 0.5, 54, 18), REAL(54)),
+    GOOD("no steps", NULL, REAL(2, 0, 6), REAL(2, 2), REAL(6, 2), REAL(6)),
+    GOOD("an empty batch", NULL, REAL(0, 3, 6), REAL(0, 2), REAL(6, 2), REAL(6)),
+    REFUSED("gates of another size", REEL_ERROR_SHAPE, NULL, REAL(2, 3, 8), REAL(2, 2), REAL(6, 2), REAL(6)),
+    REFUSED("batches that differ", REEL_ERROR_SHAPE, NULL, REAL(3, 3, 6), REAL(2, 2), REAL(6, 2), REAL(6)),
+    REFUSED("a weight of another size", REEL_ERROR_SHAPE, NULL, REAL(2, 3, 6), REAL(2, 2), REAL(2, 6), REAL(6)),
+    REFUSED("a bias of another size", REEL_ERROR_SHAPE, NULL, REAL(2, 3, 6), REAL(2, 2), REAL(6, 2), REAL(2)),
+    REFUSED("no axis of steps", REEL_ERROR_SHAPE, NULL, REAL(2, 6), REAL(2, 2), REAL(6, 2), REAL(6)),
+    REFUSED("integers", REEL_ERROR_DTYPE, NULL, INDEX(3, 2, 3, 6), REAL(2, 2), REAL(6, 2), REAL(6)),
+};
+static const reel_sample lstm_samples[] = {
+    GOOD("three steps", NULL, REAL(2, 3, 8), REAL(2, 2), REAL(2, 2), REAL(8, 2), REAL(8)),
+    GOOD("one step", NULL, REAL(2, 1, 8), REAL(2, 2), REAL(2, 2), REAL(8, 2), REAL(8)),
+    GOOD("more than a vector", NULL, REAL(2, 2, 72), REAL(2, 18), REAL(2, 18), WITHIN(-0.5, 0.5, 72, 18), REAL(72)),
+    GOOD("no steps", NULL, REAL(2, 0, 8), REAL(2, 2), REAL(2, 2), REAL(8, 2), REAL(8)),
+    GOOD("an empty batch", NULL, REAL(0, 3, 8), REAL(0, 2), REAL(0, 2), REAL(8, 2), REAL(8)),
+    REFUSED("a cell of another size", REEL_ERROR_SHAPE, NULL, REAL(2, 3, 8), REAL(2, 2), REAL(2, 3), REAL(8, 2),
+            REAL(8)),
+    REFUSED("a weight of another size", REEL_ERROR_SHAPE, NULL, REAL(2, 3, 8), REAL(2, 2), REAL(2, 2), REAL(8, 3),
+            REAL(8)),
+    REFUSED("integers", REEL_ERROR_DTYPE, NULL, REAL(2, 3, 8), REAL(2, 2), REAL(2, 2), REAL(8, 2), INDEX(3, 8)),
+};
+SAMPLES(gru, gru_samples, .ulps = 256, .why = "errors of a step go through the steps behind it");
+SAMPLES(lstm, lstm_samples, .ulps = 256, .why = "errors of a step go through the steps behind it");
+#endif
+
+REEL_OP_FAMILY(sequence, ROW(gru), ROW(lstm));

@@ -196,56 +196,74 @@ static int64_t row_of_x(const struct reel_convolution *c, const struct tiling *t
     return t->own_rows ? first + r % s->rows * c->stride[0] + r / s->rows * c->dilation[0] : first + r;
 }
 
-/* The elements of a run that x has: *begin to *end - 1, from position *column on, a stride apart. */
-static void clip_run(const struct reel_convolution *c, const struct tiling *t, const struct tile *s, int64_t phase,
-                     int64_t *begin, int64_t *end, int64_t *column)
+/* The elements of a run that x has: begin to end - 1, from position `column` on, a stride apart. */
+struct span {
+    int64_t begin, end, column;
+};
+
+static struct span clip_run(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
+                            int64_t phase)
 {
     int64_t stride = c->stride[1], start = t->own_columns ? phase * c->dilation[1] : phase;
     int64_t first = s->column * stride - c->padding[1] + start, width = c->x_size[1];
-    *begin = smaller(first < 0 ? pieces(-first, stride) : 0, t->run);
-    *end = first < width ? smaller(pieces(width - first, stride), t->run) : *begin;
-    *end = larger(*end, *begin);
-    *column = first + *begin * stride;
+    struct span span;
+    span.begin = smaller(first < 0 ? pieces(-first, stride) : 0, t->run);
+    span.end = first < width ? smaller(pieces(width - first, stride), t->run) : span.begin;
+    span.end = larger(span.end, span.begin);
+    span.column = first + span.begin * stride;
+    return span;
 }
 
-/* Calls for every run of the window: `run` with a row of x, or zeros without one. */
-#define EACH_RUN(c, t, s, x, window, with_x, without_x)                                                                \
-    do {                                                                                                               \
-        const int64_t used = rows_used(c, t, s), plane = area((c)->x_size), all = (c)->groups * (c)->in;               \
-        reel_real *run = window;                                                                                       \
-        for (int64_t i = 0; i < (s)->images; i++)                                                                      \
-            for (int64_t channel = 0; channel < (t)->channels; channel++)                                              \
-                for (int64_t r = 0; r < used; r++) {                                                                   \
-                    const int64_t row = row_of_x(c, t, s, r);                                                          \
-                    const bool inside = row >= 0 && row < (c)->x_size[0];                                              \
-                    const int64_t at = ((s)->image + i) * all * plane + channel * plane + row * (c)->x_size[1];        \
-                    for (int64_t phase = 0; phase < (t)->phases; phase++, run += (t)->run) {                           \
-                        int64_t begin, end, column;                                                                    \
-                        clip_run(c, t, s, phase, &begin, &end, &column);                                               \
-                        if (inside) {                                                                                  \
-                            with_x;                                                                                    \
-                        } else {                                                                                       \
-                            without_x;                                                                                 \
-                        }                                                                                              \
-                    }                                                                                                  \
-                }                                                                                                      \
-    } while (0)
+/* The runs of a window, one after the other: those of a row are the phases, which every row has alike. Divisions for
+ * each run would take as long as what is done with it. */
+enum { SPANS = 16 };
+struct walk {
+    const struct reel_convolution *c;
+    const struct tiling *t;
+    const struct tile *s;
+    int64_t rows; /* of a channel's window */
+    struct span spans[SPANS];
+};
 
-REEL_CLONES
-static void copy_apart(int64_t n, const reel_real *restrict from, int64_t stride, reel_real *restrict to)
+static struct walk walk_of(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
 {
-    if (stride == 1)
-        memcpy(to, from, (size_t)n * sizeof *to);
-    else if (stride == 2)
-        for (int64_t j = 0; j < n; j++)
-            to[j] = from[2 * j];
-    else
-        for (int64_t j = 0; j < n; j++)
-            to[j] = from[j * stride];
+    struct walk w = {c, t, s, rows_used(c, t, s), {{0}}};
+    for (int64_t phase = 0; phase < t->phases && phase < SPANS; phase++)
+        w.spans[phase] = clip_run(c, t, s, phase);
+    return w;
 }
 
-REEL_CLONES
-static void add_apart(int64_t n, const reel_real *restrict from, int64_t stride, reel_real *restrict to)
+static inline struct span span_of(const struct walk *w, int64_t phase)
+{
+    return phase < SPANS ? w->spans[phase] : clip_run(w->c, w->t, w->s, phase);
+}
+
+/* Where row r of channel `channel` of the tile's image i begins in an x whose first channel of image 0 is at 0; -1 when
+ * x has no such row. */
+static inline int64_t row_in_x(const struct walk *w, int64_t i, int64_t channel, int64_t r)
+{
+    const int64_t row = row_of_x(w->c, w->t, w->s, r), all = w->c->groups * w->c->in;
+    if (row < 0 || row >= w->c->x_size[0])
+        return -1;
+    return (((w->s->image + i) * all + channel) * w->c->x_size[0] + row) * w->c->x_size[1];
+}
+
+/* Writes up to LANES - 1 elements more, and reads as many (a stride apart) when they are before `limit`. */
+static inline void copy_apart(int64_t n, const reel_real *restrict from, const reel_real *limit, int64_t stride,
+                              reel_real *restrict to)
+{
+    int64_t j = 0;
+    if (stride == 1)
+        for (; j < n && from + j + LANES <= limit; j += LANES)
+            REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) to[j + lane] = from[j + lane];
+    else if (stride == 2)
+        for (; j < n && from + 2 * (j + LANES) <= limit; j += LANES)
+            REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) to[j + lane] = from[2 * (j + lane)];
+    for (; j < n; j++)
+        to[j] = from[j * stride];
+}
+
+static inline void add_apart(int64_t n, const reel_real *restrict from, int64_t stride, reel_real *restrict to)
 {
     if (stride == 1)
         for (int64_t j = 0; j < n; j++)
@@ -258,25 +276,48 @@ static void add_apart(int64_t n, const reel_real *restrict from, int64_t stride,
             to[j * stride] += from[j];
 }
 
-/* x is that of the first channel, in image 0. */
-static void fill_window(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                        const reel_real *x, reel_real *window)
+static inline void zero(int64_t begin, int64_t end, reel_real *to)
 {
-    const size_t size = sizeof *x;
-    EACH_RUN(
-        c, t, s, x, window,
-        {
-            memset(run, 0, (size_t)begin * size);
-            copy_apart(end - begin, x + at + column, c->stride[1], run + begin);
-            memset(run + end, 0, (size_t)(t->run - end) * size);
-        },
-        memset(run, 0, (size_t)t->run * size));
+    for (int64_t j = begin; j < end; j++)
+        to[j] = 0;
 }
 
-static void add_window(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                       reel_real *window, reel_real *x)
+/* x is that of the first channel, in image 0; `limit` is where it ends. */
+REEL_CLONES
+static void fill_window(const struct walk *w, const reel_real *x, const reel_real *limit, reel_real *window)
 {
-    EACH_RUN(c, t, s, x, window, add_apart(end - begin, run + begin, c->stride[1], x + at + column), (void)run);
+    const int64_t length = w->t->run, stride = w->c->stride[1];
+    reel_real *run = window;
+    for (int64_t i = 0; i < w->s->images; i++)
+        for (int64_t channel = 0; channel < w->t->channels; channel++)
+            for (int64_t r = 0; r < w->rows; r++) {
+                const int64_t at = row_in_x(w, i, channel, r);
+                for (int64_t phase = 0; phase < w->t->phases; phase++, run += length) {
+                    const struct span span = at >= 0 ? span_of(w, phase) : (struct span){0, 0, 0};
+                    zero(0, span.begin, run);
+                    if (span.begin < span.end)
+                        copy_apart(span.end - span.begin, x + at + span.column, limit, stride, run + span.begin);
+                    zero(span.end, length, run);
+                }
+            }
+}
+
+REEL_CLONES
+static void add_window(const struct walk *w, const reel_real *window, reel_real *x)
+{
+    const int64_t length = w->t->run, stride = w->c->stride[1];
+    const reel_real *run = window;
+    for (int64_t i = 0; i < w->s->images; i++)
+        for (int64_t channel = 0; channel < w->t->channels; channel++)
+            for (int64_t r = 0; r < w->rows; r++, run += w->t->phases * length) {
+                const int64_t at = row_in_x(w, i, channel, r);
+                for (int64_t phase = 0; at >= 0 && phase < w->t->phases; phase++) {
+                    const struct span span = span_of(w, phase);
+                    if (span.begin < span.end)
+                        add_apart(span.end - span.begin, run + phase * length + span.begin, stride,
+                                  x + at + span.column);
+                }
+            }
 }
 
 /* ---- Between window and unfolded matrix ---- */
@@ -301,7 +342,7 @@ static void copy_runs(const struct runs *n, const reel_real *restrict from, reel
         for (int64_t r = 0; r < n->rows; r++, to += n->columns) {
             const reel_real *run = from + i * n->image_step + r * n->row_step;
             for (int64_t j = 0; j < n->columns; j += LANES)
-                memcpy(to + j, run + j, LANES * sizeof *to);
+                REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) to[j + lane] = run[j + lane];
         }
 }
 
@@ -478,7 +519,8 @@ static void convolve_tile(void *user, int64_t i, int thread)
         columns = (struct reel_matrix){x + s.image * c->groups * c->in * plane + s.row * c->x_size[1] + s.column, plane,
                                        false};
     } else {
-        fill_window(c, t, &s, x, room.window);
+        const struct walk walk = walk_of(c, t, &s);
+        fill_window(&walk, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
         if (c->out > 1)
             unfold(c, t, &s, room.window, room.unfolded);
     }
@@ -569,7 +611,8 @@ static void convolve_input_images(void *user, int64_t i, int thread)
             const struct runs n = runs_of(c, t, &s);
             EACH_ROW(c, t, &s, multiply_to_runs(&n, rows.data, w[row], room.window + at));
         }
-        add_window(c, t, &s, room.window, x);
+        const struct walk walk = walk_of(c, t, &s);
+        add_window(&walk, room.window, x);
     }
 }
 
@@ -629,7 +672,8 @@ static void convolve_weight_share(void *user, int64_t i, int thread)
                                                s.column,
                                            area(c->x_size), true};
         } else {
-            fill_window(c, &t, &s, x, room.window);
+            const struct walk walk = walk_of(c, &t, &s);
+            fill_window(&walk, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
             if (c->out > 1)
                 unfold(c, &t, &s, room.window, room.unfolded);
         }

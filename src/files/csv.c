@@ -144,7 +144,8 @@ static bool sort_label(reel_context *c, struct label *label, int64_t rows)
         label->ids[i] = place[label->ids[i]];
     for (int64_t i = 0; i < n; i++)
         order[i] = texts->starts[order[i]];
-    memcpy(texts->starts, order, (size_t)n * sizeof *order);
+    if (n > 0)
+        memcpy(texts->starts, order, (size_t)n * sizeof *order);
     reel_free(&c->memory, order);
     return true;
 }

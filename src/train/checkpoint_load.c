@@ -219,20 +219,6 @@ static bool is_staged(const struct reel_run_tensor *tensor)
     return tensor->way == REEL_WAY_STAGED || tensor->way == REEL_WAY_NEWER || tensor->way == REEL_WAY_RUNS;
 }
 
-static void read_staged(struct reel_run *run, const reel_safetensors *file)
-{
-    for (int64_t i = 0; i < run->count && run->context->status == REEL_OK; i++) {
-        struct reel_run_tensor *tensor = &run->tensors[i];
-        if (tensor->way == REEL_WAY_RUNS) {
-            tensor->source.shape = reel_safetensors_find(file, tensor->source.name)->shape;
-            *tensor->length = tensor->source.shape.dim[0];
-            tensor->data = *tensor->place = reel_run_allocate(run, bytes_of(tensor), 1);
-        }
-        if (tensor->data && is_staged(tensor) && reel_safetensors_find(file, tensor->source.name))
-            reel_tensor_read_bytes(file, tensor->source.name, 0, bytes_of(tensor), tensor->data);
-    }
-}
-
 /* What no array of its type may hold; `piece` is its beginning, or more of it. */
 static const char *wrong_in(const struct reel_run_tensor *tensor, const unsigned char *piece, int64_t size)
 {
@@ -243,6 +229,28 @@ static const char *wrong_in(const struct reel_run_tensor *tensor, const unsigned
     if (tensor->way == REEL_WAY_STATE && !reel_optim_slot_takes(tensor->slot, piece))
         return "a count outside 0..2^53";
     return NULL;
+}
+
+static void expect_contents(struct reel_run *run, const struct reel_run_tensor *tensor, const char *wrong)
+{
+    char printable[REEL_PRINTABLE];
+    if (wrong)
+        differ(run, "\"%s\" holds %s", reel_printable(tensor->source.name, printable), wrong);
+}
+
+static void read_staged(struct reel_run *run, const reel_safetensors *file)
+{
+    for (int64_t i = 0; i < run->count && run->context->status == REEL_OK; i++) {
+        struct reel_run_tensor *tensor = &run->tensors[i];
+        if (tensor->way == REEL_WAY_RUNS) {
+            tensor->source.shape = reel_safetensors_find(file, tensor->source.name)->shape;
+            *tensor->length = tensor->source.shape.dim[0];
+            tensor->data = *tensor->place = reel_run_allocate(run, bytes_of(tensor), 1);
+        }
+        if (tensor->data && is_staged(tensor) && reel_safetensors_find(file, tensor->source.name) &&
+            reel_tensor_read_bytes(file, tensor->source.name, 0, bytes_of(tensor), tensor->data) == REEL_OK)
+            expect_contents(run, tensor, wrong_in(tensor, tensor->data, bytes_of(tensor)));
+    }
 }
 
 /* Reads everything, to see that it can be read, and holds nothing that it may not. */
@@ -263,9 +271,7 @@ static void read_once(struct reel_run *run, const reel_safetensors *file)
                 return;
             wrong = wrong ? wrong : wrong_in(tensor, piece, n);
         }
-        char printable[REEL_PRINTABLE];
-        if (wrong)
-            differ(run, "\"%s\" holds %s", reel_printable(name, printable), wrong);
+        expect_contents(run, tensor, wrong);
     }
 }
 
@@ -372,7 +378,7 @@ static reel_status load(struct reel_run *run, const reel_safetensors *file, cons
     if (conclude(run, path) != REEL_OK)
         return run->context->status;
     read_staged(run, file);
-    if (run->context->status == REEL_OK)
+    if (conclude(run, path) == REEL_OK)
         check(run);
     if (conclude(run, path) == REEL_OK)
         read_once(run, file);

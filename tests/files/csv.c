@@ -79,6 +79,10 @@ Test(csv, forms)
     table = reel_csv_open(c, path, NULL);
     cr_assert(table && reel_csv_rows(table) == 0 && reel_csv_columns(table) == 2, "%s", reel_error(c));
     reel_csv_close(table);
+    REEL_OPTIONS(csv, labels, labels.labels = (const char *const[]){"y"}, labels.n_labels = 1);
+    table = reel_csv_open(c, path, &labels);
+    cr_assert(table && reel_csv_rows(table) == 0 && reel_csv_label_count(table, "y") == 0, "%s", reel_error(c));
+    reel_csv_close(table);
     reel_context_free(c);
 }
 

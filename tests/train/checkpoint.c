@@ -389,6 +389,49 @@ Test(checkpoint, what_does_not_fit_is_refused_as_a_whole)
     end(&untouched);
 }
 
+/* Makes the first bool of a tensor, or of any whose name ends so, a byte that is none. */
+static void spoil_bool(const char *path, const char *end_of_name)
+{
+    FILE *file = fopen(path, "r+b");
+    cr_assert_not_null(file);
+    uint64_t length;
+    cr_assert_eq(fread(&length, sizeof length, 1, file), 1);
+    char *header = calloc(1, length + 1);
+    cr_assert_eq(fread(header, 1, length, file), length);
+    const char *at = strstr(header, end_of_name);
+    cr_assert_not_null(at, "%s", header);
+    at = strstr(at, "data_offsets\":[");
+    cr_assert_not_null(at);
+    fseek(file, (long)(sizeof length + length) + atol(at + strlen("data_offsets\":[")), SEEK_SET);
+    fputc(116, file);
+    cr_assert_eq(fclose(file), 0);
+    free(header);
+}
+
+Test(checkpoint, a_bool_is_0_or_1)
+{
+    static const char *const bools[] = {"/updated\"", "/one_by_one\""};
+    const struct kind kind = {"adam", REEL_EXACT, 1, 1, false};
+    struct run saved, r, untouched;
+    start(&saved, &kind);
+    steps(&saved, HALF);
+    start(&r, &kind);
+    start(&untouched, &kind);
+    const char *path = path_of("bools");
+    for (size_t i = 0; i < sizeof bools / sizeof *bools; i++) {
+        cr_assert_eq(reel_checkpoint_save(saved.checkpoint, path), REEL_OK);
+        spoil_bool(path, bools[i]);
+        cr_assert_eq(reel_checkpoint_load(r.checkpoint, path), REEL_ERROR_FORMAT);
+        cr_assert_not_null(strstr(reel_error(r.c), "holds bools that are neither 0 nor 1"), "%s", reel_error(r.c));
+        reel_clear_error(r.c);
+        expect_same("refused", &r, &untouched);
+    }
+    unlink(path);
+    end(&saved);
+    end(&r);
+    end(&untouched);
+}
+
 /* What a loader gives next depends on more than where it is: each of these changes it, and is refused by name. */
 Test(checkpoint, a_loader_with_other_options_is_refused)
 {

@@ -3,6 +3,7 @@
 #
 #   sh tests/setup.sh GROUP...      build: compile the library and the programs    data: pictures to train on
 #                                   test: compile and run the tests                ci: what .ci/run needs besides
+#                                   docs: make the book and the reference
 #
 # Does nothing, and needs no rights, when every package is installed.
 set -eu
@@ -11,6 +12,7 @@ build='gcc g++ cmake ninja-build libc6-dev libopenblas-pthread-dev librandom123-
 data='dataset-fashion-mnist'
 test='libcriterion-dev'
 ci='clang clang-format libclang-rt-14-dev libomp-dev llvm valgrind'
+docs='doxygen mandoc'
 
 fail() {
     printf 'setup: %s\n' "$1" >&2
@@ -24,10 +26,11 @@ for group in "$@"; do
     data) wanted="$wanted $data" ;;
     test) wanted="$wanted $test" ;;
     ci) wanted="$wanted $ci" ;;
-    *) fail "there is no group \"$group\", only build, data, test and ci" ;;
+    docs) wanted="$wanted $docs" ;;
+    *) fail "there is no group \"$group\", only build, data, test, ci and docs" ;;
     esac
 done
-[ -n "$wanted" ] || fail 'name one or more of the groups build, data, test and ci'
+[ -n "$wanted" ] || fail 'name one or more of the groups build, data, test, ci and docs'
 
 missing=
 for package in $wanted; do

@@ -9,12 +9,11 @@
 extern "C" {
 #endif
 
-typedef struct reel_alias reel_alias;
-
 /* Tables for drawing 0..n-1 in proportion to their weights, which are finite, >= 0 and not all 0; 1 <= n <= 2^32.
  * reel_alias_new_of_counts takes counts to a power, such as word2vec's 0.75; a count of 0 has the weight 0. Takes 8
  * bytes a number. NULL when the context is NULL or has an error, for a weight, count or power that is not as said
  * (REEL_ERROR_ARGUMENT), or when memory ran out. Owned by the caller; free it before the context. */
+typedef struct reel_alias reel_alias;
 REEL_API reel_alias *reel_alias_new(reel_context *context, const double *weights, int64_t n);
 REEL_API reel_alias *reel_alias_new_of_counts(reel_context *context, const int64_t *counts, int64_t n, double power);
 REEL_API void reel_alias_free(reel_alias *alias);

@@ -54,12 +54,11 @@
 extern "C" {
 #endif
 
-typedef struct reel_checkpoint reel_checkpoint;
-
 /* What a run consists of, to be saved and loaded any number of times. NULL when the context is NULL or has an error, or
  * memory ran out. Owned by the caller; free it before the context. Saving or loading after
  * something that was added was freed is REEL_ERROR_STATE; numbers and arrays of the user must live. NULL is accepted
  * everywhere below. */
+typedef struct reel_checkpoint reel_checkpoint;
 REEL_API reel_checkpoint *reel_checkpoint_new(reel_context *context);
 REEL_API void reel_checkpoint_free(reel_checkpoint *checkpoint);
 

@@ -13,10 +13,10 @@ extern "C" {
  * malloc aligns; allocate_zeroed may return pages that the system zeroes on first use. `size` is never 0. The
  * functions are called only by the thread that uses the context. */
 typedef struct reel_allocator {
-    void *user; /* passed through */
-    void *(*allocate)(void *user, size_t size);
-    void *(*allocate_zeroed)(void *user, size_t size);
-    void (*free)(void *user, void *memory, size_t size);
+    void *user;                                          /* passed through */
+    void *(*allocate)(void *user, size_t size);          /* as malloc */
+    void *(*allocate_zeroed)(void *user, size_t size);   /* the same, all bytes 0 */
+    void (*free)(void *user, void *memory, size_t size); /* with the size that was asked for */
 } reel_allocator;
 
 typedef struct reel_context_options {
@@ -94,8 +94,8 @@ REEL_API bool reel_threads_deterministic(void);
 
 /* Memory that the context holds now, the most it ever held, and how often it asked the allocator. */
 typedef struct reel_memory_statistics {
-    size_t bytes, peak_bytes;
-    uint64_t allocations;
+    size_t bytes, peak_bytes; /* now, and at most */
+    uint64_t allocations;     /* calls of both allocating functions */
 } reel_memory_statistics;
 REEL_API reel_memory_statistics reel_memory(const reel_context *context);
 

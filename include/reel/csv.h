@@ -17,16 +17,17 @@
 extern "C" {
 #endif
 
+/* A table that was read. */
 typedef struct reel_csv reel_csv;
 
 typedef struct reel_csv_options {
     reel_options_mark mark;
     char delimiter; /* ','; '\t' for tab-separated values */
     bool header;    /* true: the first line names the columns. false: they are called "0", "1", ... */
-    /* Columns of numbers that are read, in this order (usecols); NULL: all that are no labels. */
+    /* Columns of numbers that are read, n_columns of them, in this order (usecols); NULL: all that are no labels. */
     const char *const *columns;
     int64_t n_columns;
-    /* Columns of text, whose different values are numbered. */
+    /* Columns of text, n_labels of them, whose different values are numbered. */
     const char *const *labels;
     int64_t n_labels;
     bool missing; /* true: a missing number is NaN. false: it is refused */

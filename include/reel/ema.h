@@ -9,8 +9,6 @@
 extern "C" {
 #endif
 
-typedef struct reel_ema reel_ema;
-
 /* An average of the params of a set, trained and frozen; of its buffers the latest values are kept. decay in [0, 1]. It
  * begins as a copy. NULL when params is NULL, the context has an error, decay is outside its range
  * (REEL_ERROR_ARGUMENT) or memory ran out. Owned by the caller. Freed while swapped, it leaves the set the averages.
@@ -23,6 +21,7 @@ typedef struct reel_ema reel_ema;
  *     reel_ema_swap(ema);
  *     sample(...);
  *     reel_ema_swap(ema); */
+typedef struct reel_ema reel_ema;
 REEL_API reel_ema *reel_ema_new(reel_params *params, double decay);
 REEL_API void reel_ema_free(reel_ema *ema);
 

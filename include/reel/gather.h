@@ -46,7 +46,7 @@ typedef enum reel_bag_mode {
 /* How reel_embedding_bag reduces and differentiates. */
 typedef struct reel_embedding_bag_lookup_options {
     reel_options_mark mark;
-    reel_bag_mode mode;
+    reel_bag_mode mode;       /* REEL_BAG_MEAN */
     int64_t padding_idx;      /* entries of this row are left out, and not counted; negative: from the end; or
                                * REEL_NO_PADDING */
     bool scale_grad_by_freq;  /* a row's gradient is divided by how often the index names it, in every mode */

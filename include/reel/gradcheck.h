@@ -20,10 +20,10 @@ typedef reel_var (*reel_gradcheck_function)(reel_tape *tape, const reel_var *inp
 /* An input: its elements, row-major, not copied. Real inputs that are not constant are differentiated. Keep them away
  * from kinks and ties by more than eps, since there the differences are not the derivative. */
 typedef struct reel_gradcheck_input {
-    const void *data;
+    const void *data; /* elements of type dtype, as many as shape has */
     reel_dtype dtype;
     reel_shape shape;
-    bool constant;
+    bool constant; /* is not differentiated */
 } reel_gradcheck_input;
 
 /* A gradient g is accepted for the difference quotient d when |g - d| <= atol + rtol * |d|. */
@@ -53,22 +53,24 @@ REEL_API reel_status reel_gradgradcheck(reel_context *context, reel_gradcheck_fu
 
 /* An input to make for an operation: values drawn uniformly from [low, high); integers from low..high-1. */
 typedef struct reel_sample_input {
-    reel_dtype dtype;
-    int ndim;
+    reel_dtype dtype;   /* of its elements */
+    int ndim;           /* of its axes */
     const int64_t *dim; /* ndim sizes; NULL will do when there are none */
     float low, high;    /* both 0: -2 and 2 for reals, 0 and 2 for bools */
     float gap; /* reals keep away from 0, and from each other, by this much (for kinks and ties); 0: they need not */
     bool ascending; /* integers are sorted, and the first is low, the last of several high - 1 (for offsets) */
 } reel_sample_input;
 
-/* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
+/* The most inputs of a sample. */
 #define REEL_MAX_SAMPLE_INPUTS 6
+
+/* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
 typedef struct reel_sample {
     const char *what;    /* what the sample is about, in a few words */
     reel_status refused; /* REEL_OK: a good sample; else the status that it must give */
     int n_inputs;        /* at most REEL_MAX_SAMPLE_INPUTS */
     const reel_sample_input *inputs;
-    const void *attributes;
+    const void *attributes; /* what reel_apply takes */
 } reel_sample;
 
 /* The inputs that a sample describes, as constants on the tape; equal seeds give equal values, in float and

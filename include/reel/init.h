@@ -23,6 +23,7 @@ REEL_API reel_status reel_init_normal(reel_param *param, double mean, double std
  * reel_init_normal, and does not depend on the number of threads. */
 REEL_API reel_status reel_init_normal_fast(reel_param *param, double mean, double std);
 
+/* Every element the same: value, 0, 1. */
 REEL_API reel_status reel_init_constant(reel_param *param, double value);
 REEL_API reel_status reel_init_zeros(reel_param *param);
 REEL_API reel_status reel_init_ones(reel_param *param);
@@ -41,7 +42,10 @@ typedef enum reel_nonlinearity {
 REEL_API double reel_init_gain(reel_nonlinearity nonlinearity, double negative_slope);
 
 /* Which side's variance the Kaiming forms keep: forward or backward. */
-typedef enum reel_fan { REEL_FAN_IN, REEL_FAN_OUT } reel_fan;
+typedef enum reel_fan {
+    REEL_FAN_IN, /* forward: the second axis of the weight, times those behind it */
+    REEL_FAN_OUT /* backward: the first axis, times those behind the second */
+} reel_fan;
 
 /* The forms below take a weight [out, in, ...] of two axes or more (else REEL_ERROR_SHAPE); the axes after the second
  * multiply both fans. A weight without elements is left alone, and nothing is drawn.

@@ -31,6 +31,7 @@
 extern "C" {
 #endif
 
+/* Arrays, and where in an epoch their batches are. */
 typedef struct reel_loader reel_loader;
 
 typedef struct reel_loader_options {
@@ -38,7 +39,7 @@ typedef struct reel_loader_options {
     int64_t batch_size; /* 1 */
     bool shuffle;       /* false: in order */
     bool drop_last;     /* false: the last batch of an epoch may be smaller. true: it is left out then */
-    /* The samples that take part, by number (torch.utils.data.Subset); copied. NULL: all. */
+    /* The n_indices samples that take part, by number (torch.utils.data.Subset); copied. NULL: all. */
     const int64_t *indices;
     int64_t n_indices;
 } reel_loader_options;
@@ -117,10 +118,10 @@ REEL_API int64_t reel_loader_next(reel_loader *loader, reel_tape *tape, reel_var
 
 /* Where a loader is: plain data, to be kept with a checkpoint. */
 typedef struct reel_loader_position {
-    int64_t epoch;   /* complete ones */
-    int64_t next;    /* samples given of the epoch under way, or -1 when none is */
-    int64_t samples; /* of an epoch */
-    uint64_t base_seed;
+    int64_t epoch;      /* complete ones */
+    int64_t next;       /* samples given of the epoch under way, or -1 when none is */
+    int64_t samples;    /* of an epoch */
+    uint64_t base_seed; /* of the epoch under way */
     /* Of the epoch under way: the generator that the order was drawn from, before that, as reel_get_rng_state. */
     unsigned char generator[REEL_RNG_STATE_SIZE];
 } reel_loader_position;

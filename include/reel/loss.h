@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+/* What becomes of the losses of the elements or samples. */
 typedef enum reel_reduction {
     REEL_MEAN,      /* the mean of the losses, a scalar */
     REEL_SUM,       /* their sum, a scalar */

@@ -17,11 +17,12 @@ REEL_API reel_var reel_matmul(reel_tape *tape, reel_var a, reel_var b);
  * (torch.nn.functional.linear). */
 REEL_API reel_var reel_linear(reel_tape *tape, reel_var x, reel_var weight, reel_var bias);
 
+/* What a linear layer ends with. */
 typedef enum reel_activation {
-    REEL_ACTIVATION_NONE,
-    REEL_ACTIVATION_RELU,
-    REEL_ACTIVATION_LEAKY_RELU, /* with negative_slope */
-    REEL_ACTIVATION_TANH
+    REEL_ACTIVATION_NONE,       /* nothing */
+    REEL_ACTIVATION_RELU,       /* reel_relu */
+    REEL_ACTIVATION_LEAKY_RELU, /* reel_leaky_relu, with negative_slope */
+    REEL_ACTIVATION_TANH        /* reel_tanh */
 } reel_activation;
 
 /* The activation of reel_linear(x, weight, bias), [..., out], as one operation: what reel_relu, reel_leaky_relu or

@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+/* A layer, or several that are called as one. */
 typedef struct reel_module reel_module;
 
 /* The module's output for x, the first of several. Failures name the layer that they are in. NULL gives the null var
@@ -102,15 +103,15 @@ REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, 
  * of the indices' shape, or none. Errors in them are those of reel_embedding_bag. */
 typedef struct reel_embedding_bag_options {
     reel_options_mark mark;
-    reel_bag_mode mode;       /* REEL_BAG_MEAN */
-    bool include_last_offset; /* the offsets end with where the last bag ends, the number of indices */
-    int64_t padding_idx;      /* as for an embedding; its indices are left out of the bags, too */
-    double max_norm;          /* this and the rest as for an embedding, in every mode */
-    double norm_type;
-    bool scale_grad_by_freq;
-    bool sparse, fast_init;
-    const reel_real *from_pretrained;
-    bool freeze;
+    reel_bag_mode mode;               /* REEL_BAG_MEAN */
+    bool include_last_offset;         /* the offsets end with where the last bag ends, the number of indices */
+    int64_t padding_idx;              /* as for an embedding; its indices are left out of the bags, too */
+    double max_norm;                  /* this and the rest as for an embedding, in every mode */
+    double norm_type;                 /* 2 */
+    bool scale_grad_by_freq;          /* false */
+    bool sparse, fast_init;           /* false */
+    const reel_real *from_pretrained; /* NULL */
+    bool freeze;                      /* true */
 } reel_embedding_bag_options;
 REEL_API reel_embedding_bag_options reel_embedding_bag_defaults(void);
 REEL_API reel_module *reel_embedding_bag_new(reel_params *params, const char *name, int64_t num_embeddings,
@@ -250,7 +251,7 @@ typedef struct reel_module_options {
     reel_options_mark mark;
     int min_inputs, max_inputs; /* 1 and 1; from 1 to REEL_MAX_MODULE_VARS */
     int n_outputs;              /* 1 */
-    /* The modules that it calls; the array is copied. They stay what they are, may be of other sets (a call
+    /* The n_modules modules that it calls; the array is copied. They stay what they are, may be of other sets (a call
      * after one of these was freed is REEL_ERROR_STATE), and follow the state of this one (reel_module_train). */
     reel_module *const *modules;
     int n_modules; /* 0 */

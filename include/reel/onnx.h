@@ -17,9 +17,10 @@
 extern "C" {
 #endif
 
+/* An input or an output of a model: a var, and what it is to be called. */
 typedef struct reel_named_var {
     const char *name; /* not empty, UTF-8, and not beginning with '/' */
-    reel_var v;
+    reel_var v;       /* of the tape that is saved */
 } reel_named_var;
 
 typedef struct reel_onnx_options {

@@ -8,34 +8,35 @@
 extern "C" {
 #endif
 
+/* The most outputs that an operation has. */
 #define REEL_MAX_OUTPUTS 4
 
 /* The value of a var: contiguous, row-major. */
 typedef struct reel_array {
-    void *data;
+    void *data; /* numel elements of type dtype */
     reel_dtype dtype;
     int64_t numel;
-    reel_shape shape;
+    reel_shape shape; /* whose sizes multiply to numel */
 } reel_array;
 
-typedef struct reel_op reel_op;
-typedef struct reel_sink reel_sink;
+typedef struct reel_op reel_op;     /* a row, below */
+typedef struct reel_sink reel_sink; /* where the gradient of a var or param is summed */
 typedef struct reel_onnx reel_onnx; /* a model that is being written: onnx.h */
 
 /* One application of an operation, as its functions see it. */
 typedef struct reel_call {
-    reel_tape *tape;
-    reel_context *context;
-    const reel_op *op;
-    int n_inputs, n_outputs;
+    reel_tape *tape;             /* that it is recorded on */
+    reel_context *context;       /* of the tape */
+    const reel_op *op;           /* what is applied */
+    int n_inputs, n_outputs;     /* how many values, and vars, there are */
     const reel_array *const *in; /* n_inputs values */
     reel_array *const *out;      /* n_outputs values */
     const void *attributes;      /* a copy of what reel_apply was given; NULL when attributes_size is 0 */
     void *saved;                 /* bytes that forward leaves for the rule, as many as shape asked for */
     size_t saved_size;           /* set by shape; 0 unless it does */
-    const reel_var *inputs;      /* the vars behind in and out; outputs only in vjp */
-    const reel_var *outputs;
-    const bool *needed; /* in vjp: which input gradients are asked for */
+    const reel_var *inputs;      /* the vars behind in */
+    const reel_var *outputs;     /* the vars behind out; only in vjp */
+    const bool *needed;          /* in vjp: which input gradients are asked for */
 } reel_call;
 
 /* The gradient of an output in a first-order pass: a matrix [rows, columns] whose rows are `stride` elements apart,
@@ -55,7 +56,7 @@ typedef enum reel_derivative {
 
 /* Work of one application, for profiles and benchmarks. */
 typedef struct reel_cost {
-    double flops, bytes;
+    double flops, bytes; /* operations on reals, and bytes read and written */
 } reel_cost;
 
 /* An operation. All functions return REEL_OK, or record an error with reel_fail and return its status; a status that
@@ -63,17 +64,17 @@ typedef struct reel_cost {
  * tape, and reel_tape_reset and reel_tape_free, are refused there (REEL_ERROR_STATE). vjp may call what it likes but
  * the latter two; in a first-order pass its vars are given up when it returns. */
 struct reel_op {
-    const char *name;
-    int n_inputs;    /* exact number; with variadic the least number */
-    bool variadic;   /* any number of inputs from n_inputs up, all alike: bit 0 of the masks speaks for every one */
-    int n_outputs;   /* 1..REEL_MAX_OUTPUTS */
+    const char *name; /* begins the text of errors */
+    int n_inputs;     /* exact number; with variadic the least number */
+    bool variadic;    /* any number of inputs from n_inputs up, all alike: bit 0 of the masks speaks for every one */
+    int n_outputs;    /* 1..REEL_MAX_OUTPUTS */
     bool broadcasts; /* vjp and accumulate may give gradients in the output's shape; the engine sums them to the input's
                       */
-    uint32_t differentiable; /* bit k: input k (real) has a derivative */
-    uint32_t reads_inputs;   /* bit k: the rule reads the value of input k */
-    uint32_t reads_rows;     /* bit k: forward reads only rows of input k, which it names to reel_call_read_rows */
-    reel_derivative derivative;
-    size_t attributes_size;
+    uint32_t differentiable;    /* bit k: input k (real) has a derivative */
+    uint32_t reads_inputs;      /* bit k: the rule reads the value of input k */
+    uint32_t reads_rows;        /* bit k: forward reads only rows of input k, which it names to reel_call_read_rows */
+    reel_derivative derivative; /* what the rule gives */
+    size_t attributes_size;     /* bytes of what reel_apply is given; 0: nothing */
 
     /* Checks inputs and attributes, words the errors, and sets shape and dtype of every output. To alias instead of
      * computing, it also sets out[0]->data to memory of an input; then forward is not called. */

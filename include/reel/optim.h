@@ -22,6 +22,7 @@
 extern "C" {
 #endif
 
+/* An optimizer of a set, with the state that it keeps. */
 typedef struct reel_optim reel_optim;
 
 /* What a row-sparse gradient does to the rows that it does not touch.
@@ -44,7 +45,10 @@ typedef struct reel_optim reel_optim;
  *
  * Where a zero gradient changes nothing (SGD without momentum and weight decay, Adagrad without weight decay) the two
  * are the same. */
-typedef enum reel_sparse_update { REEL_LAZY, REEL_EXACT } reel_sparse_update;
+typedef enum reel_sparse_update {
+    REEL_LAZY, /* rows without a gradient stay as they are */
+    REEL_EXACT /* rows are as with dense gradients whenever somebody looks */
+} reel_sparse_update;
 
 /* An optimizer for a set: the functions reel_..._new below. Group 0 holds every param of the set. Params that are added
  * to the set later join it at the next step, so that none is left out silently; frozen params are skipped while they
@@ -55,9 +59,9 @@ typedef enum reel_sparse_update { REEL_LAZY, REEL_EXACT } reel_sparse_update;
 /* torch.optim.SGD. lr, momentum, weight_decay >= 0; nesterov needs momentum > 0 and dampening 0. */
 typedef struct reel_sgd_options {
     reel_options_mark mark;
-    double lr, momentum, dampening, weight_decay;
-    bool nesterov, maximize;
-    reel_sparse_update sparse_update;
+    double lr, momentum, dampening, weight_decay; /* 1e-3, 0, 0, 0 */
+    bool nesterov, maximize;                      /* false */
+    reel_sparse_update sparse_update;             /* REEL_LAZY */
 } reel_sgd_options;
 REEL_API reel_sgd_options reel_sgd_defaults(void); /* lr 1e-3, REEL_LAZY, the rest 0 and false */
 REEL_API reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *options);
@@ -66,9 +70,9 @@ REEL_API reel_optim *reel_sgd_new(reel_params *params, const reel_sgd_options *o
  * params. lr, eps, weight_decay >= 0; beta1 and beta2 in [0, 1). */
 typedef struct reel_adam_options {
     reel_options_mark mark;
-    double lr, beta1, beta2, eps, weight_decay;
-    bool amsgrad, maximize;
-    reel_sparse_update sparse_update;
+    double lr, beta1, beta2, eps, weight_decay; /* 1e-3, 0.9, 0.999, 1e-8, 0 */
+    bool amsgrad, maximize;                     /* false */
+    reel_sparse_update sparse_update;           /* REEL_LAZY */
 } reel_adam_options;
 /* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, weight_decay 0, REEL_LAZY */
 REEL_API reel_adam_options reel_adam_defaults(void);
@@ -80,9 +84,9 @@ REEL_API reel_optim *reel_adamw_new(reel_params *params, const reel_adamw_option
 /* torch.optim.RMSprop. All numbers >= 0. */
 typedef struct reel_rmsprop_options {
     reel_options_mark mark;
-    double lr, alpha, eps, weight_decay, momentum;
-    bool centered, maximize;
-    reel_sparse_update sparse_update;
+    double lr, alpha, eps, weight_decay, momentum; /* 1e-2, 0.99, 1e-8, 0, 0 */
+    bool centered, maximize;                       /* false */
+    reel_sparse_update sparse_update;              /* REEL_LAZY */
 } reel_rmsprop_options;
 REEL_API reel_rmsprop_options reel_rmsprop_defaults(void); /* lr 1e-2, alpha 0.99, eps 1e-8, the rest 0 */
 REEL_API reel_optim *reel_rmsprop_new(reel_params *params, const reel_rmsprop_options *options);
@@ -90,9 +94,9 @@ REEL_API reel_optim *reel_rmsprop_new(reel_params *params, const reel_rmsprop_op
 /* torch.optim.Adagrad. All numbers >= 0. */
 typedef struct reel_adagrad_options {
     reel_options_mark mark;
-    double lr, lr_decay, weight_decay, initial_accumulator_value, eps;
-    bool maximize;
-    reel_sparse_update sparse_update;
+    double lr, lr_decay, weight_decay, initial_accumulator_value, eps; /* 1e-2, 0, 0, 0, 1e-10 */
+    bool maximize;                                                     /* false */
+    reel_sparse_update sparse_update;                                  /* REEL_LAZY */
 } reel_adagrad_options;
 REEL_API reel_adagrad_options reel_adagrad_defaults(void); /* lr 1e-2, eps 1e-10, the rest 0 and false */
 REEL_API reel_optim *reel_adagrad_new(reel_params *params, const reel_adagrad_options *options);
@@ -108,9 +112,9 @@ REEL_API reel_optim *reel_rowwise_adagrad_new(reel_params *params, const reel_ro
  * added to the gradient. lr, eps, weight_decay, momentum_decay >= 0; beta1 and beta2 in [0, 1). */
 typedef struct reel_nadam_options {
     reel_options_mark mark;
-    double lr, beta1, beta2, eps, weight_decay, momentum_decay;
-    bool decoupled_weight_decay, maximize;
-    reel_sparse_update sparse_update;
+    double lr, beta1, beta2, eps, weight_decay, momentum_decay; /* 2e-3, 0.9, 0.999, 1e-8, 0, 4e-3 */
+    bool decoupled_weight_decay, maximize;                      /* false */
+    reel_sparse_update sparse_update;                           /* REEL_LAZY */
 } reel_nadam_options;
 /* lr 2e-3, betas 0.9 and 0.999, eps 1e-8, momentum_decay 4e-3, the rest 0 and false */
 REEL_API reel_nadam_options reel_nadam_defaults(void);
@@ -118,9 +122,9 @@ REEL_API reel_optim *reel_nadam_new(reel_params *params, const reel_nadam_option
 
 typedef struct reel_radam_options {
     reel_options_mark mark;
-    double lr, beta1, beta2, eps, weight_decay;
-    bool decoupled_weight_decay, maximize;
-    reel_sparse_update sparse_update;
+    double lr, beta1, beta2, eps, weight_decay; /* 1e-3, 0.9, 0.999, 1e-8, 0 */
+    bool decoupled_weight_decay, maximize;      /* false */
+    reel_sparse_update sparse_update;           /* REEL_LAZY */
 } reel_radam_options;
 /* lr 1e-3, betas 0.9 and 0.999, eps 1e-8, the rest 0 and false */
 REEL_API reel_radam_options reel_radam_defaults(void);
@@ -129,9 +133,9 @@ REEL_API reel_optim *reel_radam_new(reel_params *params, const reel_radam_option
 /* torch.optim.Adamax. lr, eps, weight_decay >= 0; beta1 and beta2 in [0, 1). */
 typedef struct reel_adamax_options {
     reel_options_mark mark;
-    double lr, beta1, beta2, eps, weight_decay;
-    bool maximize;
-    reel_sparse_update sparse_update;
+    double lr, beta1, beta2, eps, weight_decay; /* 2e-3, 0.9, 0.999, 1e-8, 0 */
+    bool maximize;                              /* false */
+    reel_sparse_update sparse_update;           /* REEL_LAZY */
 } reel_adamax_options;
 REEL_API reel_adamax_options reel_adamax_defaults(void); /* lr 2e-3, betas 0.9 and 0.999, eps 1e-8, the rest 0 */
 REEL_API reel_optim *reel_adamax_new(reel_params *params, const reel_adamax_options *options);
@@ -139,9 +143,9 @@ REEL_API reel_optim *reel_adamax_new(reel_params *params, const reel_adamax_opti
 /* torch.optim.Adadelta. lr, eps, weight_decay >= 0; rho in [0, 1]. */
 typedef struct reel_adadelta_options {
     reel_options_mark mark;
-    double lr, rho, eps, weight_decay;
-    bool maximize;
-    reel_sparse_update sparse_update;
+    double lr, rho, eps, weight_decay; /* 1, 0.9, 1e-6, 0 */
+    bool maximize;                     /* false */
+    reel_sparse_update sparse_update;  /* REEL_LAZY */
 } reel_adadelta_options;
 REEL_API reel_adadelta_options reel_adadelta_defaults(void); /* lr 1, rho 0.9, eps 1e-6, the rest 0 and false */
 REEL_API reel_optim *reel_adadelta_new(reel_params *params, const reel_adadelta_options *options);
@@ -154,8 +158,8 @@ REEL_API reel_optim *reel_adadelta_new(reel_params *params, const reel_adadelta_
  * >= 0; beta1 and beta2 in [0, 1). */
 typedef struct reel_lamb_options {
     reel_options_mark mark;
-    double lr, beta1, beta2, eps, weight_decay;
-    bool maximize;
+    double lr, beta1, beta2, eps, weight_decay; /* 1e-3, 0.9, 0.999, 1e-6, 0.01 */
+    bool maximize;                              /* false */
 } reel_lamb_options;
 REEL_API reel_lamb_options reel_lamb_defaults(void); /* lr 1e-3, betas 0.9 and 0.999, eps 1e-6, weight_decay 0.01 */
 REEL_API reel_optim *reel_lamb_new(reel_params *params, const reel_lamb_options *options);
@@ -204,8 +208,9 @@ REEL_API int reel_optim_groups(const reel_optim *optim);
 REEL_API double reel_optim_lr(const reel_optim *optim, int group);
 REEL_API reel_status reel_optim_set_lr(reel_optim *optim, int group, double lr);
 
-/* ---- What an optimizer holds, by name: with the params themselves, all that a run needs to go on with the same bits
- * ----
+/* ---- What an optimizer holds ---- */
+
+/* What an optimizer holds, by name: with the params themselves, all that a run needs to go on with the same bits.
  *
  * The state of a param is a list of named arrays: "step" (int64, a scalar), how often it was updated; what the
  * algorithm keeps, as torch names it ("exp_avg"; real, of the param's shape, or [rows] or a scalar where the algorithm
@@ -213,9 +218,9 @@ REEL_API reel_status reel_optim_set_lr(reel_optim *optim, int group, double lr);
  * has to know. Reading a state first brings every row up to date (REEL_EXACT), so that nothing that was put off is
  * missing; later bits are as if nobody had looked. */
 typedef struct reel_optim_state {
-    const char *name;
-    reel_dtype dtype;
-    reel_shape shape;
+    const char *name; /* as torch names it */
+    reel_dtype dtype; /* of its elements */
+    reel_shape shape; /* that of the param, [rows], or a scalar */
     const void *data; /* the optimizer's, until its next step; NULL: no update has needed it yet, zeros */
 } reel_optim_state;
 

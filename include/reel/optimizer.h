@@ -59,10 +59,10 @@ typedef enum reel_optim_option_type {
 /* A member of the algorithm's option struct, whose first member is a reel_options_mark. "lr" must be among them.
  * Without "sparse_update" rows are updated lazily. */
 typedef struct reel_optim_option {
-    const char *name;
-    size_t offset;
-    reel_optim_option_type type;
-    double initial; /* the default */
+    const char *name;            /* of the member */
+    size_t offset;               /* offsetof */
+    reel_optim_option_type type; /* what values it takes */
+    double initial;              /* the default */
 } reel_optim_option;
 #define REEL_OPTION(type, options, member, initial)                                                                    \
     {                                                                                                                  \
@@ -79,16 +79,17 @@ typedef enum reel_optim_scope {
 /* An array of reel_real that is kept for each param, named as torch names it. It begins as zeros, which nobody touches
  * before the update that needs them. Its scope is REEL_PER_ELEMENT or that of the algorithm. */
 typedef struct reel_optim_state_row {
-    const char *name;
-    reel_optim_scope scope;
-    const char *option; /* kept only where the option of this name is not 0; NULL: always */
+    const char *name;       /* for reel_optim_get_state and checkpoints */
+    reel_optim_scope scope; /* how many elements it has */
+    const char *option;     /* kept only where the option of this name is not 0; NULL: always */
 } reel_optim_state_row;
 
+/* How much of each an algorithm may have. */
 enum {
-    REEL_OPTIM_STATES = 4,
-    REEL_OPTIM_CONSTANTS = 192, /* bytes */
-    REEL_OPTIM_SUMS = 2,
-    REEL_OPTIM_EXTREMES = 4
+    REEL_OPTIM_STATES = 4,      /* states of a param */
+    REEL_OPTIM_CONSTANTS = 192, /* bytes of constants */
+    REEL_OPTIM_SUMS = 2,        /* sums of measure */
+    REEL_OPTIM_EXTREMES = 4     /* constants to try */
 };
 
 /* What is const in an argument does not change between two calls of a step; every function but prepare, check and
@@ -96,10 +97,10 @@ enum {
 typedef struct reel_optim_algorithm {
     const char *name; /* begins the text of errors */
 
-    size_t options_size;
-    const reel_optim_option *options;
+    size_t options_size;              /* of the option struct */
+    const reel_optim_option *options; /* its members but the mark, n_options */
     int n_options;
-    const reel_optim_state_row *states; /* up to REEL_OPTIM_STATES */
+    const reel_optim_state_row *states; /* n_states, up to REEL_OPTIM_STATES */
     int n_states;
     reel_optim_scope scope; /* of an update. REEL_PER_PARAM: params with sparse gradients are refused */
 

@@ -24,8 +24,8 @@ extern "C" {
 /* The first member of every option struct, called `mark`. Leave it as the ..._defaults() function made it; a copy of
  * the struct is as good as the struct. */
 typedef struct reel_options_mark {
-    uint32_t magic;
-    uint32_t size; /* bytes of the struct, as the header that it was compiled with knows it */
+    uint32_t magic; /* REEL_OPTIONS_MAGIC */
+    uint32_t size;  /* bytes of the struct, as the header that it was compiled with knows it */
 } reel_options_mark;
 
 /* Declares reel_<kind>_options `name` with the defaults of reel_<kind>_defaults(), then evaluates the assignments that

@@ -24,6 +24,7 @@ typedef enum reel_pad_mode {
  */
 REEL_API reel_var reel_pad(reel_tape *tape, reel_var x, const int64_t *pad, int n, reel_pad_mode mode, double value);
 
+/* Where the elements of the new size come from. */
 typedef enum reel_interpolation {
     REEL_INTERPOLATE_NEAREST, /* element floor(i * from / to) */
     REEL_INTERPOLATE_LINEAR   /* between two neighbours along each axis: linear, bilinear, trilinear */

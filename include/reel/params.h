@@ -51,6 +51,8 @@ REEL_API int reel_params_count(const reel_params *params);
 REEL_API reel_param *reel_params_at(const reel_params *params, int i);
 REEL_API reel_param *reel_params_find(const reel_params *params, const char *name);
 
+/* What a param was made with: its name, kind, type and shape, which live as long as the set. NULL has the name "",
+ * is a REEL_PARAM_BUFFER of REEL_REAL, and its shape is NULL. */
 REEL_API const char *reel_param_name(const reel_param *param);
 REEL_API reel_param_kind reel_param_kind_of(const reel_param *param);
 REEL_API reel_dtype reel_param_dtype(const reel_param *param);

@@ -44,9 +44,11 @@ REEL_API reel_status reel_save_safetensors_with(const reel_params *params, const
  * that do not go together. In the order of the set and of the file. */
 typedef struct reel_load_report {
     int64_t n_loaded; /* params and buffers that were read; 0 after a failure */
-    int64_t n_missing_keys, n_unexpected_keys, n_mismatched_keys;
-    const char *const *missing_keys, *const *unexpected_keys, *const *mismatched_keys; /* the report's own */
-    reel_context *context;                                                             /* internal */
+    int64_t n_missing_keys, n_unexpected_keys, n_mismatched_keys; /* how many names each list has */
+    const char *const *missing_keys;                              /* this list and the two below are the report's own */
+    const char *const *unexpected_keys;                           /* as missing_keys */
+    const char *const *mismatched_keys;                           /* as missing_keys */
+    reel_context *context;                                        /* internal */
 } reel_load_report;
 
 /* Frees the names, before the context, and leaves an empty report. NULL is accepted. */
@@ -76,11 +78,13 @@ REEL_API reel_status reel_load_safetensors(reel_params *params, const char *path
 /* An array of the caller's. */
 typedef struct reel_named_array {
     const char *name; /* not empty, valid UTF-8, not "__metadata__", and unique in the file */
-    reel_dtype dtype;
-    reel_shape shape;
+    reel_dtype dtype; /* of its elements */
+    reel_shape shape; /* of at most 8 axes */
     const void *data; /* row-major; may be NULL when there are no elements */
 } reel_named_array;
 
+/* Writes n arrays under their names, as reel_save_safetensors does it. REEL_ERROR_ARGUMENT for a name that is none,
+ * REEL_ERROR_IO. */
 REEL_API reel_status reel_safetensors_write(reel_context *context, const char *path, const reel_named_array *arrays,
                                             int n);
 
@@ -91,10 +95,10 @@ REEL_API void reel_safetensors_close(reel_safetensors *file);
 
 /* What the header says about a tensor. Valid until the file is closed. */
 typedef struct reel_tensor_info {
-    const char *name;
+    const char *name;  /* valid UTF-8 */
     const char *dtype; /* the format's name: "F32", "BF16", ... */
-    reel_shape shape;
-    int64_t numel;
+    reel_shape shape;  /* of at most 8 axes */
+    int64_t numel;     /* the product of its sizes */
 } reel_tensor_info;
 
 /* How many tensors there are, the i-th in the header's order, and one by name; NULL when there is none (no error). */

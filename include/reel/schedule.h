@@ -144,7 +144,7 @@ REEL_API reel_status reel_schedule_step_with(reel_schedule *schedule, double mea
  * and "cooldown_counter". */
 typedef struct reel_schedule_state {
     const char *name; /* static storage */
-    double value;
+    double value;     /* a whole number, but for "best" */
 } reel_schedule_state;
 REEL_API int reel_schedule_states(const reel_schedule *schedule);
 /* REEL_ERROR_ARGUMENT when there is no i-th state. */

@@ -48,7 +48,7 @@ REEL_API int64_t reel_ts_count(const reel_ts *file);
 REEL_API int64_t reel_ts_dimensions(const reel_ts *file);
 REEL_API int64_t reel_ts_length(const reel_ts *file);
 
-/* The values, [all lengths, dimensions], row-major, NaN where one is missing; series i are the rows offsets[i]..
+/* The values, [all lengths, dimensions], row-major, NaN where one is missing; series i are the rows offsets[i] to
  * offsets[i + 1] - 1, with count + 1 offsets: what reel_loader_add_sequences takes. */
 REEL_API const reel_real *reel_ts_values(const reel_ts *file);
 REEL_API const int64_t *reel_ts_offsets(const reel_ts *file);

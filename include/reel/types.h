@@ -10,11 +10,14 @@
 extern "C" {
 #endif
 
+/* The version of these headers, by semantic versioning (before 1.0 a new minor version may change what is called), and
+ * as one number: 10000 major + 100 minor + patch. */
 #define REEL_VERSION_MAJOR 0
 #define REEL_VERSION_MINOR 1
 #define REEL_VERSION_PATCH 0
 #define REEL_VERSION (REEL_VERSION_MAJOR * 10000 + REEL_VERSION_MINOR * 100 + REEL_VERSION_PATCH)
 
+/* What the library exports, and functions that take a format as printf does. */
 #if defined(__GNUC__)
 #define REEL_API __attribute__((visibility("default")))
 #define REEL_PRINTF(text, first) __attribute__((format(printf, text, first)))
@@ -31,8 +34,9 @@ typedef double reel_real;
 typedef float reel_real;
 #endif
 
+/* What a function that may fail returns, and what reel_context_status keeps of the first failure. */
 typedef enum reel_status {
-    REEL_OK = 0,
+    REEL_OK = 0,              /* no failure */
     REEL_ERROR_OUT_OF_MEMORY, /* the allocator returned NULL */
     REEL_ERROR_ARGUMENT,      /* a value outside its range, a NULL that must not be, a malformed option */
     REEL_ERROR_SHAPE,         /* shapes that do not fit together, or a size that does not fit 64 bits */
@@ -50,6 +54,7 @@ typedef enum reel_status {
 /* A short English name of the status, such as "out of memory". Static storage; never NULL. */
 REEL_API const char *reel_status_text(reel_status status);
 
+/* The element types of vars, params and arrays. */
 typedef enum reel_dtype {
     REEL_REAL = 0, /* reel_real */
     REEL_INT64,    /* int64_t */
@@ -63,12 +68,13 @@ REEL_API size_t reel_dtype_size(reel_dtype dtype);
 /* "float32" or "float64" for REEL_REAL, "int64", "int32", "bool". Static storage. */
 REEL_API const char *reel_dtype_name(reel_dtype dtype);
 
+/* The most axes. */
 #define REEL_MAX_NDIM 8
 
 /* Sizes of up to 8 axes, outermost first (row-major). A size may be 0. ndim 0 is a scalar with one element. */
 typedef struct reel_shape {
     int ndim;
-    int64_t dim[REEL_MAX_NDIM];
+    int64_t dim[REEL_MAX_NDIM]; /* of which the first ndim count */
 } reel_shape;
 
 /* A shape from a pointer and a count. A count outside 0..8 gives a shape whose ndim is that count, which every
@@ -91,21 +97,23 @@ typedef struct reel_var {
     uint64_t generation;
 } reel_var;
 
+/* Whether v is the null var. */
 static inline bool reel_is_null(reel_var v)
 {
     return v.generation == 0;
 }
 
+/* The null var. */
 static inline reel_var reel_null(void)
 {
     reel_var v = {0, 0};
     return v;
 }
 
-typedef struct reel_context reel_context;
-typedef struct reel_tape reel_tape;
-typedef struct reel_params reel_params;
-typedef struct reel_param reel_param;
+typedef struct reel_context reel_context; /* context.h */
+typedef struct reel_tape reel_tape;       /* tape.h */
+typedef struct reel_params reel_params;   /* a set: params.h */
+typedef struct reel_param reel_param;     /* a param or buffer of a set */
 
 #ifdef __cplusplus
 }
@@ -130,11 +138,12 @@ template <class... Sizes> inline reel_shape reel_shape_from(Sizes... sizes)
 #define REEL_SHAPE(...) reel_shape_from(__VA_ARGS__)
 #else
 #define REEL_LIST(type, ...) ((type[]){__VA_ARGS__}), (int)(sizeof((type[]){__VA_ARGS__}) / sizeof(type))
+/* A shape from its sizes: REEL_SHAPE(64, 10). */
 #define REEL_SHAPE(...)                                                                                                \
     reel_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
 #endif
 
-/* REEL_SHAPE(64, 10): a shape from its sizes. REEL_SCALAR: the shape with no axes. REEL_VARS(a, b), REEL_AXES(0, 2) and
+/* REEL_SCALAR: the shape with no axes. REEL_VARS(a, b), REEL_AXES(0, 2) and
  * REEL_SIZES(1, 2): lists for functions that take vars, axes or sizes, and their count. */
 #define REEL_SCALAR reel_shape_make(0, NULL)
 #define REEL_VARS(...) REEL_LIST(reel_var, __VA_ARGS__)

@@ -20,13 +20,15 @@
 extern "C" {
 #endif
 
+/* Words with their counts, and later with their numbers. */
 typedef struct reel_vocabulary reel_vocabulary;
 
 typedef struct reel_vocabulary_options {
     reel_options_mark mark;
     int64_t min_count; /* 1: tokens that occur less often get no number */
     int64_t max_size;  /* 0: no limit. The most tokens that get a number, special ones included */
-    /* Tokens that get the first numbers, in this order and however often they occur: "<pad>", "<unk>". Copied. */
+    /* n_special tokens that get the first numbers, in this order and however often they occur: "<pad>", "<unk>".
+     * Copied. */
     const char *const *special;
     int64_t n_special;
     int64_t unknown; /* -1: what reel_vocabulary_id gives for a token without a number */

@@ -32,6 +32,7 @@
 #define REEL_REEL_H
 
 #include <reel/alias.h>
+#include <reel/atomic_file.h>
 #include <reel/checkpoint.h>
 #include <reel/clip.h>
 #include <reel/compare.h>

@@ -43,32 +43,30 @@ static void name_temporary(const struct reel_atomic_file *file, char *text)
     memcpy(text + before, added, (size_t)length + 1);
 }
 
-reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *context, const char *path)
+/* Begins to write beside what is at the path; what it does not come to is undone by reel_atomic_file_close. */
+static reel_status begin(struct reel_atomic_file *file)
 {
-    file->context = context;
-    file->path = path;
-    file->temporary = NULL;
-    file->fd = -1;
+    reel_context *c = file->context;
     struct stat old;
-    bool exists = lstat(path, &old) == 0;
+    bool exists = lstat(file->path, &old) == 0;
     /* Taken for a new file, an old one would lose its permissions. */
     if (!exists && errno != ENOENT)
         return fail_system(file, "look at it");
     if (exists && S_ISLNK(old.st_mode)) {
-        if (!realpath(path, file->resolved) || stat(file->resolved, &old) != 0)
+        if (!realpath(file->path, file->resolved) || stat(file->resolved, &old) != 0)
             return fail_system(file, "follow the link");
         file->path = file->resolved;
     }
     if (exists && !S_ISREG(old.st_mode)) {
         char printable[REEL_PRINTABLE];
-        return reel_fail(context, REEL_ERROR_IO, "\"%s\": exists and is not a regular file",
+        return reel_fail(c, REEL_ERROR_IO, "\"%s\": exists and is not a regular file",
                          reel_printable(file->path, printable));
     }
     /* Beside the target, since a rename cannot leave a file system. */
     size_t size = strlen(file->path) + ADDED;
-    file->temporary = reel_allocate(&context->memory, size);
+    file->temporary = reel_allocate(&c->memory, size);
     if (!file->temporary)
-        return reel_fail_memory(context, "the name of a file", size);
+        return reel_fail_memory(c, "the name of a file", size);
     do {
         name_temporary(file, file->temporary);
         file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -80,11 +78,43 @@ reel_status reel_atomic_file_open(struct reel_atomic_file *file, reel_context *c
     return REEL_OK;
 }
 
-reel_status reel_atomic_file_write(struct reel_atomic_file *file, const void *data, int64_t size)
+reel_atomic_file *reel_atomic_file_open(reel_context *context, const char *path)
+{
+    if (!context || context->status != REEL_OK)
+        return NULL;
+    if (!path) {
+        reel_fail(context, REEL_ERROR_ARGUMENT, "atomic_file: the path is NULL");
+        return NULL;
+    }
+    size_t size = sizeof(reel_atomic_file) + strlen(path) + 1;
+    reel_atomic_file *file = reel_allocate(&context->memory, size);
+    if (!file) {
+        reel_fail_memory(context, "a file", size);
+        return NULL;
+    }
+    char *name = (char *)(file + 1);
+    strcpy(name, path);
+    file->context = context;
+    file->path = name;
+    file->temporary = NULL;
+    file->fd = -1;
+    if (begin(file) == REEL_OK)
+        return file;
+    reel_atomic_file_close(file);
+    return NULL;
+}
+
+reel_status reel_atomic_file_write(reel_atomic_file *file, const void *data, int64_t size)
 {
     enum { PIECE = 1 << 30 };
+    if (!file)
+        return REEL_ERROR_ARGUMENT;
+    reel_context *c = file->context;
+    if (size < 0 || (size > 0 && !data))
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "atomic_file: %s",
+                         size < 0 ? "there are no bytes to write" : "the bytes are NULL");
     const char *from = data;
-    while (size > 0 && file->context->status == REEL_OK) {
+    while (size > 0 && c->status == REEL_OK) {
         ssize_t written = write(file->fd, from, (size_t)(size < PIECE ? size : PIECE));
         if (written < 0 && errno == EINTR)
             continue;
@@ -93,7 +123,7 @@ reel_status reel_atomic_file_write(struct reel_atomic_file *file, const void *da
         from += written;
         size -= written;
     }
-    return file->context->status;
+    return c->status;
 }
 
 reel_status reel_atomic_file_rewrite(struct reel_atomic_file *file, const void *data, int64_t size, int64_t at)
@@ -147,8 +177,10 @@ static reel_status replace_target(struct reel_atomic_file *file)
     return REEL_OK;
 }
 
-reel_status reel_atomic_file_close(struct reel_atomic_file *file)
+reel_status reel_atomic_file_close(reel_atomic_file *file)
 {
+    if (!file)
+        return REEL_ERROR_ARGUMENT;
     reel_context *c = file->context;
     bool created = file->fd >= 0;
     if (created && c->status == REEL_OK)
@@ -158,5 +190,6 @@ reel_status reel_atomic_file_close(struct reel_atomic_file *file)
     if (created && c->status != REEL_OK)
         unlink(file->temporary);
     reel_free(&c->memory, file->temporary);
+    reel_free(&c->memory, file);
     return c->status;
 }

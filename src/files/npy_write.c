@@ -42,11 +42,11 @@ reel_status reel_npy_write(reel_context *context, const char *path, reel_dtype d
         return context->status;
     char header[REEL_NPY_WRITTEN];
     int64_t size = reel_npy_header_write(dtype, &shape, header);
-    struct reel_atomic_file file;
-    if (reel_atomic_file_open(&file, context, path) == REEL_OK &&
-        reel_atomic_file_write(&file, header, size) == REEL_OK)
-        reel_atomic_file_write(&file, data, bytes_of(&array));
-    return reel_atomic_file_close(&file);
+    reel_atomic_file *file = reel_atomic_file_open(context, path);
+    reel_atomic_file_write(file, header, size);
+    reel_atomic_file_write(file, data, bytes_of(&array));
+    reel_atomic_file_close(file);
+    return context->status;
 }
 
 /* ---- Archives ---- */
@@ -133,13 +133,13 @@ reel_status reel_npz_write(reel_context *context, const char *path, const reel_n
         return reel_fail(context, REEL_ERROR_ARGUMENT, "npz: %s", path ? "no arrays to write" : "the path is NULL");
     struct room room;
     if (make_room(context, arrays, n, &room) == REEL_OK && check_arrays(context, arrays, n, room.order) == REEL_OK) {
-        struct reel_atomic_file file;
         struct reel_zip_writer zip;
-        if (reel_atomic_file_open(&file, context, path) == REEL_OK) {
-            reel_zip_writer_open(&zip, &file, room.members);
+        reel_atomic_file *file = reel_atomic_file_open(context, path);
+        if (file) {
+            reel_zip_writer_open(&zip, file, room.members);
             write_archive(&zip, arrays, n, room.names, o.compressed);
         }
-        reel_atomic_file_close(&file);
+        reel_atomic_file_close(file);
     }
     free_room(context, &room);
     return context->status;

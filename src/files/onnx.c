@@ -822,20 +822,17 @@ static reel_status write_file(reel_onnx *to, const char *path)
     if (!(pieces.begins = reel_allocate(&c->memory, bytes)))
         return reel_fail_memory(c, "a model", bytes);
     if (make_pieces(to, &pieces) == REEL_OK) {
-        struct reel_atomic_file file;
-        if (reel_atomic_file_open(&file, c, path) == REEL_OK) {
-            reel_atomic_file_write(&file, pieces.head.bytes, pieces.head.size);
-            reel_atomic_file_write(&file, pieces.graph.bytes, pieces.begins[0]);
-            for (int64_t i = 0; i < to->n_initializers && c->status == REEL_OK; i++) {
-                const struct initializer *init = &to->initializers[i];
-                reel_atomic_file_write(&file, pieces.graph.bytes + pieces.begins[i],
-                                       pieces.begins[i + 1] - pieces.begins[i]);
-                if (bytes_of(init) > 0)
-                    reel_atomic_file_write(&file, init->data ? init->data : to->numbers.bytes + init->at,
-                                           bytes_of(init));
-            }
+        reel_atomic_file *file = reel_atomic_file_open(c, path);
+        reel_atomic_file_write(file, pieces.head.bytes, pieces.head.size);
+        reel_atomic_file_write(file, pieces.graph.bytes, pieces.begins[0]);
+        for (int64_t i = 0; i < to->n_initializers && c->status == REEL_OK; i++) {
+            const struct initializer *init = &to->initializers[i];
+            reel_atomic_file_write(file, pieces.graph.bytes + pieces.begins[i],
+                                   pieces.begins[i + 1] - pieces.begins[i]);
+            if (bytes_of(init) > 0)
+                reel_atomic_file_write(file, init->data ? init->data : to->numbers.bytes + init->at, bytes_of(init));
         }
-        reel_atomic_file_close(&file);
+        reel_atomic_file_close(file);
     }
     reel_protobuf_free(&pieces.head);
     reel_protobuf_free(&pieces.graph);

@@ -215,15 +215,14 @@ static char *make_header(reel_context *c, const struct contents *contents, int64
 static reel_status write_file(reel_context *c, const char *path, const char *header, int64_t header_size,
                               const struct contents *contents)
 {
-    struct reel_atomic_file file;
-    if (reel_atomic_file_open(&file, c, path) == REEL_OK) {
-        reel_atomic_file_write(&file, header, header_size);
-        for (int64_t i = 0; i < contents->n && c->status == REEL_OK; i++) {
-            const struct reel_tensor_source *a = &contents->sources[contents->order[i]];
-            reel_atomic_file_write(&file, a->data, source_bytes(a));
-        }
+    reel_atomic_file *file = reel_atomic_file_open(c, path);
+    reel_atomic_file_write(file, header, header_size);
+    for (int64_t i = 0; i < contents->n && c->status == REEL_OK; i++) {
+        const struct reel_tensor_source *a = &contents->sources[contents->order[i]];
+        reel_atomic_file_write(file, a->data, source_bytes(a));
     }
-    return reel_atomic_file_close(&file);
+    reel_atomic_file_close(file);
+    return c->status;
 }
 
 reel_status reel_tensors_write(reel_context *c, const char *path, const struct reel_tensor_source *sources, int64_t n,

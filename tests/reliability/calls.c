@@ -60,11 +60,13 @@ static reel_checkpoint *checkpoint;
 static reel_auc *auc;
 static reel_safetensors *file;
 static reel_npy *npy;
+static reel_atomic_file *atomic_file;
 static reel_idx *idx;
 static reel_csv *csv;
 static reel_ts *ts;
 static reel_running_mean running;
 static FILE *nowhere;
+static char atomic_path[64];
 static struct memory_file saved, saved_npy, saved_idx, saved_csv, saved_ts;
 static reel_var x, index_var, mask, stale;
 static union {
@@ -98,6 +100,7 @@ static void make(void)
     auc = reel_auc_new(c);
     file = reel_safetensors_open(c, saved.path);
     npy = reel_npy_open(c, saved_npy.path);
+    atomic_file = reel_atomic_file_open(c, atomic_path);
     idx = reel_idx_open(c, saved_idx.path);
     csv = reel_csv_open(c, saved_csv.path, NULL);
     ts = reel_ts_open(c, saved_ts.path);
@@ -112,6 +115,9 @@ static void make(void)
 static void drop(void)
 {
     reel_ts_close(ts);
+    /* Given up: nothing is to be left of it. */
+    reel_fail(c, REEL_ERROR_STATE, "the end");
+    reel_atomic_file_close(atomic_file);
     reel_csv_close(csv);
     reel_idx_close(idx);
     reel_npy_close(npy);
@@ -172,7 +178,9 @@ static const char nowhere_to_write[] = "/dev/null/here";
 static const char *text_for(const struct picker *k, const char *name)
 {
     if (strcmp(name, "path") == 0)
-        return strstr(k->function, "save") || strstr(k->function, "write") ? nowhere_to_write : saved.path;
+        return strstr(k->function, "save") || strstr(k->function, "write") || strstr(k->function, "atomic")
+                   ? nowhere_to_write
+                   : saved.path;
     if (strcmp(name, "folder") == 0)
         return nowhere_to_write;
     /* Functions that take a length beside a text may read that much. */
@@ -298,6 +306,7 @@ PICK(reel_checkpoint, reel_checkpoint_pointer, checkpoint)
 PICK(reel_auc, reel_auc_pointer, auc)
 PICK(reel_safetensors, reel_safetensors_pointer, file)
 PICK(reel_npy, reel_npy_pointer, npy)
+PICK(reel_atomic_file, reel_atomic_file_pointer, atomic_file)
 PICK(reel_idx, reel_idx_pointer, idx)
 PICK(reel_csv, reel_csv_pointer, csv)
 PICK(reel_ts, reel_ts_pointer, ts)
@@ -491,6 +500,7 @@ MADE(reel_checkpoint, reel_checkpoint_free)
 MADE(reel_auc, reel_auc_free)
 MADE(reel_safetensors, reel_safetensors_close)
 MADE(reel_npy, reel_npy_close)
+MADE(reel_atomic_file, reel_atomic_file_close)
 MADE(reel_idx, reel_idx_close)
 MADE(reel_csv, reel_csv_close)
 MADE(reel_ts, reel_ts_close)
@@ -682,6 +692,7 @@ int main(int argc, char **argv)
     reel_linear_new(set, "module", 2, 2, NULL);
     char path[64];
     snprintf(path, sizeof path, "/tmp/reel_calls_%d", (int)getpid());
+    snprintf(atomic_path, sizeof atomic_path, "/tmp/reel_calls_%d.written", (int)getpid());
     CHECK(reel_save_safetensors(set, path) == REEL_OK, "%s", reel_error(context));
     keep_file(&saved, path);
     CHECK(reel_npy_write(context, path, REEL_REAL, REEL_SHAPE(2, 2), buffer.reals) == REEL_OK, "%s",

@@ -20,7 +20,7 @@ void cgan_pixels(const unsigned char *bytes, int64_t n, float *x)
 }
 
 bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels, int64_t n, float *x,
-                   const struct watcher *watcher)
+                   reel_progress *progress)
 {
     enum { CHUNK = 256 };
     const int64_t data = gan->sizes.data;
@@ -39,7 +39,7 @@ bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels
             return false;
         if (reel_tape_reset(tape) != REEL_OK)
             return false;
-        watcher_tell(watcher, count);
+        reel_progress_advance(progress, count);
     }
     return true;
 }

@@ -4,7 +4,7 @@
 
 #include "gan.h"
 #include "dataset.h"
-#include "progress.h"
+#include <reel/watch/progress.h>
 
 #include <stdio.h>
 
@@ -33,9 +33,9 @@ bool cgan_load(reel_context *context, const char *path, struct gan *gan, struct 
 reel_status cgan_save(const struct gan *gan, const struct cgan_image *image, const char *path);
 
 /* n samples in evaluation mode: noise from the context's generator, labels 0..classes-1 as given. x: [n, data]. The
- * watcher is told of samples. */
+ * progress advances by samples; NULL: nobody watches. */
 bool cgan_generate(reel_tape *tape, const struct gan *gan, const int64_t *labels, int64_t n, float *x,
-                   const struct watcher *watcher);
+                   reel_progress *progress);
 
 /* Prints one line to stderr, "cgan COMMAND: message", and returns 1. */
 int cgan_fail(const char *command, const char *message);

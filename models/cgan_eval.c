@@ -28,9 +28,7 @@ struct evaluation {
     struct classifier judge;
     float *test_features, *features;
     double *real_spread, *spread;
-    struct progress progress; /* over ALL_STEPS; drawing the samples is little beside them */
-    int64_t steps;
-    const char *doing;
+    reel_progress *progress; /* over ALL_STEPS; drawing the samples is little beside them */
     char error[CGAN_ERROR_SIZE];
 };
 
@@ -73,20 +71,12 @@ static bool take_error(struct evaluation *e)
     return false;
 }
 
-static void show_steps(void *user, int64_t steps)
-{
-    struct evaluation *e = user;
-    e->steps += steps;
-    progress_report(&e->progress, (double)e->steps / ALL_STEPS, e->steps, "steps", e->doing, "");
-}
-
 static struct classifier train_classifier(struct evaluation *e, const char *doing, const struct labelled *set,
                                           int64_t steps)
 {
-    const struct watcher watcher = {show_steps, e};
-    e->doing = doing;
-    struct classifier classifier = classifier_train(e->context, set, e->pixels, e->classes, steps, &watcher);
-    progress_end(&e->progress);
+    reel_progress_set_label(e->progress, doing);
+    struct classifier classifier = classifier_train(e->context, set, e->pixels, e->classes, steps, e->progress);
+    reel_progress_clear(e->progress);
     return classifier;
 }
 
@@ -186,7 +176,7 @@ static bool evaluate(struct evaluation *e)
         snprintf(e->error, sizeof e->error, "out of memory");
         return false;
     }
-    progress_begin(&e->progress, stderr);
+    e->progress = reel_progress_new(stderr, "steps", ALL_STEPS);
     e->judge = train_classifier(e, "the judge learns", &e->train, JUDGE_STEPS);
     double accuracy = classifier_apply(&e->judge, &e->test, NULL, e->test_features);
     if (!take_error(e))
@@ -227,6 +217,7 @@ int cgan_eval(int argc, char **argv)
     bool ok = evaluate(&e);
     if (!ok)
         cgan_fail("eval", e.error);
+    reel_progress_free(e.progress);
     classifier_free(&e.judge);
     gan_free(&e.gan);
     reel_context_free(e.context);

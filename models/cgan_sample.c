@@ -2,7 +2,8 @@
 #include "cgan.h"
 
 #include "arguments.h"
-#include "picture.h"
+
+#include <reel/watch/picture.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,40 +19,22 @@ static bool ends_with(const char *text, const char *end)
     return length > wanted && strcmp(text + length - wanted, end) == 0;
 }
 
-static bool write_arrays(reel_context *c, const char *path, const float *x, const int64_t *y, int64_t n, int64_t pixels,
-                         char error[CGAN_ERROR_SIZE])
+static bool write_arrays(reel_context *c, const char *path, const float *x, const int64_t *y, int64_t n, int64_t pixels)
 {
     const reel_named_array arrays[] = {
         {.name = "x", .dtype = REEL_REAL, .shape = REEL_SHAPE(n, pixels), .data = x},
         {.name = "y", .dtype = REEL_INT64, .shape = REEL_SHAPE(n), .data = y},
     };
-    if (reel_safetensors_write(c, path, arrays, 2) == REEL_OK)
-        return true;
-    snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
-    return false;
-}
-
-/* The bar of the drawing. */
-struct drawing {
-    struct progress progress;
-    int64_t done, all;
-};
-
-static void show_images(void *user, int64_t images)
-{
-    struct drawing *d = user;
-    d->done += images;
-    progress_report(&d->progress, (double)d->done / (double)d->all, d->done, "img", "drawing", "");
+    return reel_safetensors_write(c, path, arrays, 2) == REEL_OK;
 }
 
 static bool draw(reel_context *c, const struct gan *gan, const int64_t *y, int64_t n, float *x)
 {
-    struct drawing drawing = {.all = n};
-    const struct watcher watcher = {show_images, &drawing};
     reel_tape *tape = reel_tape_new(c);
-    progress_begin(&drawing.progress, stderr);
-    bool ok = cgan_generate(tape, gan, y, n, x, &watcher);
-    progress_end(&drawing.progress);
+    reel_progress *progress = reel_progress_new(stderr, "img", n);
+    reel_progress_set_label(progress, "drawing");
+    bool ok = cgan_generate(tape, gan, y, n, x, progress);
+    reel_progress_free(progress);
     reel_tape_free(tape);
     return ok;
 }
@@ -59,10 +42,13 @@ static bool draw(reel_context *c, const struct gan *gan, const int64_t *y, int64
 static bool draw_and_write(reel_context *c, const struct settings *s, const struct gan *gan,
                            const struct cgan_image *image, char error[CGAN_ERROR_SIZE])
 {
-    const struct picture_grid grid = {gan->sizes.classes, s->per_class, image->rows, image->columns, 2, 2};
     bool png = ends_with(s->out, ".png");
-    if (png && !picture_fits(s->out, &grid, error, CGAN_ERROR_SIZE))
+    const reel_shape shape = REEL_SHAPE(gan->sizes.classes * s->per_class, image->rows, image->columns);
+    REEL_OPTIONS(picture, grid, grid.columns = s->per_class, grid.scale = 2);
+    if (png && reel_picture_size(c, shape, &grid, NULL, NULL) != REEL_OK) {
+        snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
         return false;
+    }
     int64_t n = gan->sizes.classes * s->per_class, pixels = gan->sizes.data;
     float *x = malloc((size_t)(n * pixels) * sizeof *x);
     int64_t *y = malloc((size_t)n * sizeof *y);
@@ -71,13 +57,12 @@ static bool draw_and_write(reel_context *c, const struct settings *s, const stru
         snprintf(error, CGAN_ERROR_SIZE, "out of memory for %lld images", (long long)n);
     for (int64_t i = 0; ok && i < n; i++)
         y[i] = i / s->per_class;
-    if (ok && !draw(c, gan, y, n, x)) {
-        snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
-        ok = false;
+    if (ok) {
+        ok = draw(c, gan, y, n, x) && (png ? reel_picture_save(c, s->out, x, shape, &grid) == REEL_OK
+                                           : write_arrays(c, s->out, x, y, n, pixels));
+        if (!ok)
+            snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
     }
-    if (ok)
-        ok = png ? picture_write(s->out, x, &grid, error, CGAN_ERROR_SIZE)
-                 : write_arrays(c, s->out, x, y, n, pixels, error);
     free(x);
     free(y);
     return ok;

@@ -2,8 +2,9 @@
 #include "cgan_training.h"
 
 #include "arguments.h"
-#include "picture.h"
 #include "process.h"
+
+#include <reel/watch/picture.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -45,9 +46,15 @@ static void update_statistics(struct cgan_training *tr)
     }
 }
 
-static struct picture_grid picture_of(const struct cgan_training *tr)
+static reel_shape picture_shape(const struct cgan_training *tr)
 {
-    return (struct picture_grid){tr->classes, GRID_COLUMNS, tr->image.rows, tr->image.columns, 2, 2};
+    return REEL_SHAPE(tr->classes * GRID_COLUMNS, tr->image.rows, tr->image.columns);
+}
+
+static reel_picture_options picture_of_classes(void)
+{
+    REEL_OPTIONS(picture, o, o.columns = GRID_COLUMNS, o.scale = 2);
+    return o;
 }
 
 /* A file could not be written. The first reason of an epoch is kept. */
@@ -90,7 +97,7 @@ static bool write_model(struct cgan_training *tr, int64_t epoch, bool *written)
     reel_var y = reel_borrow_of(t, REEL_INT64, tr->grid_labels, REEL_SHAPE(n));
     const reel_real *made = reel_data_real(t, gan_generate(t, &tr->gan, z, y));
     reel_no_grad_end(t);
-    const struct picture_grid grid = picture_of(tr);
+    const reel_picture_options grid = picture_of_classes();
     char path[RUN_MAX_PATH];
     if (made) {
         run_path(&tr->run, path, RUN_MODEL);
@@ -99,9 +106,10 @@ static bool write_model(struct cgan_training *tr, int64_t epoch, bool *written)
             reel_clear_error(tr->context);
         }
         run_picture_path(&tr->run, path, epoch);
-        char error[CGAN_ERROR_SIZE];
-        if (!picture_write(path, made, &grid, error, sizeof error))
-            missing(tr, written, error);
+        if (reel_picture_save(tr->context, path, made, picture_shape(tr), &grid) == REEL_ERROR_IO) {
+            missing(tr, written, reel_error(tr->context));
+            reel_clear_error(tr->context);
+        }
     }
     bool ok = reel_context_status(tr->context) == REEL_OK;
     if (!ok)
@@ -133,19 +141,22 @@ static bool write_outputs(struct cgan_training *tr, int64_t epoch, double second
     tr->seconds = seconds;
     if (!write_checkpoint(tr, written) || !write_model(tr, epoch, written))
         return false;
-    char error[CGAN_ERROR_SIZE];
-    if (!run_write_metrics(&tr->run, epoch, error, sizeof error))
-        missing(tr, written, error);
+    if (run_write_metrics(&tr->run, tr->context, epoch) != REEL_OK) {
+        missing(tr, written, reel_error(tr->context));
+        reel_clear_error(tr->context);
+    }
     if (!*written && !complained)
         fprintf(stderr, "cgan train: warning: %s; training goes on and tries again after every epoch\n", tr->error);
     return true;
 }
 
-static void metrics_text(const struct cgan_metrics *m, char text[128])
+static void show_metrics(const struct cgan_metrics *m, reel_progress *progress)
 {
     double steps = (double)(m->steps ? m->steps : 1);
-    snprintf(text, 128, "D %.2f G %.2f D(x) %.2f D(G(z)) %.2f", m->d_loss / steps, m->g_loss / steps, m->d_real / steps,
-             m->d_fake / steps);
+    reel_progress_set_metric(progress, "D", m->d_loss / steps);
+    reel_progress_set_metric(progress, "G", m->g_loss / steps);
+    reel_progress_set_metric(progress, "D(x)", m->d_real / steps);
+    reel_progress_set_metric(progress, "D(G(z))", m->d_fake / steps);
 }
 
 /* ---- The loop ---- */
@@ -192,17 +203,18 @@ static bool shuffle(struct cgan_training *tr)
     return true;
 }
 
-static bool train(struct cgan_training *tr)
+static bool train_on(struct cgan_training *tr, reel_progress *progress)
 {
     const struct cgan_settings *s = tr->settings;
     int64_t batches = tr->data.count / s->batch;
-    struct progress progress;
-    char label[96], text[128];
+    char label[96];
     double before = tr->seconds, fraction = fraction_done(tr, batches, before);
     bool written = true, under_way = tr->resumed;
-    progress_begin(&progress, stderr);
+    reel_progress_set_initial(progress, tr->step * s->batch);
+    reel_progress_set_fraction(progress, fraction);
     for (; (fraction < 1 || under_way) && !process_stopping(); tr->epoch++) {
         epoch_text(s, tr->epoch, label);
+        reel_progress_set_label(progress, label);
         if (!under_way) {
             tr->metrics = (struct cgan_metrics){0};
             tr->next_batch = 0;
@@ -212,25 +224,26 @@ static bool train(struct cgan_training *tr)
         under_way = false;
         for (; tr->next_batch < batches && fraction < 1 && !process_stopping(); tr->next_batch++) {
             set_learning_rate(tr, fraction);
-            if (!cgan_run_step(tr, tr->order + tr->next_batch * s->batch)) {
-                progress_end(&progress);
+            if (!cgan_run_step(tr, tr->order + tr->next_batch * s->batch))
                 return false;
-            }
-            fraction = fraction_done(tr, batches, before + progress_seconds(&progress));
-            if (progress_due(&progress)) {
-                metrics_text(&tr->metrics, text);
-                progress_report(&progress, fraction, tr->step * s->batch, "img", label, text);
-            }
+            fraction = fraction_done(tr, batches, before + reel_progress_seconds(progress));
+            show_metrics(&tr->metrics, progress);
+            reel_progress_set_fraction(progress, fraction);
+            reel_progress_advance(progress, s->batch);
         }
-        metrics_text(&tr->metrics, text);
-        progress_line(&progress, fraction, tr->step * s->batch, "img", label, text);
-        if (!write_outputs(tr, tr->epoch, before + progress_seconds(&progress), &written)) {
-            progress_end(&progress);
+        reel_progress_line(progress);
+        if (!write_outputs(tr, tr->epoch, before + reel_progress_seconds(progress), &written))
             return false;
-        }
     }
-    progress_end(&progress);
     return written;
+}
+
+static bool train(struct cgan_training *tr)
+{
+    reel_progress *progress = reel_progress_new(stderr, "img", 0);
+    bool ok = train_on(tr, progress);
+    reel_progress_free(progress);
+    return ok;
 }
 
 /* ---- Setting up ---- */
@@ -254,8 +267,7 @@ static bool load_data(struct cgan_training *tr)
                  tr->settings->data, (long long)d->columns, (long long)d->rows, CGAN_MAX_SIDE, CGAN_MAX_SIDE);
         return false;
     }
-    const struct picture_grid grid = picture_of(tr);
-    return picture_fits(tr->settings->out, &grid, tr->error, sizeof tr->error);
+    return true;
 }
 
 static bool allocate(struct cgan_training *tr)
@@ -303,6 +315,8 @@ static bool build(struct cgan_training *tr)
     int64_t n = tr->classes * GRID_COLUMNS * sizes.noise;
     if (!allocate(tr))
         return false;
+    const reel_picture_options grid = picture_of_classes();
+    reel_picture_size(tr->context, picture_shape(tr), &grid, NULL, NULL);
     const reel_real *noise = reel_data_real(tr->tape, reel_randn(tr->tape, REEL_SHAPE(n)));
     if (!noise) {
         snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));

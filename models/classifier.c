@@ -27,7 +27,7 @@ static void train_step(struct classifier *c, reel_optim *adam, const float *x, c
 }
 
 struct classifier classifier_train(reel_context *context, const struct labelled *set, int64_t pixels, int64_t classes,
-                                   int64_t steps, const struct watcher *watcher)
+                                   int64_t steps, reel_progress *progress)
 {
     struct classifier c = {.context = context, .pixels = pixels, .classes = classes};
     c.tape = reel_tape_new(context);
@@ -51,7 +51,7 @@ struct classifier classifier_train(reel_context *context, const struct labelled 
         train_step(&c, adam, x, y);
         if (reel_context_status(context) == REEL_OK)
             reel_tape_reset(c.tape);
-        watcher_tell(watcher, 1);
+        reel_progress_advance(progress, 1);
     }
     free(x);
     free(y);

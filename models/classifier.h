@@ -2,7 +2,7 @@
 #ifndef MODELS_CLASSIFIER_H
 #define MODELS_CLASSIFIER_H
 
-#include "progress.h"
+#include <reel/watch/progress.h>
 
 #include <reel/reel.h>
 
@@ -24,10 +24,10 @@ struct labelled {
 };
 
 /* pixels -> 512 -> CLASSIFIER_FEATURES -> classes with ReLU, trained by Adam with cross entropy for `steps` batches of
- * 128, of which the watcher is told. The same context state gives the same classifier. Check the context's status; free
+ * 128, by which progress advances. The same context state gives the same classifier. Check the context's status; free
  * it in any case. */
 struct classifier classifier_train(reel_context *context, const struct labelled *set, int64_t pixels, int64_t classes,
-                                   int64_t steps, const struct watcher *watcher);
+                                   int64_t steps, reel_progress *progress);
 void classifier_free(struct classifier *classifier);
 
 /* For every image of the set: the class it is put in, and its features [count, CLASSIFIER_FEATURES]; either may be

@@ -1,17 +1,20 @@
 /* The folder of a training: who may write there, and its files besides model and pictures. */
 #include "run.h"
 
-#include "output.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <reel/atomic_file.h>
+#include <reel/context.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* How names of files end that are not complete (<reel/atomic_file.h>). */
+#define UNFINISHED ".tmp"
 
 static bool fail(const char *folder, char *error, size_t error_size)
 {
@@ -24,7 +27,7 @@ bool run_check(const char *folder, bool overwrite, char *error, size_t error_siz
     static const char *const names[] = {RUN_MODEL, RUN_METRICS};
     char path[RUN_MAX_PATH];
     struct stat status;
-    enum { LONGEST_NAME = 96 /* a picture's, with what output adds */ };
+    enum { LONGEST_NAME = 96 /* a picture's, with what reel_atomic_file adds */ };
     if (strlen(folder) > sizeof path - LONGEST_NAME) {
         errno = ENAMETOOLONG;
         return fail(folder, error, error_size);
@@ -52,11 +55,11 @@ bool run_check(const char *folder, bool overwrite, char *error, size_t error_siz
 
 static bool is_left_over(const char *name)
 {
-    size_t length = strlen(name), ending = strlen(OUTPUT_ENDING);
+    size_t length = strlen(name), ending = strlen(UNFINISHED);
     return (strncmp(name, "samples-", 8) == 0 || strncmp(name, RUN_MODEL, strlen(RUN_MODEL)) == 0 ||
             strncmp(name, RUN_METRICS, strlen(RUN_METRICS)) == 0 ||
             strncmp(name, RUN_CHECKPOINT, strlen(RUN_CHECKPOINT)) == 0) &&
-           length > ending && strcmp(name + length - ending, OUTPUT_ENDING) == 0;
+           length > ending && strcmp(name + length - ending, UNFINISHED) == 0;
 }
 
 /* The epoch of a picture's name, or -1. */
@@ -152,22 +155,19 @@ bool run_continue(struct run *run, int64_t epoch, char *error, size_t error_size
     return true;
 }
 
-bool run_write_metrics(struct run *run, int64_t epoch, char *error, size_t error_size)
+reel_status run_write_metrics(struct run *run, reel_context *context, int64_t epoch)
 {
     char path[RUN_MAX_PATH];
-    struct output output;
     run_path(run, path, RUN_METRICS);
-    if (run->incomplete) {
-        snprintf(error, error_size, "%s: out of memory for its lines", path);
-        return false;
-    }
-    if (!output_open(&output, path, error, error_size))
-        return false;
-    bool good = fwrite(run->metrics, 1, run->size, output.file) == run->size;
-    if (!output_close(&output, good, error, error_size))
-        return false;
+    if (run->incomplete)
+        return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory for its lines", path);
+    reel_atomic_file *file = reel_atomic_file_open(context, path);
+    reel_atomic_file_write(file, run->metrics, (int64_t)run->size);
+    reel_status status = reel_atomic_file_close(file);
+    if (status != REEL_OK)
+        return reel_context_status(context);
     if (run->replaces)
         clean(run, false, epoch);
     run->replaces = false;
-    return true;
+    return REEL_OK;
 }

@@ -3,6 +3,7 @@
 #define MODELS_RUN_H
 
 #include <limits.h>
+#include <reel/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,8 +47,8 @@ void run_note(struct run *run, const char *line);
  * `error` when it cannot be read. */
 bool run_continue(struct run *run, int64_t epoch, char *error, size_t error_size);
 
-/* Replaces metrics.csv by all the lines, the last of which is of that epoch. Returns false with one line in `error`;
- * then it is as it was. */
-bool run_write_metrics(struct run *run, int64_t epoch, char *error, size_t error_size);
+/* Replaces metrics.csv by all the lines, the last of which is of that epoch. The context's status; with an error it is
+ * as it was. */
+reel_status run_write_metrics(struct run *run, reel_context *context, int64_t epoch);
 
 #endif

@@ -2,10 +2,10 @@
  * there or the new one, whole, and nothing beside it. Memory is left out: failing allocations have a test of their own.
  *
  * The saving process is traced: a call that is to fail is not made, and gives the error instead. */
-#include "picture.h"
 #include "support/check.h"
 
 #include <reel/reel.h>
+#include <reel/watch/picture.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -124,17 +124,16 @@ static int save_picture(float value)
 {
     enum { SIDE = 128 };
     static float pixels[SIDE * SIDE];
-    const struct picture_grid grid = {1, 1, SIDE, SIDE, 1, 0};
-    char error[4608] = "";
+    reel_context *c = make_context();
     uint32_t state = (uint32_t)value;
     for (int i = 0; i < SIDE * SIDE; i++) {
         state = state * 1664525 + 1013904223;
         pixels[i] = (float)(state >> 24) / 127.5f - 1;
     }
     begin();
-    bool saved = picture_write(path, pixels, &grid, error, sizeof error);
+    reel_status status = reel_picture_save(c, path, pixels, REEL_SHAPE(1, SIDE, SIDE), NULL);
     end();
-    return saved ? SAVED : *error ? REFUSED : BROKEN;
+    return status == REEL_OK ? SAVED : status == REEL_ERROR_IO && *reel_error(c) ? REFUSED : BROKEN;
 }
 
 static size_t read_file(const char *name, unsigned char *bytes, size_t room)

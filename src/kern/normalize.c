@@ -1,4 +1,4 @@
-/* Batch and layer normalisation, and their gradients. */
+/* Batch, layer and root mean square normalisation, and their gradients. */
 #include "kern/normalize.h"
 
 #include "base/clones.h"
@@ -33,9 +33,10 @@ static bool in_doubt(double mean, double variance, double eps)
 }
 
 /* Mean, variance and 1 / sqrt(variance + eps), from distances to the first element, scaled so that the largest element
- * is about 1. False, and nothing computed, where an element is not finite. */
-static bool careful_statistics(struct group group, const reel_real *x, double eps, double *mean, double *variance,
-                               double *rstd)
+ * is about 1; without `centred` the mean is taken to be 0. False, and nothing computed, where an element is not finite.
+ */
+static bool careful_statistics(struct group group, const reel_real *x, bool centred, double eps, double *mean,
+                               double *variance, double *rstd)
 {
     double largest = 0;
     for (int64_t i = 0; i < group.outer; i++)
@@ -47,12 +48,12 @@ static bool careful_statistics(struct group group, const reel_real *x, double ep
         return false;
     int exponent;
     frexp(largest, &exponent);
-    double scale = ldexp(1, -exponent), first = (double)x[0] * scale, sum = 0, squares = 0;
+    double scale = ldexp(1, -exponent), first = centred ? (double)x[0] * scale : 0, sum = 0, squares = 0;
     double count = (double)group.outer * (double)group.inner;
     for (int64_t i = 0; i < group.outer; i++)
         for (int64_t j = 0; j < group.inner; j++)
             sum += (double)x[i * group.stride + j] * scale - first;
-    double shift = sum / count;
+    double shift = centred ? sum / count : 0;
     for (int64_t i = 0; i < group.outer; i++)
         for (int64_t j = 0; j < group.inner; j++) {
             double distance = (double)x[i * group.stride + j] * scale - first - shift;
@@ -72,23 +73,25 @@ static bool is_extreme(double rstd)
     return rstd > limit || rstd < 1 / limit;
 }
 
-/* The gradient by x of (x - mean) rstd for that of each element, grad times weight; weight_step 0: one for all. */
+/* The gradient by x of (x - mean) rstd for that of each element, grad times weight; weight_step 0: one for all. mean
+ * NULL: it is 0, whatever x is. */
 static void careful_gradient(struct group group, const reel_real *x, const reel_real *grad, const reel_real *weight,
-                             int64_t weight_step, double mean, double rstd, bool add, reel_real *out)
+                             int64_t weight_step, const reel_real *mean, double rstd, bool add, reel_real *out)
 {
     double sum = 0, products = 0, count = (double)group.outer * (double)group.inner;
+    const double center = mean ? (double)*mean : 0;
     for (int64_t i = 0; i < group.outer; i++)
         for (int64_t j = 0; j < group.inner; j++) {
             int64_t at = i * group.stride + j;
             double g = (double)grad[at] * (weight ? (double)weight[j * weight_step] : 1);
-            sum += g;
-            products += g * (((double)x[at] - mean) * rstd);
+            sum += mean ? g : 0;
+            products += g * (((double)x[at] - center) * rstd);
         }
     for (int64_t i = 0; i < group.outer; i++)
         for (int64_t j = 0; j < group.inner; j++) {
             int64_t at = i * group.stride + j;
             double g = (double)grad[at] * (weight ? (double)weight[j * weight_step] : 1);
-            double xhat = ((double)x[at] - mean) * rstd;
+            double xhat = ((double)x[at] - center) * rstd;
             reel_real gradient = (reel_real)(rstd * (g - sum / count - xhat * (products / count)));
             out[at] = add ? out[at] + gradient : gradient;
         }
@@ -241,7 +244,7 @@ static void forward_tile(const struct reel_batch_norm *norm, int64_t index, reel
     reel_real scale[TILE], shift[TILE], means[TILE];
     for (int j = 0; j < width; j++) {
         double m = (double)mean[first + j], v = sums[j] / count, r = 1 / sqrt(v + eps);
-        if (in_doubt(m, v, eps) && careful_statistics(group_of(s), from + j * s.length, eps, &m, &v, &r))
+        if (in_doubt(m, v, eps) && careful_statistics(group_of(s), from + j * s.length, true, eps, &m, &v, &r))
             mean[first + j] = (reel_real)m;
         variance[first + j] = (reel_real)v;
         rstd[first + j] = (reel_real)r;
@@ -345,7 +348,7 @@ static void backward_tile(const struct reel_batch_norm *norm, const struct reel_
         int64_t channel = first + j, offset = channel * s.length;
         if (is_extreme((double)rstd[channel]))
             careful_gradient(group_of(s), x + offset, grad + offset, weight ? weight + channel : NULL, 0,
-                             (double)mean[channel], (double)rstd[channel], true, grad_x + offset);
+                             mean + channel, (double)rstd[channel], true, grad_x + offset);
     }
 }
 
@@ -407,9 +410,12 @@ REEL_CLONES
 static void scale_row(int64_t columns, const reel_real *x, const reel_real *weight, const reel_real *bias,
                       reel_real mean, reel_real rstd, reel_real *y)
 {
-    if (weight)
+    if (weight && bias)
         for (int64_t j = 0; j < columns; j++)
             y[j] = (x[j] - mean) * rstd * weight[j] + bias[j];
+    else if (weight)
+        for (int64_t j = 0; j < columns; j++)
+            y[j] = (x[j] - mean) * rstd * weight[j];
     else
         for (int64_t j = 0; j < columns; j++)
             y[j] = (x[j] - mean) * rstd;
@@ -429,12 +435,15 @@ static void layer_norm_rows(const struct reel_layer_norm *norm, int64_t first, i
     reel_real *mean = norm->mean, *rstd = norm->rstd;
     for (int64_t i = first; i < last; i++) {
         const reel_real *row = x + i * columns;
-        mean[i] = (reel_real)row_mean(columns, row);
-        double m = (double)mean[i], v = row_variance(columns, row, mean[i]), r = 1 / sqrt(v + eps);
-        if (in_doubt(m, v, eps) && careful_statistics((struct group){1, columns, 0}, row, eps, &m, &v, &r))
-            mean[i] = (reel_real)m;
+        reel_real center = mean ? (reel_real)row_mean(columns, row) : 0;
+        double m = (double)center, v = row_variance(columns, row, center), r = 1 / sqrt(v + eps);
+        if (in_doubt(m, v, eps) &&
+            careful_statistics((struct group){1, columns, 0}, row, mean != NULL, eps, &m, &v, &r))
+            center = (reel_real)m;
+        if (mean)
+            mean[i] = center;
         rstd[i] = (reel_real)r;
-        scale_row(columns, row, weight, bias, mean[i], rstd[i], y + i * columns);
+        scale_row(columns, row, weight, bias, center, rstd[i], y + i * columns);
     }
 }
 
@@ -500,13 +509,14 @@ static void layer_norm_backward_rows(const struct reel_layer_norm *norm, int64_t
         const reel_real *row = x + i * columns, *g = grad + i * columns;
         double sums[2], n = (double)columns, r = (double)rstd[i];
         if (is_extreme(r)) {
-            careful_gradient((struct group){1, columns, 0}, row, g, weight, 1, (double)mean[i], r, add,
+            careful_gradient((struct group){1, columns, 0}, row, g, weight, 1, mean ? mean + i : NULL, r, add,
                              grad_x + i * columns);
             continue;
         }
-        sum_row_gradient(columns, row, g, weight, mean[i], sums);
-        combine_row(columns, row, g, weight, mean[i], rstd[i], (reel_real)(r * r * r * sums[1] / n),
-                    (reel_real)(r * sums[0] / n), add, grad_x + i * columns);
+        const reel_real center = mean ? mean[i] : 0;
+        sum_row_gradient(columns, row, g, weight, center, sums);
+        combine_row(columns, row, g, weight, center, rstd[i], (reel_real)(r * r * r * sums[1] / n),
+                    (reel_real)(mean ? r * sums[0] / n : 0), add, grad_x + i * columns);
     }
 }
 
@@ -526,9 +536,11 @@ static void sum_weight_tile(int64_t rows, int64_t columns, int width, const reel
     for (int64_t first = 0; first < rows; first += BLOCK) {
         int64_t end = first + BLOCK < rows ? first + BLOCK : rows;
         reel_real part[TILE] = {0};
-        for (int64_t i = first; i < end; i++)
+        for (int64_t i = first; i < end; i++) {
+            const reel_real center = mean ? mean[i] : 0;
             for (int j = 0; j < width; j++)
-                part[j] += grad[i * columns + j] * ((x[i * columns + j] - mean[i]) * rstd[i]);
+                part[j] += grad[i * columns + j] * ((x[i * columns + j] - center) * rstd[i]);
+        }
         for (int j = 0; j < width; j++)
             total[j] += (double)part[j];
     }

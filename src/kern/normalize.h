@@ -1,4 +1,4 @@
-/* Batch and layer normalisation over raw arrays. */
+/* Batch, layer and root mean square normalisation over raw arrays. */
 #ifndef REEL_KERN_NORMALIZE_H
 #define REEL_KERN_NORMALIZE_H
 
@@ -34,7 +34,8 @@ void reel_kern_batch_norm_backward(const struct reel_batch_norm *norm, const str
                                    int threads);
 
 /* The same for each row of x [rows, columns]: statistics, [rows], are over the columns; weight and bias are [columns],
- * or NULL. */
+ * or NULL, and where there is a bias there is a weight. mean NULL: nothing is subtracted, and rstd is
+ * 1 / sqrt(mean of squares + eps), which is RMS normalisation. */
 struct reel_layer_norm {
     int64_t rows, columns;
     const reel_real *x, *weight, *bias;

@@ -1,8 +1,10 @@
-/* Batch and layer normalisation. */
+/* Normalisation: of batches, of rows, by the root mean square, of groups of channels. */
+#include "base/checked.h"
 #include "core/sink.h"
 #include "core/tape.h"
 #include "kern/copy.h"
 #include "kern/normalize.h"
+#include "kern/real.h"
 #include "ops/family.h"
 
 #include <reel/elementwise.h>
@@ -12,15 +14,25 @@
 #include <reel/unary.h>
 #include <reel/view.h>
 
+#include <math.h>
+
 struct eps_attributes {
     double eps;
 };
 
 #ifndef REEL_SAMPLES
+static reel_status rms_norm_shape(reel_call *call);
+
 /* Whether the row has weight and bias. */
 static bool is_affine(const reel_call *call)
 {
     return call->n_inputs == 3;
+}
+
+/* Whether the row subtracts no mean. */
+static bool is_rms(const reel_call *call)
+{
+    return call->op->shape == rms_norm_shape;
 }
 
 static reel_status expect_inputs(reel_call *call)
@@ -46,6 +58,7 @@ static reel_status add_to_sink(reel_sink *sink, const reel_real *values)
 /* What a normalisation is in public operations, from x on, so that it can be differentiated again. */
 struct normalized {
     reel_var distance, rstd, xhat; /* x - mean, 1 / sqrt(variance + eps), and their product */
+    bool centred;                  /* false: the mean is 0, whatever x is */
 };
 
 static struct reel_norm_sizes batch_norm_sizes(const reel_shape *x)
@@ -149,15 +162,18 @@ static void scale_extremes(reel_tape *t, const reel_real *rstd, const reel_shape
 }
 
 /* x less the means that forward found, as the kernels take it; the derivative of the mean goes through one of its own,
- * of which only that is left. `row` is the shape of mean and rstd against x. */
+ * of which only that is left. `row` is the shape of mean and rstd against x. mean NULL: none is subtracted. */
 static struct normalized normalize(reel_tape *t, reel_var x, const int *axes, int n, double eps, const reel_real *mean,
                                    const reel_real *rstd, reel_shape row)
 {
-    struct normalized v;
-    reel_var moved = reel_sub(t, x, reel_tape_wrap(t, mean, REEL_REAL, &row)), scales, scaled_eps;
+    struct normalized v = {.distance = x, .centred = mean != NULL};
+    reel_var scales, scaled_eps;
     scale_extremes(t, rstd, &row, eps, &scales, &scaled_eps);
-    reel_var own_mean = reel_mean(t, moved, axes, n, true);
-    v.distance = reel_sub(t, moved, reel_sub(t, own_mean, reel_detach(t, own_mean)));
+    if (mean) {
+        reel_var moved = reel_sub(t, x, reel_tape_wrap(t, mean, REEL_REAL, &row));
+        reel_var own_mean = reel_mean(t, moved, axes, n, true);
+        v.distance = reel_sub(t, moved, reel_sub(t, own_mean, reel_detach(t, own_mean)));
+    }
     reel_var scaled = reel_is_null(scales) ? v.distance : reel_mul(t, v.distance, scales);
     reel_var variance = reel_mean(t, reel_square(t, scaled), axes, n, true);
     if (reel_is_null(scales))
@@ -168,12 +184,13 @@ static struct normalized normalize(reel_tape *t, reel_var x, const int *axes, in
     return v;
 }
 
-/* The gradient of x for the gradient g of xhat: rstd (g - mean(g) - xhat mean(g xhat)). */
+/* The gradient of x for the gradient g of xhat: rstd (g - mean(g) - xhat mean(g xhat)), where a mean is subtracted. */
 static reel_var normalize_vjp(reel_tape *t, struct normalized v, reel_var g, const int *axes, int n)
 {
-    reel_var mean = reel_mean(t, g, axes, n, true);
     reel_var product = reel_mean(t, reel_mul(t, g, v.xhat), axes, n, true);
-    reel_var rest = reel_sub(t, reel_sub(t, g, mean), reel_mul(t, v.xhat, product));
+    if (v.centred)
+        g = reel_sub(t, g, reel_mean(t, g, axes, n, true));
+    reel_var rest = reel_sub(t, g, reel_mul(t, v.xhat, product));
     return reel_mul(t, rest, v.rstd);
 }
 
@@ -287,7 +304,7 @@ static reel_var scale_and_shift(reel_tape *tape, reel_var y, reel_var weight, re
 }
 
 /* Whether v, if it is given, is [channels]; a reshape alone would also take [1, channels]. */
-static bool has_channels(reel_tape *tape, reel_var v, const reel_shape *x, const char *what)
+static bool has_channels(reel_tape *tape, const char *name, reel_var v, const reel_shape *x, const char *what)
 {
     if (reel_is_null(v))
         return true;
@@ -295,7 +312,7 @@ static bool has_channels(reel_tape *tape, reel_var v, const reel_shape *x, const
     if (shape.ndim == 1 && shape.dim[0] == x->dim[1])
         return true;
     char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
-    reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "batch_norm: %s is %s, x %s has %lld channels", what,
+    reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "%s: %s is %s, x %s has %lld channels", name, what,
               reel_shape_text(&shape, text), reel_shape_text(x, other), (long long)x->dim[1]);
     return false;
 }
@@ -309,7 +326,8 @@ reel_var reel_batch_norm(reel_tape *tape, reel_var x, reel_var weight, reel_var 
     reel_shape shape = reel_shape_of(tape, x);
     bool affine = !reel_is_null(weight) && !reel_is_null(bias);
     if (affine || shape.ndim < 2 ||
-        (has_channels(tape, weight, &shape, "weight") && has_channels(tape, bias, &shape, "bias")))
+        (has_channels(tape, "batch_norm", weight, &shape, "weight") &&
+         has_channels(tape, "batch_norm", bias, &shape, "bias")))
         reel_apply(tape, affine ? &batch_norm_affine_op : &batch_norm_op, inputs, affine ? 3 : 1, &a, outputs);
     if (mean)
         *mean = outputs[1];
@@ -333,8 +351,10 @@ reel_var reel_batch_norm_eval(reel_tape *tape, reel_var x, reel_var mean, reel_v
                   reel_shape_text(&shape, text));
         return reel_null();
     }
-    if (!has_channels(tape, mean, &shape, "mean") || !has_channels(tape, variance, &shape, "variance") ||
-        !has_channels(tape, weight, &shape, "weight") || !has_channels(tape, bias, &shape, "bias"))
+    if (!has_channels(tape, "batch_norm", mean, &shape, "mean") ||
+        !has_channels(tape, "batch_norm", variance, &shape, "variance") ||
+        !has_channels(tape, "batch_norm", weight, &shape, "weight") ||
+        !has_channels(tape, "batch_norm", bias, &shape, "bias"))
         return reel_null();
     reel_shape row = channel_row(&shape);
     reel_var rstd = reel_rsqrt(tape, reel_add_scalar(tape, variance, eps));
@@ -378,44 +398,54 @@ SAMPLES(batch_norm, batch_norm_samples, .ulps = 64, .why = "far from 0 the mean 
 SAMPLES(batch_norm_affine, batch_norm_affine_samples, .ulps = 8, .why = "a product and the bias cancel");
 #endif
 
-/* ---- layer_norm ---- */
+/* ---- layer_norm, rms_norm ---- */
 
 #ifndef REEL_SAMPLES
-/* x is [rows, columns]: the function below reshapes. */
-static reel_status layer_norm_shape(reel_call *call)
+/* x is [rows, columns]: the functions below reshape. */
+static reel_status rows_shape(reel_call *call, const char *name, int64_t statistics)
 {
     const reel_shape *x = &call->in[0]->shape;
     char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
     if (expect_inputs(call) != REEL_OK)
         return call->context->status;
     if (x->ndim != 2)
-        return reel_fail(call->context, REEL_ERROR_SHAPE, "layer_norm: x is %s, it must be [rows, columns]",
+        return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: x is %s, it must be [rows, columns]", name,
                          reel_shape_text(x, text));
     for (int k = 1; k < call->n_inputs; k++)
         if (call->in[k]->shape.ndim != 1 || call->in[k]->shape.dim[0] != x->dim[1])
-            return reel_fail(call->context, REEL_ERROR_SHAPE, "layer_norm: %s is %s, x %s has %lld columns",
+            return reel_fail(call->context, REEL_ERROR_SHAPE, "%s: %s is %s, x %s has %lld columns", name,
                              k == 1 ? "weight" : "bias", reel_shape_text(&call->in[k]->shape, other),
                              reel_shape_text(x, text), (long long)x->dim[1]);
     call->out[0]->shape = *x;
     call->out[0]->dtype = REEL_REAL;
-    call->saved_size = 2 * (size_t)x->dim[0] * sizeof(reel_real);
+    call->saved_size = (size_t)(statistics * x->dim[0]) * sizeof(reel_real);
     return REEL_OK;
 }
 
-/* saved: the means, then 1 / sqrt(variance + eps), of the rows. */
+static reel_status layer_norm_shape(reel_call *call)
+{
+    return rows_shape(call, "layer_norm", 2);
+}
+
+static reel_status rms_norm_shape(reel_call *call)
+{
+    return rows_shape(call, "rms_norm", 1);
+}
+
+/* saved: 1 / sqrt(variance + eps), then the means, if there are any, of the rows. */
 static struct reel_layer_norm layer_norm_of(const reel_call *call)
 {
     const struct eps_attributes *a = call->attributes;
     const int64_t *dim = call->in[0]->shape.dim;
-    reel_real *mean = call->saved;
+    reel_real *rstd = call->saved;
     return (struct reel_layer_norm){.rows = dim[0],
                                     .columns = dim[1],
                                     .x = call->in[0]->data,
                                     .weight = values_of(call, 1),
                                     .bias = values_of(call, 2),
                                     .eps = a->eps,
-                                    .mean = mean,
-                                    .rstd = mean + dim[0]};
+                                    .mean = is_rms(call) ? NULL : rstd + dim[0],
+                                    .rstd = rstd};
 }
 
 static reel_status layer_norm_forward(reel_call *call)
@@ -433,16 +463,15 @@ static void layer_norm_vjp(const reel_call *call, const reel_var *grad_outputs, 
     const int rows = 0, columns = 1;
     reel_var g = grad_outputs[0];
     int64_t count = call->in[0]->shape.dim[0];
-    const reel_real *means = call->saved;
-    struct normalized v =
-        normalize(t, call->inputs[0], &columns, 1, a->eps, means, means + count, (reel_shape){2, {count, 1}});
-    if (is_affine(call) && call->needed[1])
+    const reel_real *rstd = call->saved, *mean = is_rms(call) ? NULL : rstd + count;
+    struct normalized v = normalize(t, call->inputs[0], &columns, 1, a->eps, mean, rstd, (reel_shape){2, {count, 1}});
+    if (call->n_inputs > 1 && call->needed[1])
         grad_inputs[1] = reel_sum(t, reel_mul(t, g, v.xhat), &rows, 1, false);
     if (is_affine(call) && call->needed[2])
         grad_inputs[2] = reel_sum(t, g, &rows, 1, false);
     if (!call->needed[0])
         return;
-    if (is_affine(call))
+    if (call->n_inputs > 1)
         g = reel_mul(t, g, call->inputs[1]);
     grad_inputs[0] = normalize_vjp(t, v, g, &columns, 1);
 }
@@ -463,7 +492,7 @@ static reel_status layer_norm_accumulate(const reel_call *call, const reel_gradi
         if (call->in[0]->numel > 0)
             reel_kern_layer_norm_backward(&norm, grad, add, target, threads);
     }
-    if (is_affine(call) && sinks[1]) {
+    if (call->n_inputs > 1 && sinks[1]) {
         if (!(target = reel_sink_target(sinks[1], &add)))
             return call->context->status;
         reel_kern_layer_norm_backward_weight(&norm, grad, add, target, threads);
@@ -518,45 +547,189 @@ static const reel_op layer_norm_affine_op = {
     .onnx = layer_norm_onnx,
 };
 
+/* x / sqrt(mean(x^2) + eps): the opset has no node for it. */
+static reel_status rms_norm_onnx(const reel_call *call, reel_onnx *to)
+{
+    const struct eps_attributes *a = call->attributes;
+    const int64_t axis = 1;
+    reel_onnx_value x = reel_onnx_input(to, 0), square = REEL_ONNX_NODE(to, "Mul", x, x);
+    reel_onnx_set_int(to, "keepdims", 1);
+    reel_onnx_value mean = REEL_ONNX_NODE(to, "ReduceMean", square, reel_onnx_int64s(to, &axis, 1));
+    reel_onnx_value sum = REEL_ONNX_NODE(to, "Add", mean, reel_onnx_number(to, REEL_REAL, a->eps));
+    reel_onnx_value y = REEL_ONNX_NODE(to, "Div", x, REEL_ONNX_NODE(to, "Sqrt", sum));
+    if (call->n_inputs > 1)
+        y = REEL_ONNX_NODE(to, "Mul", y, reel_onnx_input(to, 1));
+    return reel_onnx_set_output(to, 0, y);
+}
+
+static const reel_op rms_norm_op = {
+    .name = "rms_norm",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .differentiable = 1,
+    .reads_inputs = 1,
+    .attributes_size = sizeof(struct eps_attributes),
+    .shape = rms_norm_shape,
+    .forward = layer_norm_forward,
+    .vjp = layer_norm_vjp,
+    .accumulate = layer_norm_accumulate,
+    .onnx = rms_norm_onnx,
+};
+
+static const reel_op rms_norm_weight_op = {
+    .name = "rms_norm_weight",
+    .n_inputs = 2,
+    .n_outputs = 1,
+    .differentiable = 3,
+    .reads_inputs = 3,
+    .attributes_size = sizeof(struct eps_attributes),
+    .shape = rms_norm_shape,
+    .forward = layer_norm_forward,
+    .vjp = layer_norm_vjp,
+    .accumulate = layer_norm_accumulate,
+    .onnx = rms_norm_onnx,
+};
+
+/* x seen as rows, each of the elements that are normalised together. */
+struct rows {
+    const char *name; /* of the function, for errors */
+    reel_shape x, row;
+    reel_shape flat; /* [rows, columns] */
+};
+
+/* False with the error recorded. */
+static bool rows_of(reel_tape *tape, const char *name, reel_var x, int normalized_axes, struct rows *rows)
+{
+    reel_shape shape = reel_shape_of(tape, x);
+    if (shape.ndim < 0)
+        return false;
+    if (normalized_axes < 1 || normalized_axes > shape.ndim) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "%s: %d normalised axes, x has %d", name,
+                  normalized_axes, shape.ndim);
+        return false;
+    }
+    *rows = (struct rows){name, shape, {.ndim = normalized_axes}, {2, {1, 1}}};
+    for (int i = 0; i < shape.ndim; i++)
+        rows->flat.dim[i >= shape.ndim - normalized_axes] *= shape.dim[i];
+    for (int i = 0; i < normalized_axes; i++)
+        rows->row.dim[i] = shape.dim[shape.ndim - normalized_axes + i];
+    return true;
+}
+
 /* weight or bias as [columns]; the null var stays null. */
-static reel_var flat_or_null(reel_tape *tape, reel_var v, const reel_shape *wanted, int64_t columns, const char *what)
+static reel_var flat_or_null(reel_tape *tape, reel_var v, const struct rows *rows, const char *what)
 {
     if (reel_is_null(v))
         return v;
     reel_shape shape = reel_shape_of(tape, v);
     char text[REEL_SHAPE_TEXT], other[REEL_SHAPE_TEXT];
-    if (shape.ndim >= 0 && !reel_shape_equal(&shape, wanted)) {
-        reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "layer_norm: %s is %s, the normalised axes are %s", what,
-                  reel_shape_text(&shape, text), reel_shape_text(wanted, other));
+    if (shape.ndim >= 0 && !reel_shape_equal(&shape, &rows->row)) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE, "%s: %s is %s, the normalised axes are %s", rows->name,
+                  what, reel_shape_text(&shape, text), reel_shape_text(&rows->row, other));
         return reel_null();
     }
-    return reel_reshape(tape, v, reel_shape_make(1, &columns));
+    return reel_reshape(tape, v, reel_shape_make(1, &rows->flat.dim[1]));
 }
 
 reel_var reel_layer_norm(reel_tape *tape, reel_var x, int normalized_axes, reel_var weight, reel_var bias, double eps)
 {
-    reel_shape shape = reel_shape_of(tape, x);
-    if (shape.ndim < 0)
+    struct rows rows;
+    if (!rows_of(tape, "layer_norm", x, normalized_axes, &rows))
         return reel_null();
-    if (normalized_axes < 1 || normalized_axes > shape.ndim) {
-        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "layer_norm: %d normalised axes, x has %d",
-                  normalized_axes, shape.ndim);
-        return reel_null();
-    }
-    reel_shape flat = {2, {1, 1}}, wanted = {.ndim = normalized_axes};
-    for (int i = 0; i < shape.ndim; i++)
-        flat.dim[i >= shape.ndim - normalized_axes] *= shape.dim[i];
-    for (int i = 0; i < normalized_axes; i++)
-        wanted.dim[i] = shape.dim[shape.ndim - normalized_axes + i];
     const struct eps_attributes a = {eps};
-    weight = flat_or_null(tape, weight, &wanted, flat.dim[1], "weight");
-    bias = flat_or_null(tape, bias, &wanted, flat.dim[1], "bias");
-    const reel_var inputs[] = {reel_reshape(tape, x, flat), weight, bias};
+    weight = flat_or_null(tape, weight, &rows, "weight");
+    bias = flat_or_null(tape, bias, &rows, "bias");
+    const reel_var inputs[] = {reel_reshape(tape, x, rows.flat), weight, bias};
     bool affine = !reel_is_null(weight) && !reel_is_null(bias);
     reel_var y = reel_apply1(tape, affine ? &layer_norm_affine_op : &layer_norm_op, inputs, affine ? 3 : 1, &a);
     if (!affine)
-        y = scale_and_shift(tape, y, weight, bias, (reel_shape){2, {1, flat.dim[1]}});
-    return reel_reshape(tape, y, shape);
+        y = scale_and_shift(tape, y, weight, bias, (reel_shape){2, {1, rows.flat.dim[1]}});
+    return reel_reshape(tape, y, rows.x);
+}
+
+reel_var reel_rms_norm(reel_tape *tape, reel_var x, int normalized_axes, reel_var weight, double eps)
+{
+    struct rows rows;
+    if (!rows_of(tape, "rms_norm", x, normalized_axes, &rows))
+        return reel_null();
+    const struct eps_attributes a = {isnan(eps) ? (double)REEL_EPSILON : eps};
+    weight = flat_or_null(tape, weight, &rows, "weight");
+    const reel_var inputs[] = {reel_reshape(tape, x, rows.flat), weight};
+    bool weighted = !reel_is_null(weight);
+    reel_var y = reel_apply1(tape, weighted ? &rms_norm_weight_op : &rms_norm_op, inputs, 1 + weighted, &a);
+    return reel_reshape(tape, y, rows.x);
+}
+
+/* A function that normalises groups of channels of x [batch, channels, ...], each for each sample by itself. */
+struct groups {
+    const char *name;
+    int64_t count;
+    reel_shape x, flat; /* [batch * groups, elements of a group] */
+};
+
+/* Whether x can be cut so. */
+static bool cut_into_groups(struct groups *g)
+{
+    const reel_shape *x = &g->x;
+    if (x->ndim < 2 || g->count < 1 || x->dim[1] % g->count != 0)
+        return false;
+    g->flat = (reel_shape){2, {0, x->dim[1] / g->count}};
+    bool fits = reel_multiply_int64(x->dim[0], g->count, &g->flat.dim[0]);
+    for (int i = 2; i < x->ndim; i++)
+        fits = fits && reel_multiply_int64(g->flat.dim[1], x->dim[i], &g->flat.dim[1]);
+    return fits;
+}
+
+/* Then weight and bias of the channels. */
+static reel_var normalize_groups(reel_tape *tape, const struct groups *g, reel_var x, reel_var weight, reel_var bias,
+                                 double eps)
+{
+    if (!has_channels(tape, g->name, weight, &g->x, "weight") || !has_channels(tape, g->name, bias, &g->x, "bias"))
+        return reel_null();
+    if (!(eps >= 0)) {
+        reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "%s: eps %g is negative", g->name, eps);
+        return reel_null();
+    }
+    const struct eps_attributes a = {eps};
+    const reel_var rows = reel_reshape(tape, x, g->flat);
+    reel_var y = reel_reshape(tape, reel_apply1(tape, &layer_norm_op, &rows, 1, &a), g->x);
+    return scale_and_shift(tape, y, weight, bias, channel_row(&g->x));
+}
+
+reel_var reel_group_norm(reel_tape *tape, reel_var x, int64_t num_groups, reel_var weight, reel_var bias, double eps)
+{
+    struct groups g = {"group_norm", num_groups, reel_shape_of(tape, x), {0, {0}}};
+    reel_context *c = reel_tape_context(tape);
+    char text[REEL_SHAPE_TEXT];
+    if (g.x.ndim < 0)
+        return reel_null();
+    if (num_groups < 1)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "group_norm: %lld groups, not 1 or more", (long long)num_groups);
+    else if (!cut_into_groups(&g))
+        reel_fail(c, REEL_ERROR_SHAPE,
+                  "group_norm: x is %s, it must be [batch, channels, ...] with a multiple of %lld channels",
+                  reel_shape_text(&g.x, text), (long long)num_groups);
+    else if (g.x.dim[0] == 1 && g.flat.dim[1] == 1)
+        reel_fail(c, REEL_ERROR_SHAPE, "group_norm: x is %s, it needs more than 1 value per group",
+                  reel_shape_text(&g.x, text));
+    else
+        return normalize_groups(tape, &g, x, weight, bias, eps);
+    return reel_null();
+}
+
+reel_var reel_instance_norm(reel_tape *tape, reel_var x, reel_var weight, reel_var bias, double eps)
+{
+    struct groups g = {"instance_norm", 0, reel_shape_of(tape, x), {0, {0}}};
+    char text[REEL_SHAPE_TEXT];
+    if (g.x.ndim < 0)
+        return reel_null();
+    g.count = g.x.ndim > 2 ? g.x.dim[1] : 0;
+    if (cut_into_groups(&g) && g.flat.dim[1] != 1)
+        return normalize_groups(tape, &g, x, weight, bias, eps);
+    reel_fail(reel_tape_context(tape), REEL_ERROR_SHAPE,
+              "instance_norm: x is %s, it must be [batch, channels, ...] with more than 1 value per channel",
+              reel_shape_text(&g.x, text));
+    return reel_null();
 }
 #else
 static const reel_sample layer_norm_samples[] = {
@@ -579,8 +752,33 @@ static const reel_sample layer_norm_affine_samples[] = {
     REFUSED("bias with two axes", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(3), REAL(1, 3)),
     REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), INDEX(2, 3), REAL(3)),
 };
+
+static const struct eps_attributes none = {0};
+static const reel_sample rms_norm_samples[] = {
+    GOOD("rows", &usual, REAL(3, 5)),
+    GOOD("one row", &usual, REAL(1, 4)),
+    GOOD("a large eps", &large, REAL(2, 3)),
+    GOOD("long rows", &usual, REAL(2, 70)),
+    GOOD("far from zero", &none, WITHIN(99, 101, 2, 4)),
+    GOOD("no rows", &usual, REAL(0, 4)),
+    REFUSED("three axes", REEL_ERROR_SHAPE, &usual, REAL(2, 3, 4)),
+    REFUSED("negative eps", REEL_ERROR_ARGUMENT, &negative, REAL(4, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, INDEX(5, 4, 3)),
+};
+static const reel_sample rms_norm_weight_samples[] = {
+    GOOD("rows", &usual, REAL(3, 5), REAL(5)),
+    GOOD("long rows", &usual, REAL(2, 70), REAL(70)),
+    GOOD("many rows", &usual, REAL(35, 3), REAL(3)),
+    GOOD("no rows", &usual, REAL(0, 4), REAL(4)),
+    REFUSED("weight of another size", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(2)),
+    REFUSED("weight with two axes", REEL_ERROR_SHAPE, &usual, REAL(4, 3), REAL(1, 3)),
+    REFUSED("integers", REEL_ERROR_DTYPE, &usual, REAL(4, 3), INDEX(2, 3)),
+};
 SAMPLES(layer_norm, layer_norm_samples, .ulps = 64, .why = "far from 0 the mean has few digits left");
 SAMPLES(layer_norm_affine, layer_norm_affine_samples, .ulps = 8, .why = "x - mean cancels near the mean");
+SAMPLES(rms_norm, rms_norm_samples, .ulps = 8, .why = "the terms of the gradient cancel");
+SAMPLES(rms_norm_weight, rms_norm_weight_samples, .ulps = 8, .why = "the terms of the gradient cancel");
 #endif
 
-REEL_OP_FAMILY(normalize, ROW(batch_norm), ROW(batch_norm_affine), ROW(layer_norm), ROW(layer_norm_affine));
+REEL_OP_FAMILY(normalize, ROW(batch_norm), ROW(batch_norm_affine), ROW(layer_norm), ROW(layer_norm_affine),
+               ROW(rms_norm), ROW(rms_norm_weight));

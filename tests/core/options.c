@@ -71,6 +71,11 @@ static void with_loader(const reel_augment_options *options)
     F(reel_embedding_bag_new, embedding_bag, reel_embedding_bag_new(p, "m", 2, 2, &o))                                 \
     F(reel_batch_norm1d_new, batch_norm, reel_batch_norm1d_new(p, "m", 2, &o))                                         \
     F(reel_batch_norm2d_new, batch_norm, reel_batch_norm2d_new(p, "m", 2, &o))                                         \
+    F(reel_conditional_batch_norm_new, batch_norm, reel_conditional_batch_norm_new(p, "m", 2, 3, &o))                  \
+    F(reel_instance_norm1d_new, instance_norm, reel_instance_norm1d_new(p, "m", 2, &o))                                \
+    F(reel_instance_norm2d_new, instance_norm, reel_instance_norm2d_new(p, "m", 2, &o))                                \
+    F(reel_group_norm_new, group_norm, reel_group_norm_new(p, "m", 2, 4, &o))                                          \
+    F(reel_rms_norm_new, rms_norm, reel_rms_norm_new(p, "m", REEL_SHAPE(2), &o))                                       \
     F(reel_conv1d_new, conv, reel_conv1d_new(p, "m", 2, 2, 3, &o))                                                     \
     F(reel_conv2d_new, conv, reel_conv2d_new(p, "m", 2, 2, 3, 3, &o))                                                  \
     F(reel_conv_transpose1d_new, conv, reel_conv_transpose1d_new(p, "m", 2, 2, 3, &o))                                 \

@@ -242,4 +242,17 @@ case("bilinear", lambda x: F.interpolate(x, (6, 8), mode="bilinear"), real(2, 2,
 case("bilinear_aligned", lambda x: F.interpolate(x, (2, 7), mode="bilinear", align_corners=True), real(1, 2, 3, 3))
 case("trilinear", lambda x: F.interpolate(x, (3, 4, 2), mode="trilinear"), real(1, 2, 2, 2, 3))
 
+# ---- Normalisation ----
+
+case("rms_norm", lambda x, w: F.rms_norm(x, (2, 3), w, 0.125), real(3, 2, 3), real(2, 3))
+case("rms_norm_plain", lambda x: F.rms_norm(x, (4,), None, 1e-5), real(2, 3, 4))
+case("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), real(3, 4, 5), real(4), real(4))
+case("group_norm_of_rows", lambda x, w: F.group_norm(x, 3, w, eps=0.125), real(3, 6), real(6))
+case("group_norm_one", lambda x, b: F.group_norm(x, 1, None, b), real(2, 3, 2, 2), real(3))
+case("group_norm_plain", lambda x: F.group_norm(x, 3), real(1, 6, 2, 1))
+case("group_norm_nothing", lambda x: F.group_norm(x, 2), real(0, 4, 3))
+case("instance_norm", lambda x, w, b: F.instance_norm(x, weight=w, bias=b), real(2, 3, 5), real(3), real(3))
+case("instance_norm_planes", lambda x, w: F.instance_norm(x, weight=w, eps=0.5), real(2, 2, 3, 2), real(2))
+case("instance_norm_plain", lambda x: F.instance_norm(x), real(3, 2, 4))
+
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

@@ -103,6 +103,37 @@ def layer_norm(dtype):
     reals("golden_layer_norm", out, dtype)
 
 
+def other_norms(dtype):
+    print("\n/* x [2, 4, 3] and weight, bias [4] of seed 9; GroupNorm(2, 4) y; RMSNorm(3) y without weight, eps=None. */")
+    torch.manual_seed(9)
+    x, weight, bias = torch.randn(2, 4, 3) * 2 + 1, torch.randn(4), torch.randn(4)
+    m = nn.GroupNorm(2, 4)
+    with torch.no_grad():
+        m.weight.copy_(weight)
+        m.bias.copy_(bias)
+    reals("golden_other_norms", [x, weight, bias, m(x), nn.RMSNorm(3, elementwise_affine=False)(x)], dtype)
+
+    print("/* InstanceNorm1d(4, momentum=0.3, affine=True, track_running_stats=True) with these, on x then x * 3: y of both,")
+    print(" * running_mean, running_var, y of x in evaluation; InstanceNorm2d(4) on x [4, 3, 2] of it, one sample. */")
+    m = nn.InstanceNorm1d(4, momentum=0.3, affine=True, track_running_stats=True)
+    with torch.no_grad():
+        m.weight.copy_(weight)
+        m.bias.copy_(bias)
+    out = [m(x), m(x * 3), m.running_mean, m.running_var]
+    assert m.num_batches_tracked == 0
+    out += [m.eval()(x), nn.InstanceNorm2d(4)(x.reshape(4, 3, 2))]
+    reals("golden_instance_norm", out, dtype)
+
+    print("/* Batch norm of classes: x as above, labels 2, 0, tables of gain and bias [3, 4]: y, running_mean, running_var, y in")
+    print(" * evaluation. */")
+    gain, shift = torch.randn(3, 4), torch.randn(3, 4)
+    labels = torch.tensor([2, 0])
+    m = nn.BatchNorm1d(4, affine=False)
+    out = [gain, shift, m(x) * gain[labels][..., None] + shift[labels][..., None], m.running_mean, m.running_var]
+    out += [m.eval()(x) * gain[labels][..., None] + shift[labels][..., None]]
+    reals("golden_conditional_norm", out, dtype)
+
+
 def embedding(dtype):
     print("\n/* Embedding(6, 4) of seed 8 and the table, then the table after looking up 5, 1, 1, 3 with max_norm=1.5 and these")
     print(" * norm_types. */")
@@ -135,7 +166,7 @@ def main():
     for dtype, guard in ((torch.float64, "#ifdef REEL_F64"), (torch.float32, "#else")):
         print("\n" + guard)
         torch.set_default_dtype(dtype)
-        for part in (initial, batch_norm, layer_norm, embedding):
+        for part in (initial, batch_norm, layer_norm, other_norms, embedding):
             part(dtype)
     print("\n#endif\n\n#endif")
 

@@ -209,6 +209,11 @@ def layer_norm(x, *rest):
     return F.layer_norm(x, x.shape[1:], weight, bias, eps)
 
 
+def rms_norm(x, *rest):
+    weight, eps = rest if len(rest) == 2 else (None, rest[0])
+    return F.rms_norm(x, x.shape[1:], weight, eps)
+
+
 def class_loss(function):
     def apply(x, target, *rest):
         weight, attributes = (rest[0], rest[1:]) if len(rest) == 4 else (None, rest)
@@ -483,6 +488,8 @@ OPERATIONS = {
     "batch_norm_affine": ("d", batch_norm),
     "layer_norm": ("d", layer_norm),
     "layer_norm_affine": ("d", layer_norm),
+    "rms_norm": ("d", rms_norm),
+    "rms_norm_weight": ("d", rms_norm),
     "mse_loss": (LOSS, loss(F.mse_loss)),
     "l1_loss": (LOSS, loss(F.l1_loss)),
     "smooth_l1_loss": (LOSS, loss(F.smooth_l1_loss, True)),

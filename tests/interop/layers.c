@@ -13,6 +13,7 @@ static void make_layers(reel_params *p)
 {
     REEL_OPTIONS(linear, no_bias, no_bias.bias = false);
     REEL_OPTIONS(conv, grouped, grouped.groups = 2);
+    REEL_OPTIONS(instance_norm, tracked, tracked.affine = tracked.track_running_stats = true);
     REEL_OPTIONS(recurrent, deep, deep.num_layers = 2, deep.bidirectional = true);
     reel_linear_new(p, "linear", 5, 3, NULL);
     reel_linear_new(p, "linear_no_bias", 5, 3, &no_bias);
@@ -21,6 +22,11 @@ static void make_layers(reel_params *p)
     reel_batch_norm1d_new(p, "batch_norm1d", 4, NULL);
     reel_batch_norm2d_new(p, "batch_norm2d", 4, NULL);
     reel_layer_norm_new(p, "layer_norm", REEL_SHAPE(3, 4), NULL);
+    reel_rms_norm_new(p, "rms_norm", REEL_SHAPE(3, 4), NULL);
+    reel_group_norm_new(p, "group_norm", 2, 4, NULL);
+    reel_instance_norm1d_new(p, "instance_norm1d", 4, NULL);
+    reel_instance_norm2d_new(p, "instance_norm2d", 4, &tracked);
+    reel_conditional_batch_norm_new(p, "conditional_batch_norm", 4, 3, NULL);
     reel_conv1d_new(p, "conv1d", 4, 6, 3, NULL);
     reel_conv2d_new(p, "conv2d", 4, 6, 3, 2, &grouped);
     reel_conv_transpose1d_new(p, "conv_transpose1d", 4, 6, 3, NULL);

@@ -13,6 +13,14 @@ torch, safetensors = common.modules("torch", "safetensors.torch")
 nn = torch.nn
 
 
+def conditional_batch_norm(features, classes):
+    """The statistics of a batch norm, and tables of gains and biases beside them."""
+    norm = nn.BatchNorm2d(features, affine=False)
+    del norm.bias
+    norm.gain, norm.bias = nn.Embedding(classes, features), nn.Embedding(classes, features)
+    return norm
+
+
 def layers():
     """The layers of interop_layers, by name."""
     return nn.ModuleDict(
@@ -24,6 +32,11 @@ def layers():
             "batch_norm1d": nn.BatchNorm1d(4),
             "batch_norm2d": nn.BatchNorm2d(4),
             "layer_norm": nn.LayerNorm((3, 4)),
+            "rms_norm": nn.RMSNorm((3, 4)),
+            "group_norm": nn.GroupNorm(2, 4),
+            "instance_norm1d": nn.InstanceNorm1d(4),
+            "instance_norm2d": nn.InstanceNorm2d(4, affine=True, track_running_stats=True),
+            "conditional_batch_norm": conditional_batch_norm(4, 3),
             "conv1d": nn.Conv1d(4, 6, 3),
             "conv2d": nn.Conv2d(4, 6, (3, 2), groups=2),
             "conv_transpose1d": nn.ConvTranspose1d(4, 6, 3),

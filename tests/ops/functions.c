@@ -154,7 +154,17 @@ enum { MOST = 8 };
     CASE(linear_of_one, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3), REEL_INTERPOLATE_LINEAR, false))               \
     CASE(bilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(6, 8), REEL_INTERPOLATE_LINEAR, false))                 \
     CASE(bilinear_aligned, y[0] = reel_interpolate(t, x[0], REEL_SIZES(2, 7), REEL_INTERPOLATE_LINEAR, true))          \
-    CASE(trilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3, 4, 2), REEL_INTERPOLATE_LINEAR, false))
+    CASE(trilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3, 4, 2), REEL_INTERPOLATE_LINEAR, false))             \
+    CASE(rms_norm, y[0] = reel_rms_norm(t, x[0], 2, x[1], 0.125))                                                      \
+    CASE(rms_norm_plain, y[0] = reel_rms_norm(t, x[0], 1, reel_null(), 1e-5))                                          \
+    CASE(group_norm, y[0] = reel_group_norm(t, x[0], 2, x[1], x[2], 1e-5))                                             \
+    CASE(group_norm_of_rows, y[0] = reel_group_norm(t, x[0], 3, x[1], reel_null(), 0.125))                             \
+    CASE(group_norm_one, y[0] = reel_group_norm(t, x[0], 1, reel_null(), x[1], 1e-5))                                  \
+    CASE(group_norm_plain, y[0] = reel_group_norm(t, x[0], 3, reel_null(), reel_null(), 1e-5))                         \
+    CASE(group_norm_nothing, y[0] = reel_group_norm(t, x[0], 2, reel_null(), reel_null(), 1e-5))                       \
+    CASE(instance_norm, y[0] = reel_instance_norm(t, x[0], x[1], x[2], 1e-5))                                          \
+    CASE(instance_norm_planes, y[0] = reel_instance_norm(t, x[0], x[1], reel_null(), 0.5))                             \
+    CASE(instance_norm_plain, y[0] = reel_instance_norm(t, x[0], reel_null(), reel_null(), 1e-5))
 
 #define DEFINE(name, ...)                                                                                              \
     static void apply_##name(const reel_var *x, reel_var *y)                                                           \

@@ -1,9 +1,10 @@
-/* Batch and layer normalisation against PyTorch's numbers, far from zero, with any number of threads, and what they
+/* Normalisation against PyTorch's numbers, far from zero, with any number of threads, and what they
  * refuse. That the gradients are derivatives is for the registry's tests. */
 #include "support/fixture.h"
 
 #include "golden/normalize_values.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,35 @@ Test(normalize, large_and_small_numbers)
                 }
             }
         }
+}
+
+/* The same by the root mean square: 1, 2, 3, 4 divided by sqrt(7.5), and the gradient of the first, for both orders. */
+Test(normalize, squares_that_are_no_numbers)
+{
+    const double sizes[] = {is_float ? 1e30 : 1e200, is_float ? 1e-30 : 1e-200};
+    const double flow[] = {1, 0, 0, 0}, ones[] = {1, 1, 1, 1};
+    const double rstd = 1 / sqrt(7.5);
+    for (int s = 0; s < 2; s++) {
+        double values[4];
+        for (int i = 0; i < 4; i++)
+            values[i] = (i + 1) * sizes[s];
+        const reel_shape shape = REEL_SHAPE(1, 4);
+        reel_var x = numbers(values, shape), grad, weight_grad, weight = numbers(ones, REEL_SHAPE(4));
+        reel_var y = reel_rms_norm(t, x, 1, weight, 0);
+        for (unsigned flags = 0; flags < 2; flags++) {
+            cr_assert_eq(reel_vjp(t, y, numbers(flow, shape), &x, 1, flags, &grad), REEL_OK);
+            cr_assert_eq(reel_vjp(t, y, numbers(flow, shape), &weight, 1, flags, &weight_grad), REEL_OK);
+            cr_expect(fabs((double)reel_data_real(t, weight_grad)[0] - rstd) <= 1e-6);
+            for (int i = 0; i < 4; i++) {
+                double got = (double)reel_data_real(t, y)[i], slope = (double)reel_data_real(t, grad)[i] * sizes[s];
+                /* rstd (g - xhat mean(g xhat)) */
+                double gradient = rstd * ((i == 0) - (i + 1) * rstd * rstd / 4);
+                cr_expect(fabs(got - (i + 1) * rstd) <= 1e-6, "size %g: y is %g", sizes[s], got);
+                cr_expect(fabs(slope - gradient) <= 1e-6, "size %g, flags %u: the gradient is %g, not %g", sizes[s],
+                          flags, slope, gradient);
+            }
+        }
+    }
 }
 
 /* ---- Numbers times a power of two ---- */
@@ -437,4 +467,41 @@ Test(normalize, layer_norm_refuses)
     expect_refused(layer_norm(reel_zeros(t, REEL_SHAPE(much, much, 0)), 1, none, none), REEL_ERROR_SHAPE, NULL);
     cr_assert_not(reel_is_null(layer_norm(x, 2, matrix, matrix)));
     cr_assert_not(reel_is_null(layer_norm(reel_zeros(t, REEL_SHAPE(0, 4)), 1, four, none)));
+}
+
+Test(normalize, groups_and_root_mean_squares_refuse)
+{
+    reel_var none = reel_null(), x = reel_ones(t, REEL_SHAPE(2, 6, 4)), three = reel_ones(t, REEL_SHAPE(3));
+    const int64_t much = INT64_C(1) << 40;
+    expect_refused(reel_rms_norm(t, x, 0, none, 0), REEL_ERROR_ARGUMENT, "rms_norm: 0 normalised axes, x has 3");
+    expect_refused(reel_rms_norm(t, x, 1, three, 0), REEL_ERROR_SHAPE,
+                   "rms_norm: weight is [3], the normalised axes are [4]");
+    expect_refused(reel_rms_norm(t, x, 1, none, -1), REEL_ERROR_ARGUMENT, "rms_norm: eps -1 is negative");
+    expect_refused(reel_group_norm(t, x, 0, none, none, 0), REEL_ERROR_ARGUMENT, "group_norm: 0 groups, not 1 or more");
+    expect_refused(reel_group_norm(t, x, 4, none, none, 0), REEL_ERROR_SHAPE,
+                   "group_norm: x is [2, 6, 4], it must be [batch, channels, ...] with a multiple of 4 channels");
+    expect_refused(reel_group_norm(t, three, 1, none, none, 0), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_group_norm(t, reel_ones(t, REEL_SHAPE(1, 3)), 3, none, none, 0), REEL_ERROR_SHAPE,
+                   "group_norm: x is [1, 3], it needs more than 1 value per group");
+    expect_refused(reel_group_norm(t, reel_zeros(t, REEL_SHAPE(0, 2, much, much)), 1, none, none, 0), REEL_ERROR_SHAPE,
+                   NULL);
+    expect_refused(reel_group_norm(t, x, 3, three, none, 0), REEL_ERROR_SHAPE,
+                   "group_norm: weight is [3], x [2, 6, 4] has 6 channels");
+    expect_refused(reel_group_norm(t, x, 3, none, three, 0), REEL_ERROR_SHAPE,
+                   "group_norm: bias is [3], x [2, 6, 4] has 6 channels");
+    expect_refused(reel_group_norm(t, x, 3, none, none, -1), REEL_ERROR_ARGUMENT, "group_norm: eps -1 is negative");
+    expect_refused(reel_instance_norm(t, reel_ones(t, REEL_SHAPE(2, 6)), none, none, 0), REEL_ERROR_SHAPE, NULL);
+    expect_refused(
+        reel_instance_norm(t, reel_ones(t, REEL_SHAPE(2, 6, 1, 1)), none, none, 0), REEL_ERROR_SHAPE,
+        "instance_norm: x is [2, 6, 1, 1], it must be [batch, channels, ...] with more than 1 value per channel");
+    expect_refused(reel_instance_norm(t, reel_ones(t, REEL_SHAPE(2, 0, 4)), none, none, 0), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_instance_norm(t, x, three, none, 0), REEL_ERROR_SHAPE,
+                   "instance_norm: weight is [3], x [2, 6, 4] has 6 channels");
+    const reel_real *given =
+        reel_data_real(t, reel_rms_norm(t, x, 1, none, (double)(is_float ? FLT_EPSILON : DBL_EPSILON)));
+    const reel_real *left = reel_data_real(t, reel_rms_norm(t, x, 1, none, NAN));
+    cr_assert(given && left && given[0] == left[0]);
+    reel_var small = reel_full(t, REEL_SHAPE(1, 2), 1e-4);
+    cr_assert_neq(reel_data_real(t, reel_rms_norm(t, small, 1, none, NAN))[0],
+                  reel_data_real(t, reel_rms_norm(t, small, 1, none, 0))[0], "the default of eps counts");
 }

@@ -1,4 +1,4 @@
-/* Softmax and its logarithm. */
+/* Softmax and its logarithm, with or without a mask. */
 #ifndef REEL_SOFTMAX_H
 #define REEL_SOFTMAX_H
 
@@ -15,6 +15,11 @@ REEL_API reel_var reel_softmax(reel_tape *tape, reel_var x, int axis);
 /* x - log(sum(exp(x))) along `axis`: torch.log_softmax. Better than the logarithm of reel_softmax, which loses small
  * probabilities. */
 REEL_API reel_var reel_log_softmax(reel_tape *tape, reel_var x, int axis);
+
+/* reel_softmax of the elements whose mask is true, and 0 elsewhere; all zeros where the mask leaves nothing, as in the
+ * attention of PyTorch (softmax of masked_fill would be NaN there). mask is bool (REEL_ERROR_DTYPE) and broadcasts to
+ * the shape of x (REEL_ERROR_SHAPE). What x is where the mask is false does not matter, even NaN; its gradient is 0. */
+REEL_API reel_var reel_masked_softmax(reel_tape *tape, reel_var x, reel_var mask, int axis);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,8 @@
 #include "kern/parallel.h"
 #include "kern/reduce.h"
 
+#include <math.h>
+
 static void reduce_middle(const struct reel_kern_softmax *s, const reel_real *x,
                           const struct reel_kern_reduction *reduction, reel_real *out, int threads)
 {
@@ -84,6 +86,12 @@ void reel_kern_softmax(const struct reel_kern_softmax *s, const reel_real *x, re
     reel_kern_softmax_sums(s, x, maxima, sums, threads);
     for (int64_t i = 0; s->log && i < s->outer * s->inner; i++)
         sums[i] = reel_math_log(sums[i]);
+    /* exp(-INFINITY - 0) / 1 instead of NaN */
+    for (int64_t i = 0; s->masked && i < s->outer * s->inner; i++)
+        if (maxima[i] == -(reel_real)INFINITY) {
+            maxima[i] = 0;
+            sums[i] = 1;
+        }
     REEL_PARALLEL_FOR(first, last, row_count(s), rows_at_once(s), threads,
                       softmax_rows(s, first, last, x, maxima, sums, y));
 }

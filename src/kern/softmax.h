@@ -6,7 +6,8 @@
 
 struct reel_kern_softmax {
     int64_t outer, n, inner;
-    bool log; /* log_softmax */
+    bool log;    /* log_softmax */
+    bool masked; /* x is -INFINITY where nothing takes part; all zeros where nothing does at all */
 };
 
 /* maxima[outer, inner] and sums[outer, inner] of exp(x - maximum). */

@@ -166,7 +166,7 @@ static reel_status class_forward(const reel_call *call, bool softmax)
     if (a->reduction != REEL_NONE && !(losses = reel_call_temporary(call, bytes)))
         return call->context->status;
     if (softmax && places > 0 && k.classes > 0) {
-        const struct reel_kern_softmax s = {k.outer, k.classes, k.inner, true};
+        const struct reel_kern_softmax s = {k.outer, k.classes, k.inner, true, false};
         reel_kern_softmax_sums(&s, x, saved.maxima, saved.log_sums, threads);
         for (int64_t i = 0; i < places; i++)
             saved.log_sums[i] = reel_math_log(saved.log_sums[i]);

@@ -64,6 +64,12 @@ def activated(x, activation, slope):
     return [lambda: x, lambda: F.relu(x), lambda: F.leaky_relu(x, slope), lambda: torch.tanh(x)][activation]()
 
 
+def masked_softmax(x, mask, axis):
+    """As scaled_dot_product_attention does it: what is masked as a whole is zeros."""
+    nothing = ~mask.expand(x.shape).any(axis, keepdim=True)
+    return torch.softmax(x.masked_fill(~mask, -math.inf).masked_fill(nothing, 0), axis).masked_fill(nothing, 0)
+
+
 def index_select(x, index, axis):
     axis %= x.dim()
     picked = torch.index_select(x, axis, index.reshape(-1))
@@ -481,6 +487,7 @@ OPERATIONS = {
     "logsumexp": (AXES, over_axes(torch.logsumexp)),
     "softmax": ("i", torch.softmax),
     "log_softmax": ("i", torch.log_softmax),
+    "masked_softmax": ("i", masked_softmax),
     "matmul": ("??", matmul),
     "linear": ("id", lambda x, weight, *activation: activated(F.linear(x, weight), *activation)),
     "linear_bias": ("id", lambda x, weight, bias, *activation: activated(F.linear(x, weight, bias), *activation)),

@@ -33,6 +33,7 @@
 
 #include <reel/alias.h>
 #include <reel/atomic_file.h>
+#include <reel/attention.h>
 #include <reel/checkpoint.h>
 #include <reel/clip.h>
 #include <reel/compare.h>

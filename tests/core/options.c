@@ -86,6 +86,11 @@ static void with_loader(const reel_augment_options *options)
     F(reel_conv_transpose2d, conv, reel_conv_transpose2d(t, x, x, reel_null(), &o))                                    \
     F(reel_gru_new, recurrent, reel_gru_new(p, "m", 2, 2, &o))                                                         \
     F(reel_lstm_new, recurrent, reel_lstm_new(p, "m", 2, 2, &o))                                                       \
+    F(reel_scaled_dot_product_attention, attention, reel_scaled_dot_product_attention(t, x, x, x, &o))                 \
+    F(reel_attention_weights, attention, reel_attention_weights(t, x, x, &o))                                          \
+    F(reel_multihead_attention_new, multihead_attention, reel_multihead_attention_new(p, "m", 2, 1, &o))               \
+    F(reel_transformer_encoder_layer_new, transformer, reel_transformer_encoder_layer_new(p, "m", 2, 1, &o))           \
+    F(reel_transformer_encoder_new, transformer, reel_transformer_encoder_new(p, "m", 2, 1, 1, &o))                    \
     F(reel_layer_norm_new, layer_norm, reel_layer_norm_new(p, "m", REEL_SHAPE(2), &o))                                 \
     F(reel_module_new, module, reel_module_new(p, "m", identity, NULL, &o))                                            \
     F(reel_embedding, embedding_lookup, reel_embedding(t, x, classes, &o))                                             \

@@ -125,3 +125,20 @@ def scattered(index, values):
 show("scatter, two values to one place", scattered([1, 1], 2))
 show("scatter, values larger than the index", attempt(lambda: scattered([1], 3)))
 show("multinomial, two of 0, 0, 1", torch.multinomial(torch.tensor([0.0, 0.0, 1.0]), 2))
+
+
+def sees_nothing(need_weights):
+    attention = torch.nn.MultiheadAttention(2, 1, batch_first=True)
+    x, hidden = torch.ones(1, 2, 2), torch.ones(1, 2, dtype=torch.bool)
+    y, weights = attention(x, x, x, hidden, need_weights=need_weights)
+    return y.tolist(), None if weights is None else weights.tolist()
+
+
+def sees_less(backend):
+    q = torch.ones(1, 2, 2, requires_grad=True)
+    with torch.nn.attention.sdpa_kernel(backend):
+        return F.scaled_dot_product_attention(q, q, q, torch.ones(2, 2, dtype=torch.bool), is_causal=True).tolist()
+
+
+show("multihead attention that sees nothing, without and with weights", [sees_nothing(False), sees_nothing(True)])
+show("attention, a mask and is_causal", attempt(lambda: sees_less(torch.nn.attention.SDPBackend.MATH)))

@@ -255,4 +255,68 @@ case("instance_norm", lambda x, w, b: F.instance_norm(x, weight=w, bias=b), real
 case("instance_norm_planes", lambda x, w: F.instance_norm(x, weight=w, eps=0.5), real(2, 2, 3, 2), real(2))
 case("instance_norm_plain", lambda x: F.instance_norm(x), real(3, 2, 4))
 
+# ---- Attention ----
+
+torch.manual_seed(2)
+
+
+def sdpa(*inputs, **options):
+    """By the backend that has a second order."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        return F.scaled_dot_product_attention(*inputs, **options)
+
+
+def lengths_mask(lengths, keys):
+    """bool [batch, 1, 1, keys]: the first keys of each sample."""
+    return (torch.arange(keys) < torch.tensor(lengths)[:, None])[:, None, None]
+
+
+def masked(**options):
+    return lambda q, k, v, mask: sdpa(q, k, v, attn_mask=mask, **options)
+
+
+def both(q, k, v, mask):
+    """PyTorch takes a mask or is_causal."""
+    return sdpa(q, k, v, attn_mask=mask & torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril())
+
+
+def weights(q, k, mask):
+    return both(q, k, torch.eye(k.shape[-2]).expand(k.shape[:-2] + (-1, -1)), mask)
+
+
+some_infinite = exact([[0.5, -INF, 1.0, -0.25], [-INF, -INF, -INF, -INF], [-INF, 2.0, -INF, -1.0]])
+case("masked_softmax_all", lambda x, m: sdpa(x, torch.eye(3), torch.eye(3), attn_mask=m, scale=1.0), real(4, 3),
+     torch.tensor([[True, False, True], [False, False, False], [True, True, True], [False, True, False]]))
+case("attention_matrices", sdpa, real(2, 5, 4), real(2, 3, 4), real(2, 3, 6))
+case("attention_heads", sdpa, real(2, 3, 4, 2), real(2, 3, 5, 2), real(2, 3, 5, 2))
+case("attention_one_key", sdpa, real(2, 4, 3), real(2, 1, 3), real(2, 1, 3))
+case("attention_no_batch", sdpa, real(4, 3), real(5, 3), real(5, 2))
+case("attention_broadcast", lambda q, k, v: sdpa(q, k.expand(3, 2, 4, 3), v.expand(3, 2, 4, 3)), real(3, 2, 5, 3),
+     real(1, 2, 4, 3), real(3, 1, 4, 3))
+case("attention_long", sdpa, real(1, 2, 37, 3), real(1, 2, 41, 3), real(1, 2, 41, 3))
+case("attention_scale", lambda q, k, v: sdpa(q, k, v, scale=1.5), real(2, 3, 4), real(2, 5, 4), real(2, 5, 4))
+case("attention_scale_zero", lambda q, k, v: sdpa(q, k, v, scale=0.0), real(2, 3, 4), real(2, 5, 4), real(2, 5, 4))
+causal = lambda q, k, v: sdpa(q, k, v, is_causal=True)
+case("attention_causal", causal, real(2, 5, 4), real(2, 5, 4), real(2, 5, 3))
+case("attention_causal_more_keys", causal, real(2, 3, 4), real(2, 6, 4), real(2, 6, 3))
+case("attention_causal_fewer_keys", causal, real(2, 6, 4), real(2, 3, 4), real(2, 3, 3))
+case("attention_bool_mask", masked(), real(2, 2, 4, 3), real(2, 2, 5, 3), real(2, 2, 5, 3), mask(2, 1, 4, 5))
+case("attention_lengths", masked(), real(4, 2, 3, 2), real(4, 2, 6, 2), real(4, 2, 6, 2), lengths_mask([6, 1, 4, 0], 6))
+case("attention_causal_lengths", both, real(3, 2, 5, 2), real(3, 2, 5, 2), real(3, 2, 5, 2), lengths_mask([5, 2, 3], 5))
+case("attention_real_mask", masked(), real(2, 3, 4), real(2, 5, 4), real(2, 5, 4), real(3, 5))
+case("attention_infinite_mask", masked(), real(2, 3, 4), real(2, 4, 4), real(2, 4, 4), some_infinite)
+case("attention_nothing_allowed", masked(), real(2, 3, 4), real(2, 4, 4), real(2, 4, 4),
+     torch.zeros(3, 4, dtype=torch.bool))
+case("attention_weights_masked", weights, real(2, 4, 3), real(2, 4, 3), torch.tensor([True, False, True, True]))
+
+
+def positions(length, features):
+    """As in the tutorials, in float64."""
+    angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, features, 2) / features)
+    return torch.stack([torch.sin(angles), torch.cos(angles)], 2).flatten(1)[:, :features]
+
+
+case("sinusoidal_positions", lambda: positions(5, 6))
+case("sinusoidal_positions_odd", lambda: positions(4, 5))
+
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

@@ -35,6 +35,12 @@ static void make_layers(reel_params *p)
     reel_lstm_new(p, "lstm", 5, 4, &deep);
     reel_gru_cell_new(p, "gru_cell", 5, 4, true);
     reel_lstm_cell_new(p, "lstm_cell", 5, 4, true);
+    REEL_OPTIONS(multihead_attention, other, other.kdim = 3, other.vdim = 5);
+    REEL_OPTIONS(transformer, encoder, encoder.dim_feedforward = 6, encoder.final_norm = true);
+    reel_multihead_attention_new(p, "attention", 6, 2, NULL);
+    reel_multihead_attention_new(p, "cross_attention", 6, 2, &other);
+    reel_transformer_encoder_new(p, "encoder", 4, 2, 2, &encoder);
+    reel_learned_positions_new(p, "positions", 7, 3);
     reel_prelu_new(p, "prelu", 3, 0.25);
     reel_module *parts[] = {reel_linear_new(p, "sequential.0", 5, 4, NULL), reel_relu_new(p),
                             reel_linear_new(p, "sequential.2", 4, 3, NULL)};

@@ -45,6 +45,12 @@ def layers():
             "lstm": nn.LSTM(5, 4, num_layers=2, bidirectional=True),
             "gru_cell": nn.GRUCell(5, 4),
             "lstm_cell": nn.LSTMCell(5, 4),
+            "attention": nn.MultiheadAttention(6, 2),
+            "cross_attention": nn.MultiheadAttention(6, 2, kdim=3, vdim=5),
+            "encoder": nn.TransformerEncoder(
+                nn.TransformerEncoderLayer(4, 2, 6), 2, nn.LayerNorm(4), enable_nested_tensor=False
+            ),
+            "positions": nn.Embedding(7, 3),
             "prelu": nn.PReLU(3),
             "sequential": nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)),
         }

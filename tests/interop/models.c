@@ -19,7 +19,7 @@ struct ports {
 };
 
 static reel_params *params;
-static reel_module *label, *one, *two, *three, *norm, *norm3, *layer, *bag;
+static reel_module *label, *one, *two, *three, *norm, *norm3, *layer, *bag, *places, *encoder, *heads;
 
 static reel_var input(reel_tape *t, struct ports *p, reel_var v)
 {
@@ -84,10 +84,28 @@ static void layers(reel_tape *t, int64_t batch, struct ports *p)
     output(p, reel_argmax(t, h, 2, false));
 }
 
+/* An encoder whose sequences have lengths of their own, which a mask says. */
+static void attention(reel_tape *t, int64_t batch, struct ports *p)
+{
+    reel_var x = input(t, p, reel_randn(t, REEL_SHAPE(batch, 3, 12)));
+    reel_var lengths = input(t, p, reel_randint(t, 1, 4, REEL_SHAPE(batch, 1)));
+    reel_var padding = reel_ge(t, reel_arange_int64(t, 0, 3, 1), lengths), y, mixed[2];
+    y = reel_add(t, reel_forward(t, places, reel_forward(t, one, x)), reel_sinusoidal_positions(t, 3, 8));
+    reel_forward_all(t, encoder, REEL_VARS(y, reel_null(), padding), &y, 1);
+    reel_forward_all(t, heads, REEL_VARS(y, x), mixed, 2);
+    output(p, y);
+    output(p, mixed[0]);
+    output(p, mixed[1]);
+}
+
 static const struct network {
     const char *name;
     void (*run)(reel_tape *t, int64_t batch, struct ports *p);
-} networks[] = {{"generator", generator}, {"shapes", shapes}, {"statistics", statistics}, {"layers", layers}};
+} networks[] = {{"generator", generator},
+                {"shapes", shapes},
+                {"statistics", statistics},
+                {"layers", layers},
+                {"attention", attention}};
 
 static void make_params(reel_context *c)
 {
@@ -100,6 +118,11 @@ static void make_params(reel_context *c)
     norm3 = reel_batch_norm1d_new(params, "norm3", 3, NULL);
     layer = reel_layer_norm_new(params, "layer", REEL_SHAPE(8), NULL);
     bag = reel_embedding_bag_new(params, "bag", 10, 5, NULL);
+    REEL_OPTIONS(transformer, causal, causal.dim_feedforward = 5, causal.is_causal = true, causal.gelu = true);
+    REEL_OPTIONS(multihead_attention, other, other.kdim = 12, other.vdim = 12, other.need_weights = true);
+    places = reel_learned_positions_new(params, "places", 4, 8);
+    encoder = reel_transformer_encoder_new(params, "encoder", 8, 2, 2, &causal);
+    heads = reel_multihead_attention_new(params, "heads", 8, 4, &other);
     reel_init_uniform(reel_params_find(params, "norm.running_var"), 0.5, 2);
     reel_init_uniform(reel_params_find(params, "norm3.running_mean"), -1, 1);
     reel_eval(params);

@@ -131,6 +131,39 @@ enum { MOST = 8 };
     CASE(prelu, y[0] = reel_prelu(t, x[0], x[1]))                                                                      \
     CASE(prelu_one_slope, y[0] = reel_prelu(t, x[0], x[1]))                                                            \
     CASE(prelu_of_a_vector, y[0] = reel_prelu(t, x[0], x[1]))                                                          \
+    CASE(masked_softmax_all, y[0] = reel_masked_softmax(t, x[0], x[1], -1))                                            \
+    CASE(attention_matrices, y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], NULL))                      \
+    CASE(attention_heads, y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], NULL))                         \
+    CASE(attention_one_key, y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], NULL))                       \
+    CASE(attention_no_batch, y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], NULL))                      \
+    CASE(attention_broadcast, y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], NULL))                     \
+    CASE(attention_long, y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], NULL))                          \
+    CASE(attention_scale, OPTIONS(attention, o.scale = 1.5);                                                           \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_scale_zero, OPTIONS(attention, o.scale = 0);                                                        \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_causal, OPTIONS(attention, o.is_causal = true);                                                     \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_causal_more_keys, OPTIONS(attention, o.is_causal = true);                                           \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_causal_fewer_keys, OPTIONS(attention, o.is_causal = true);                                          \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_bool_mask, OPTIONS(attention, o.attn_mask = x[3]);                                                  \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_lengths, OPTIONS(attention, o.attn_mask = x[3]);                                                    \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_causal_lengths, OPTIONS(attention, o.attn_mask = x[3], o.is_causal = true);                         \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_real_mask, OPTIONS(attention, o.attn_mask = x[3]);                                                  \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_infinite_mask, OPTIONS(attention, o.attn_mask = x[3]);                                              \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_nothing_allowed, OPTIONS(attention, o.attn_mask = x[3]);                                            \
+         y[0] = reel_scaled_dot_product_attention(t, x[0], x[1], x[2], &o))                                            \
+    CASE(attention_weights_masked, OPTIONS(attention, o.attn_mask = x[2], o.is_causal = true);                         \
+         y[0] = reel_attention_weights(t, x[0], x[1], &o))                                                             \
+    CASE(sinusoidal_positions, y[0] = reel_sinusoidal_positions(t, 5, 6))                                              \
+    CASE(sinusoidal_positions_odd, y[0] = reel_sinusoidal_positions(t, 4, 5))                                          \
     CASE(pad_zeros, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2), REEL_PAD_CONSTANT, 0))                                  \
     CASE(pad_value, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 0, 0, 2), REEL_PAD_CONSTANT, -1.5))                         \
     CASE(pad_cut, y[0] = reel_pad(t, x[0], REEL_SIZES(-1, 2, 1, -1), REEL_PAD_CONSTANT, 0))                            \
@@ -462,6 +495,31 @@ Test(functions, refuse_what_they_cannot_do)
     expect_refused(reel_prod(t, integers, 0, false), REEL_ERROR_DTYPE, "prod: x is int64, it must be real");
     expect_refused(reel_linspace(t, 0, INFINITY, 3), REEL_ERROR_ARGUMENT, "linspace: 3 numbers from 0 to inf");
     expect_refused(reel_eye(t, -1, 3), REEL_ERROR_SHAPE, NULL);
+}
+
+Test(functions, refuse_attention_that_does_not_fit)
+{
+    reel_var q = reel_ones(t, REEL_SHAPE(2, 3)), k = reel_ones(t, REEL_SHAPE(4, 3)), v = reel_ones(t, REEL_SHAPE(4, 2)),
+             row = reel_ones(t, REEL_SHAPE(3)), batch = reel_ones(t, REEL_SHAPE(1, 4, 3)),
+             integers = reel_full_int64(t, REEL_SHAPE(4, 3), 1);
+    expect_refused(reel_scaled_dot_product_attention(t, q, v, k, NULL), REEL_ERROR_SHAPE,
+                   "scaled_dot_product_attention: query [..., L, E] and key [..., S, E]: [2, 3] and [4, 2] do not fit");
+    expect_refused(reel_scaled_dot_product_attention(t, q, k, q, NULL), REEL_ERROR_SHAPE,
+                   "scaled_dot_product_attention: key [..., S, E] and value [..., S, V]: [4, 3] and [2, 3] do not fit");
+    expect_refused(reel_scaled_dot_product_attention(t, q, batch, batch, NULL), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_scaled_dot_product_attention(t, q, k, batch, NULL), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_attention_weights(t, row, row, NULL), REEL_ERROR_SHAPE, NULL);
+    expect_refused(reel_attention_weights(t, q, integers, NULL), REEL_ERROR_DTYPE, NULL);
+    REEL_OPTIONS(attention, o, o.attn_mask = reel_gt_scalar(t, k, 0));
+    expect_refused(reel_attention_weights(t, q, k, &o), REEL_ERROR_SHAPE, NULL);
+    o.attn_mask = reel_full_int64(t, REEL_SHAPE(2, 4), 1);
+    expect_refused(reel_attention_weights(t, q, k, &o), REEL_ERROR_DTYPE, NULL);
+    o.attn_mask = reel_null();
+    o.dropout_p = 1.5;
+    expect_refused(reel_attention_weights(t, q, k, &o), REEL_ERROR_ARGUMENT, "dropout: p 1.5 is outside 0..1");
+    expect_refused(reel_sinusoidal_positions(t, -1, 4), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_sinusoidal_positions(t, 4, -1), REEL_ERROR_ARGUMENT,
+                   "sinusoidal_positions: 4 positions of -1 features");
 }
 
 Test(functions, refuse_losses_and_activations)

@@ -44,6 +44,7 @@ struct scene {
     F(hooks_and_scopes)                                                                                                \
     F(bags)                                                                                                            \
     F(modules)                                                                                                         \
+    F(attention)                                                                                                       \
     F(loaders)                                                                                                         \
     F(words_and_metrics)                                                                                               \
     F(files)                                                                                                           \

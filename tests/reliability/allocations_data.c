@@ -130,6 +130,30 @@ void modules(struct scene *s)
     note_var(s, y);
 }
 
+void attention(struct scene *s)
+{
+    reel_tape *t = s->t;
+    reel_module *heads, *encoder, *places;
+    reel_var x, y[2];
+    REEL_OPTIONS(multihead_attention, dropped, dropped.dropout = 0.5, dropped.need_weights = true);
+    REEL_OPTIONS(transformer, o, o.dropout = 0, o.dim_feedforward = 5, o.is_causal = true, o.final_norm = true);
+    CALL(s->params[0] = reel_params_new(s->c));
+    reel_params *p = s->params[0];
+    CALL(heads = reel_multihead_attention_new(p, "heads", 6, 2, &dropped));
+    CALL(encoder = reel_transformer_encoder_new(p, "encoder", 6, 2, 2, &o));
+    CALL(places = reel_learned_positions_new(p, "places", 4, 6));
+    CALL(x = reel_randn(t, REEL_SHAPE(3, 4, 6)));
+    STEP(x, reel_forward(t, places, x));
+    CALL(reel_forward_all(t, heads, &x, 1, y, 2));
+    note_var(s, y[1]);
+    CALL(x = reel_forward(t, encoder, y[0]));
+    STEP(x, reel_scaled_dot_product_attention(t, x, x, y[0], NULL));
+    STEP(x, reel_sum_all(t, reel_square(t, x)));
+    CALL(reel_backward(t, x, p));
+    note(s, reel_param_grad(reel_params_find(p, "places.weight")), 4 * 6 * sizeof(reel_real));
+    CALL(reel_tape_reset(t));
+}
+
 /* ---- Loaders ---- */
 
 enum { SAMPLES = 9 };

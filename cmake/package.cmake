@@ -49,7 +49,7 @@ if(BUILD_SHARED_LIBS)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
 endif()
 set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION
-    "${about}\nThis package has cgan, which trains a conditional GAN, samples from it and\njudges it, and notebook, the nn.Embedding tutorial.")
+    "${about}\nThis package has cgan, which trains a conditional GAN, samples from it and\njudges it, series, which does so for time series, and notebook, the\nnn.Embedding tutorial.")
 
 # Dependants are bound to the minor version, as the soname is. The loader's cache is brought up to date by a trigger.
 math(EXPR next "${PROJECT_VERSION_MINOR} + 1")
@@ -77,7 +77,7 @@ foreach(component LIBRARIES DEVELOPMENT PROGRAMS)
     COMPONENT ${lower})
 endforeach()
 if(REEL_PROGRAMS)
-  foreach(program cgan notebook)
+  foreach(program cgan notebook series)
     set(page ${PROJECT_BINARY_DIR}/package/${program}.1.gz)
     execute_process(COMMAND ${GZIP} -9nc ${PROJECT_SOURCE_DIR}/docs/man/${program}.1 OUTPUT_FILE ${page} COMMAND_ERROR_IS_FATAL ANY)
     install(

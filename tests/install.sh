@@ -59,7 +59,7 @@ for name in reel reel_f64; do
 done
 
 # The programs, which do not need the folder that they were built in.
-for program in notebook cgan; do
+for program in notebook cgan series; do
     expect "$program does not run where it was moved to" usage "$prefix/bin/$program" --help
     paths=$(readelf -dW "$prefix/bin/$program" | sed -n 's/.*(R.*PATH).*\[\(.*\)\]/\1/p')
     case $paths in *"$build"* | *"$work"*) fail "$program looks for libraries in $paths" ;; esac

@@ -1,0 +1,128 @@
+/* The model file of series, and what is drawn from a model. */
+#include "series.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the tensors' shapes do not say. */
+static const char network_key[] = "series_network", hidden_key[] = "series_hidden", varying_key[] = "series_varying";
+
+reel_status series_model_save(const struct series_gan *gan, const char *path)
+{
+    char network[32], hidden[32], varying[32];
+    snprintf(network, sizeof network, "%lld", (long long)gan->sizes.network);
+    snprintf(hidden, sizeof hidden, "%lld", (long long)gan->sizes.hidden);
+    snprintf(varying, sizeof varying, "%lld", (long long)gan->sizes.varying);
+    const reel_metadata metadata[] = {{network_key, network}, {hidden_key, hidden}, {varying_key, varying}};
+    return reel_save_safetensors_with(gan->generator, path, metadata, 3);
+}
+
+/* A number from the metadata, or -1. */
+static int64_t number(const reel_safetensors *file, const char *key)
+{
+    const char *text = reel_safetensors_metadata(file, key);
+    char *end;
+    if (!text || *text < '0' || *text > '9')
+        return -1;
+    long long value = strtoll(text, &end, 10);
+    return *end ? -1 : value;
+}
+
+/* Whether the file can be a generator of this program. It has a tensor whose size is what hidden layers of such a width
+ * need, so that a small file does not cost much memory. */
+static bool read_sizes(const reel_safetensors *file, struct series_sizes *s)
+{
+    const reel_tensor_info *mean = reel_safetensors_find(file, "scale.mean");
+    const reel_tensor_info *counts = reel_safetensors_find(file, "length_counts");
+    if (!mean || !counts || mean->shape.ndim != 1 || counts->shape.ndim != 2)
+        return false;
+    *s = (struct series_sizes){.network = number(file, network_key),
+                               .channels = mean->shape.dim[0],
+                               .longest = counts->shape.dim[1],
+                               .classes = counts->shape.dim[0],
+                               .hidden = number(file, hidden_key),
+                               .varying = number(file, varying_key)};
+    if (series_sizes_wrong(s) || s->varying < 0 || s->varying > 1)
+        return false;
+    const char *name = s->network == SERIES_CONV  ? "up2.weight"
+                       : s->network == SERIES_GRU ? "gru.weight_hh_l0"
+                                                  : "lstm.weight_hh_l0";
+    const reel_tensor_info *square = reel_safetensors_find(file, name);
+    return square && square->shape.ndim >= 2 && square->shape.dim[square->shape.ndim == 3 ? 0 : 1] == s->hidden;
+}
+
+bool series_model_load(reel_context *context, const char *path, struct series_gan *gan, char error[SERIES_ERROR_SIZE])
+{
+    struct series_sizes sizes;
+    reel_safetensors *file = reel_safetensors_open(context, path);
+    bool known = file && read_sizes(file, &sizes);
+    reel_safetensors_close(file);
+    if (file && !known) {
+        snprintf(error, SERIES_ERROR_SIZE, "%s: not a model that series train wrote", path);
+        return false;
+    }
+    if (known) {
+        *gan = series_gan_new(context, &sizes);
+        if (reel_load_safetensors(gan->generator, path, NULL) == REEL_OK)
+            return true;
+        series_gan_free(gan);
+    }
+    snprintf(error, SERIES_ERROR_SIZE, "%s", reel_error(context));
+    return false;
+}
+
+/* A length for each label, drawn with the training set's counts as weights; the whole length for a class that it does
+ * not have. */
+static bool draw_lengths(reel_tape *t, const struct series_gan *gan, struct series_set *set)
+{
+    const int64_t longest = gan->sizes.longest, *counts = reel_param_data(gan->length_counts);
+    const reel_real *drawn = reel_data_real(t, reel_rand(t, REEL_SHAPE(set->count)));
+    for (int64_t i = 0; drawn && i < set->count; i++) {
+        const int64_t *row = counts + set->labels[i] * longest;
+        int64_t all = 0, k = 0;
+        for (int64_t l = 0; l < longest; l++)
+            all += row[l];
+        double place = drawn[i] * (double)all;
+        while (k < longest - 1 && place >= (double)row[k])
+            place -= (double)row[k++];
+        set->lengths[i] = all > 0 ? k + 1 : longest;
+    }
+    reel_tape_reset(t);
+    return drawn != NULL;
+}
+
+bool series_make(reel_tape *t, const struct series_gan *gan, struct series_set *set, int64_t first, int64_t n,
+                 const reel_real *noise)
+{
+    const struct series_sizes *s = &gan->sizes;
+    const int64_t row = s->longest * s->channels, noise_size = series_noise_size(s);
+    reel_no_grad_begin(t);
+    struct series_batch b = series_batch_of(t, gan, set->labels + first, set->lengths + first, n);
+    reel_var z = noise ? reel_borrow(t, noise, REEL_SHAPE(n, noise_size)) : reel_randn(t, REEL_SHAPE(n, noise_size));
+    reel_var x = series_generate(t, gan, z, &b);
+    const reel_real *values = reel_data_real(t, x), *mean = reel_param_data(gan->mean),
+                    *spread = reel_param_data(gan->spread);
+    reel_no_grad_end(t);
+    for (int64_t i = 0; values && i < n; i++)
+        for (int64_t k = 0; k < row; k++) {
+            int64_t c = k % s->channels;
+            bool inside = k < set->lengths[first + i] * s->channels;
+            series_at(set, first + i)[k] = inside ? values[i * row + k] * spread[c] + mean[c] : 0;
+        }
+    return values && reel_tape_reset(t) == REEL_OK;
+}
+
+bool series_draw(reel_tape *t, const struct series_gan *gan, struct series_set *set, reel_progress *progress)
+{
+    enum { CHUNK = 128 };
+    reel_eval(gan->generator);
+    if (!draw_lengths(t, gan, set))
+        return false;
+    for (int64_t first = 0; first < set->count; first += CHUNK) {
+        int64_t n = set->count - first < CHUNK ? set->count - first : CHUNK;
+        if (!series_make(t, gan, set, first, n, NULL))
+            return false;
+        reel_progress_advance(progress, n);
+    }
+    return true;
+}

@@ -1,0 +1,139 @@
+/* Series as pictures: small plots of real and of made ones, side by side. */
+#include "series.h"
+
+#include <reel/watch/picture.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 128, HEIGHT = 80, EDGE = 4, MOST_LINES = 6, GAP = 3 };
+
+/* What the values of a channel are drawn between. */
+struct range {
+    double least, most;
+};
+
+/* Red, green and blue of one place. */
+enum { PLANES = 3, PIXELS = WIDTH * HEIGHT };
+
+static const unsigned char real_ink[PLANES] = {20, 70, 160}, made_ink[PLANES] = {190, 50, 20};
+
+static reel_shape shape_of(const struct series_set *s)
+{
+    return REEL_SHAPE(s->classes * 2 * SERIES_PICTURE_COLUMNS, PLANES, HEIGHT, WIDTH);
+}
+
+static reel_picture_options grid_of_classes(void)
+{
+    REEL_OPTIONS(picture, o, o.columns = 2 * SERIES_PICTURE_COLUMNS, o.gap = GAP);
+    return o;
+}
+
+reel_status series_picture_fits(reel_context *context, const struct series_set *real)
+{
+    const reel_picture_options o = grid_of_classes();
+    return reel_picture_size(context, shape_of(real), &o, NULL, NULL);
+}
+
+static struct range *find_ranges(const struct series_set *s)
+{
+    struct range *ranges = malloc((size_t)s->channels * sizeof *ranges);
+    for (int64_t c = 0; ranges && c < s->channels; c++) {
+        ranges[c] = (struct range){INFINITY, -INFINITY};
+        for (int64_t i = 0; i < s->count; i++)
+            for (int64_t t = 0; t < s->lengths[i]; t++) {
+                double x = series_at(s, i)[t * s->channels + c];
+                ranges[c].least = fmin(ranges[c].least, x);
+                ranges[c].most = fmax(ranges[c].most, x);
+            }
+    }
+    return ranges;
+}
+
+/* 0 at the least and 1 at the most, a little beyond both, and 0 for NaN. */
+static double part_of(const struct range *r, double x)
+{
+    double width = r->most - r->least;
+    return fmax(-0.05, fmin(1.05, (x - r->least) / (width > 0 ? width : 1)));
+}
+
+/* How much of each pixel the line covers: column by column what is between its values there and half a column to either
+ * side, with soft edges. */
+static void draw_line(unsigned char *image, const float *x, int64_t length, int64_t channels, const struct range *range,
+                      const unsigned char ink[PLANES], double strength, int64_t longest)
+{
+    double scale = (double)(WIDTH - 2 * EDGE - 1) / (double)(longest > 1 ? longest - 1 : 1);
+    for (int column = EDGE; column < WIDTH - EDGE; column++) {
+        double low = INFINITY, high = -INFINITY;
+        for (int side = -1; side <= 1; side++) {
+            double t = (column + 0.5 * side - EDGE) / scale;
+            if (t < 0 || t > (double)(length - 1))
+                continue;
+            int64_t k = (int64_t)t, next = k + 1 < length ? k + 1 : k;
+            double a = part_of(range, x[k * channels]), b = part_of(range, x[next * channels]);
+            double y = EDGE + (HEIGHT - 2 * EDGE - 1) * (1 - (a + (b - a) * (t - (double)k)));
+            low = fmin(low, y);
+            high = fmax(high, y);
+        }
+        for (int row = 0; row < HEIGHT && low <= high; row++) {
+            double cover = strength * fmin(1, fmin(row + 1 - low, high + 1 - row));
+            for (int plane = 0; plane < PLANES && cover > 0; plane++) {
+                unsigned char *pixel = image + plane * PIXELS + row * WIDTH + column;
+                *pixel = (unsigned char)(*pixel + (ink[plane] - *pixel) * cover + 0.5);
+            }
+        }
+    }
+}
+
+static void draw_map(unsigned char *image, const float *x, int64_t length, int64_t channels, const struct range *ranges,
+                     const unsigned char ink[PLANES], int64_t longest)
+{
+    for (int64_t row = 0; row < HEIGHT; row++)
+        for (int64_t column = 0; column < WIDTH; column++) {
+            int64_t t = column * longest / WIDTH, c = row * channels / HEIGHT;
+            double strength = t < length ? fmax(0, fmin(1, part_of(&ranges[c], x[t * channels + c]))) : 0;
+            for (int plane = 0; plane < PLANES && t < length; plane++)
+                image[plane * PIXELS + row * WIDTH + column] =
+                    (unsigned char)(240 + (ink[plane] - 240) * strength + 0.5);
+        }
+}
+
+static void draw_series(unsigned char *image, const struct series_set *s, int64_t i, const struct range *ranges,
+                        const unsigned char ink[PLANES])
+{
+    memset(image, 255, (size_t)PLANES * PIXELS);
+    if (i < 0)
+        return;
+    if (s->channels > MOST_LINES) {
+        draw_map(image, series_at(s, i), s->lengths[i], s->channels, ranges, ink, s->longest);
+        return;
+    }
+    for (int64_t c = s->channels - 1; c >= 0; c--)
+        draw_line(image, series_at(s, i) + c, s->lengths[i], s->channels, &ranges[c], ink,
+                  1 - 0.8 * (double)c / MOST_LINES, s->longest);
+}
+
+reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,
+                           const struct series_set *made)
+{
+    const int64_t n = real->classes * 2 * SERIES_PICTURE_COLUMNS;
+    const reel_picture_options o = grid_of_classes();
+    struct range *ranges = find_ranges(real);
+    unsigned char *images = malloc((size_t)n * PLANES * PIXELS);
+    reel_status status = REEL_OK;
+    if (!ranges || !images)
+        status = reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
+    for (int64_t k = 0; status == REEL_OK && k < n; k++) {
+        int64_t label = k / (2 * SERIES_PICTURE_COLUMNS), column = k % (2 * SERIES_PICTURE_COLUMNS);
+        bool is_real = column < SERIES_PICTURE_COLUMNS;
+        const struct series_set *s = is_real ? real : made;
+        draw_series(images + k * PLANES * PIXELS, s, series_of_class(s, label, column % SERIES_PICTURE_COLUMNS), ranges,
+                    is_real ? real_ink : made_ink);
+    }
+    if (status == REEL_OK)
+        status = reel_picture_save_bytes(context, path, images, shape_of(real), &o);
+    free(ranges);
+    free(images);
+    return status;
+}

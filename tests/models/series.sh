@@ -1,0 +1,136 @@
+#!/bin/sh
+# series as a user meets it: what it writes, messages, exit codes, and that a resumed training has the bits of another.
+#   sh tests/models/series.sh SERIES
+set -u
+series=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+check() { # NAME CONDITION...
+    name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAILED: %s\n' "$name"
+        cat "$work/stderr"
+    fi
+}
+
+# refused NAME CODE PATTERN COMMAND...: one line on stderr that has the pattern, and that exit code.
+refused() {
+    title=$1 code=$2 pattern=$3
+    shift 3
+    "$@" >"$work/stdout" 2>"$work/stderr"
+    status=$?
+    check "$title: exit code $status, not $code" test "$status" -eq "$code"
+    check "$title: not one line" test "$(wc -l <"$work/stderr")" -eq 1
+    check "$title: message" grep -q -- "$pattern" "$work/stderr"
+}
+
+# Three classes of different lengths and two channels.
+small=$work/small_TRAIN.ts
+{
+    printf '@problemName small\n@classLabel true low middle high\n@data\n'
+    for i in 1 2 3 4 5 6; do
+        printf '%s,1,2,1,0:0,%s,0,1,0:low\n' $i $i
+        printf '3,%s,2,1,4,%s:1,%s,0,1,0,2:middle\n' $i $i $i
+        printf '5,6,%s,7,6,5,6,%s:0,0,1,%s,0,1,1,0:high\n' $i $i $i
+    done
+} >"$small"
+sed 's/1,2,1,0/1,2,2,0/' "$small" >"$work/small_TEST.ts"
+
+"$series" data --data "$small" --out "$work/data.png" >"$work/stdout" 2>"$work/stderr"
+check 'data says what there is' grep -q 'high  *6  *8..8' "$work/stdout"
+check 'data draws what there is' test -s "$work/data.png"
+refused 'data, no such file' 1 'no-such-file' "$series" data --data "$work/no-such-file.ts"
+refused 'data, an unknown format' 1 'none of' "$series" data --data "$work/small.wav"
+for command in '' data train sample; do
+    # shellcheck disable=SC2086
+    refused "series $command --help on a full disk" 1 'stdout: No space' sh -c '"$@" >/dev/full' - "$series" $command --help
+done
+
+train() { # OUT OPTION...: a training of six steps
+    out=$1
+    shift
+    "$series" train --data "$small" --steps 6 --every 2 --minutes 0 --batch 4 --seed 3 --threads 1 --out "$out" "$@" \
+        >"$work/stdout" 2>"$work/stderr"
+}
+mkdir "$work/old"
+echo kept >"$work/old/metrics.csv"
+refused 'train, no end' 2 'never end' "$series" train --minutes 0 --out "$work/none"
+refused 'train, a folder that holds a run' 1 'add --overwrite' "$series" train --data "$small" --out "$work/old"
+refused 'train, lengths that differ for the notebook' 1 'one length only' \
+    "$series" train --data "$small" --recipe notebook --out "$work/none"
+printf '@problemName a\n@data\n1,2,3\n4,5,6\n' >"$work/short.ts"
+refused 'train, series that are too short' 1 'fewer than 4 steps' \
+    "$series" train --data "$work/short.ts" --test-part 0 --out "$work/none"
+check 'a refused training writes nothing' test ! -e "$work/none"
+check 'a refused training leaves the run' grep -qx kept "$work/old/metrics.csv"
+
+for recipe in conv gru; do
+    train "$work/$recipe" --recipe $recipe
+    check "$recipe trains" test $? -eq 0
+    check "$recipe: a picture after every round" test -s "$work/$recipe/samples-0003.png"
+    check "$recipe: a line of metrics after every round" test "$(wc -l <"$work/$recipe/metrics.csv")" -eq 4
+    train "$work/$recipe-again" --recipe $recipe
+    check "$recipe: the same seed gives the same model" \
+        cmp -s "$work/$recipe/model.safetensors" "$work/$recipe-again/model.safetensors"
+    "$series" sample --model "$work/$recipe/model.safetensors" --per-class 2 --out "$work/$recipe.npz" 2>"$work/stderr"
+    check "$recipe: sample writes arrays" test -s "$work/$recipe.npz"
+done
+"$series" train --data sines --recipe notebook --steps 2 --minutes 0 --threads 1 --out "$work/notebook" 2>"$work/stderr"
+check 'the notebook trains' test $? -eq 0 -a -s "$work/notebook/samples-0001.png"
+
+# What sample wrote can be read again, and has the classes and lengths of the training series.
+"$series" data --data "$work/conv.npz" --test-part 0 >"$work/stdout" 2>"$work/stderr"
+check 'samples are series again' grep -q '^  0  *2  *5..5 ' "$work/stdout"
+check 'of every class' grep -q '^  2  *2  *8..8 ' "$work/stdout"
+"$series" sample --model "$work/conv/model.safetensors" --per-class 2 --out "$work/conv.safetensors" 2>"$work/stderr"
+check 'sample writes safetensors' test -s "$work/conv.safetensors"
+refused 'sample, no model' 1 'no-such-file' "$series" sample --model "$work/no-such-file" --out "$work/t.npz"
+refused 'sample, a file of another kind' 1 'not a model' \
+    "$series" sample --model "$work/conv.safetensors" --out "$work/t.npz"
+refused 'sample, no idea what to write' 2 'neither in' \
+    "$series" sample --model "$work/conv/model.safetensors" --out "$work/t.gif"
+check 'a refused sample writes nothing' test ! -e "$work/t.npz"
+
+# A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
+"$series" train --data "$small" --steps 400 --every 50 --minutes 0 --batch 4 --seed 5 --threads 1 --out "$work/whole" \
+    2>"$work/stderr"
+resumed() {
+    env --default-signal=INT "$series" train --data "$small" --steps 400 --every 50 --minutes 0 --batch 4 --seed 5 \
+        --threads 1 --out "$2" >"$work/stdout" 2>"$work/stderr" &
+    process=$!
+    waited=0
+    while [ $waited -lt 600 ] && ! [ -s "$2/samples-0003.png" ]; do
+        sleep 0.05
+        waited=$((waited + 1))
+    done
+    kill -"$1" "$process"
+    wait "$process" 2>/dev/null
+    check "$1 came before the end" test ! -s "$2/samples-0008.png"
+    "$series" train --data "$small" --resume "$2" --threads 2 >"$work/stdout" 2>"$work/stderr"
+    check "resumed after $1" test $? -eq 0
+    for file in model.safetensors samples-0008.png; do
+        check "resumed after $1: $file" cmp -s "$work/whole/$file" "$2/$file"
+    done
+    check "resumed after $1: metrics" test "$(cut -d, -f1,2,4- "$work/whole/metrics.csv" | cksum)" = \
+        "$(cut -d, -f1,2,4- "$2/metrics.csv" | cksum)"
+}
+resumed INT "$work/resume-int"
+resumed KILL "$work/resume-kill"
+refused 'extend without resume' 2 'for --resume' "$series" train --data "$small" --extend --out "$work/none"
+refused 'resume with another length' 1 'add --extend' "$series" train --data "$small" --steps 401 --resume "$work/whole"
+refused 'resume with another seed' 1 'another --seed' "$series" train --data "$small" --seed 6 --resume "$work/whole"
+sed 's/low$/high/; 4s/high$/low/' "$small" >"$work/other.ts"
+refused 'resume with other series' 1 'other series' \
+    "$series" train --data "$work/other.ts" --test "$work/small_TEST.ts" --resume "$work/whole"
+refused 'resume what is no run' 1 'no-such-folder' "$series" train --data "$small" --resume "$work/no-such-folder"
+"$series" train --data "$small" --steps 410 --extend --resume "$work/whole" >"$work/stdout" 2>"$work/stderr"
+check 'an extended training' test $? -eq 0 -a -s "$work/whole/samples-0009.png"
+
+printf 'series: %d passed, %d failed\n' "$passed" "$failed"
+test "$failed" -eq 0

@@ -26,12 +26,22 @@ def _embedding(optim):
     )
 
 
+def _deep(case):
+    return Workload(case, case, 5, {})
+
+
 # Roundings grow from step to step, faster in the larger networks: fewer steps of those are compared.
 WORKLOADS = {
     "notebook": Workload("notebook", "notebook", 20, {"by hand": "notebook"}),
     "cgan": Workload("cgan", "cgan_no_dropout", 5, {"by hand": "cgan"}),
     "mlp_small": Workload("mlp_small", "mlp_small", 20, {"by hand": "mlp_small"}),
     "mlp_big": Workload("mlp_big", "mlp_big", 6, {"by hand": "mlp_big"}),
+    "conv_gan": _deep("conv_gan"),
+    "conv_discriminator": _deep("conv_gan/discriminator"),
+    "conv_discriminator_penalties": _deep("conv_gan/discriminator/penalties"),
+    "gru_gan": _deep("gru_gan"),
+    "gru_discriminator": _deep("gru_gan/discriminator"),
+    "gru_discriminator_penalties": _deep("gru_gan/discriminator/penalties"),
     "chain": Workload("chain", "chain", 20, {}),
     "embedding_sgd": _embedding("sgd"),
     "embedding_rowwise_adagrad": _embedding("rowwise_adagrad"),
@@ -54,6 +64,7 @@ def contestants(libtorch):
     """All peers; libtorch is where the program goes that is made of peers/libtorch.cpp."""
     networks = ("notebook", "cgan", "mlp_small", "mlp_big")
     eager = [sys.executable, PEERS / "torch_networks.py"]
+    deep = tuple(name for name in WORKLOADS if name.startswith(("conv_", "gru_")))
     embedding = [sys.executable, PEERS / "embedding.py"]
     fresh = {"MALLOC_MMAP_THRESHOLD_": "131072"}
     build = [sys.executable, PEERS / "build_libtorch.py", libtorch]
@@ -62,6 +73,8 @@ def contestants(libtorch):
         Contestant("PyTorch compiled", "torch", eager + ["--compile"], networks),
         Contestant("PyTorch C++", "torch", [libtorch], networks + ("chain",), first_step=True, build=build),
         Contestant("JAX", "jax", [sys.executable, PEERS / "jax_networks.py"], networks, first_step=True),
+        Contestant("PyTorch", "torch", [sys.executable, PEERS / "torch_deep.py"], deep),
+        Contestant("JAX", "jax", [sys.executable, PEERS / "jax_deep.py"], deep),
         Contestant("PyTorch", "torch", embedding + ["torch"], ("embedding_sgd", "embedding_lazy_adam")),
         Contestant("PyTorch, fresh pages", "torch", embedding + ["torch"], ("embedding_sgd",), fresh),
         Contestant("FBGEMM", "fbgemm", embedding + ["fbgemm"], ("embedding_sgd", "embedding_rowwise_adagrad")),
@@ -92,6 +105,12 @@ TARGETS = {
     ("embedding_rowwise_adagrad", 1, "FBGEMM"): 10,
     ("embedding_lazy_adam", 1, "PyTorch"): 6,
 }
+for _threads in (1, 2):
+    for _peer in ("PyTorch", "JAX"):
+        TARGETS["conv_gan", _threads, _peer] = 1 / 0.9
+    TARGETS["conv_discriminator_penalties", _threads, "PyTorch"] = 1 / 0.6
+    TARGETS["gru_gan", _threads, "PyTorch"] = 1 / 0.4
+    TARGETS["gru_discriminator_penalties", _threads, "PyTorch"] = 1 / 0.3
 for _optim in ("sgd", "rowwise_adagrad", "lazy_adam"):
     TARGETS[f"embedding_{_optim}", 1, "by hand, eager"] = 1 / 1.15
     TARGETS[f"embedding_{_optim}", 1, "by hand, fused"] = 1 / 1.4

@@ -125,6 +125,7 @@ int main(int argc, char **argv)
 {
     static Suite suite;
     add_gans(suite);
+    add_deep_gans(suite);
     add_mlps(suite);
     add_embedding(suite);
     add_chain(suite);

@@ -138,6 +138,7 @@ void copy_params(const Workload &reel, const Workload &by_hand);
 
 void add_embedding(Suite &suite);
 void add_gans(Suite &suite);
+void add_deep_gans(Suite &suite);
 void add_mlps(Suite &suite);
 void add_chain(Suite &suite);
 

@@ -62,6 +62,7 @@ int main(int argc, char **argv)
         int (*run)(int, char **);
     } commands[] = {{"train", cgan_train}, {"sample", cgan_sample}, {"eval", cgan_eval}, {"export", cgan_export}};
     process_begin();
+    process_choose_kernels(argv);
     if (argc >= 2) {
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
             if (strcmp(argv[1], commands[i].name) == 0)

@@ -23,11 +23,6 @@ if [ -t 1 ]; then quiet=; else quiet=--quiet; fi
     cmake --build --preset release --target cgan -- $quiet
 )
 
-# OpenBLAS 0.3.21 takes processors that it does not know for very old ones, which makes training four times as slow.
-if [ -z "${OPENBLAS_CORETYPE-}" ] && grep -qw avx512vl /proc/cpuinfo 2>/dev/null; then
-    export OPENBLAS_CORETYPE=SkylakeX
-fi
-
 echo 'demo: training (Ctrl-C ends it early and keeps what it has learned)'
 # The interrupt is for cgan, which ends by itself and leaves its pictures to be named below.
 trap : INT

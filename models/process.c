@@ -1,10 +1,13 @@
-/* The process of a program: its standard streams and the signals that end it. */
+/* The process of a program: its standard streams, its kernels, and the signals that end it. */
 #include "process.h"
+
+#include <reel/context.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +28,26 @@ void process_begin(void)
             open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+}
+
+void process_choose_kernels(char **argv)
+{
+#ifdef __x86_64__
+    static const char variable[] = "OPENBLAS_CORETYPE";
+    if (getenv(variable) || strcmp(reel_blas_core(), "Prescott") != 0)
+        return;
+    __builtin_cpu_init();
+    const char *core = NULL;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        core = "SkylakeX";
+    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        core = "Haswell";
+    if (core && setenv(variable, core, 0) == 0)
+        execv("/proc/self/exe", argv); /* when it returns, slower kernels it is */
+#else
+    (void)argv;
+#endif
 }
 
 void process_catch_stop(void)

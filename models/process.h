@@ -1,4 +1,5 @@
-/* What a program does about its process: standard streams that are closed, and signals that end it. */
+/* What a program does about its process: standard streams that are closed, kernels that are slow, and signals that end
+ * it. */
 #ifndef MODELS_PROCESS_H
 #define MODELS_PROCESS_H
 
@@ -8,6 +9,11 @@
  * number and is written to by messages; what is printed to such a stdout counts as lost. Writing to a pipe that nobody
  * reads, or more than the limit of a file's size, becomes an error of that writing and no longer ends the process. */
 void process_begin(void);
+
+/* To be called next, with main's argv, by a program that computes for long: where OpenBLAS does not know a processor
+ * that has AVX-512 or AVX2, starts the program again, telling OpenBLAS what to use. Does nothing where
+ * OPENBLAS_CORETYPE is set, or the program cannot be started again. */
+void process_choose_kernels(char **argv);
 
 /* From now on SIGINT, SIGTERM and SIGHUP make process_stopping true instead of ending the process; the second of a kind
  * ends it. A signal that is ignored, as nohup ignores SIGHUP, stays ignored. */

@@ -92,6 +92,11 @@ REEL_API bool reel_is_anomaly_enabled(const reel_context *context);
  * threads of OpenBLAS on again. */
 REEL_API bool reel_threads_deterministic(void);
 
+/* The processor that OpenBLAS chose its kernels for when the process started: "SkylakeX", "Haswell", "Zen". One that it
+ * is too old to know it takes for "Prescott", whose kernels are three to eight times as slow; the environment variable
+ * OPENBLAS_CORETYPE, set before a program starts, tells it what to use. Never NULL. */
+REEL_API const char *reel_blas_core(void);
+
 /* Memory that the context holds now, the most it ever held, and how often it asked the allocator. */
 typedef struct reel_memory_statistics {
     size_t bytes, peak_bytes; /* now, and at most */

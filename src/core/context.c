@@ -227,6 +227,11 @@ bool reel_threads_deterministic(void)
     return reel_kern_blas_calls() != REEL_BLAS_ON_OWN_THREADS;
 }
 
+const char *reel_blas_core(void)
+{
+    return reel_kern_blas_core();
+}
+
 reel_memory_statistics reel_memory(const reel_context *context)
 {
     return context ? context->memory.statistics : (reel_memory_statistics){0, 0, 0};

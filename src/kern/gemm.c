@@ -114,7 +114,7 @@ static int64_t equal_block(int64_t size, int64_t most, int64_t unit, bool even)
 
 static bool has_small_kernels(void)
 {
-    const char *core = openblas_get_corename();
+    const char *core = reel_kern_blas_core();
     return strcmp(core, "SkylakeX") == 0 || strcmp(core, "Cooperlake") == 0 || strcmp(core, "SapphireRapids") == 0;
 }
 

@@ -48,6 +48,11 @@ enum reel_blas_calls reel_kern_blas_calls(void)
     }
 }
 
+const char *reel_kern_blas_core(void)
+{
+    return openblas_get_corename();
+}
+
 /* A product large enough for OpenBLAS to pack its operands, for which it needs its buffer. */
 enum { WARM_UP_SIZE = 128 };
 

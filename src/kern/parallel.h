@@ -57,4 +57,7 @@ enum reel_blas_calls {
 };
 enum reel_blas_calls reel_kern_blas_calls(void);
 
+/* The processor whose kernels the BLAS uses, as OpenBLAS calls it. */
+const char *reel_kern_blas_core(void);
+
 #endif

@@ -26,6 +26,7 @@ Test(threads, contexts_do_not_disturb_each_other, .timeout = 120)
             cr_expect_arr_eq(together[i].weight, alone[i].weight, sizeof alone[i].weight, "context %d", i);
         }
     }
+    cr_expect_str_not_empty(reel_blas_core());
     if (reel_threads_deterministic())
         for (int i = 0; i < 4; i += 2)
             cr_expect_arr_eq(alone[i].losses, alone[i + 1].losses, sizeof alone[i].losses, "1 and 2 threads");

@@ -1,7 +1,19 @@
 # reel::watch: what one looks at while a model trains. A library of its own, which sees the public headers and nothing else of
 # reel. It has nothing that depends on reel_real, so one file serves reel and reel_f64, and links neither: the program does.
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/watch/*.c)
-add_library(reel_watch_objects OBJECT ${sources})
+# The report's style and script are files of their own, and become texts of the library.
+set(page ${PROJECT_BINARY_DIR}/watch/page.c)
+set(text "/* Made of src/watch/report.css and report.js by cmake/watch.cmake. */\n#include \"report.h\"\n")
+foreach(part css js)
+  set(file ${PROJECT_SOURCE_DIR}/src/watch/report.${part})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(APPEND text "const unsigned char report_${part}[] = {${bytes}0};\n")
+endforeach()
+file(CONFIGURE OUTPUT ${page} CONTENT "${text}" @ONLY)
+add_library(reel_watch_objects OBJECT ${sources} ${page})
+target_include_directories(reel_watch_objects PRIVATE ${PROJECT_SOURCE_DIR}/src/watch)
 target_include_directories(reel_watch_objects PRIVATE ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(reel_watch_objects PRIVATE reel_flags PNG::PNG)
 target_compile_options(reel_watch_objects PRIVATE ${REEL_SMALL})

@@ -5,5 +5,6 @@
 
 #include <reel/watch/picture.h>
 #include <reel/watch/progress.h>
+#include <reel/watch/run.h>
 
 #endif

@@ -25,6 +25,14 @@ static int64_t side(int64_t count, int64_t size, int64_t scale, int64_t gap)
     return total;
 }
 
+bool picture_measure(struct picture *p)
+{
+    const reel_picture_options *o = &p->options;
+    p->picture_width = side(o->columns, p->width, o->scale, o->gap);
+    p->picture_height = side((p->n - 1) / o->columns + 1, p->height, o->scale, o->gap);
+    return p->picture_width > 0 && p->picture_height > 0;
+}
+
 reel_status picture_take(struct picture *p, reel_context *c, const void *images, size_t element_size, reel_shape shape,
                          const reel_picture_options *options)
 {
@@ -32,6 +40,13 @@ reel_status picture_take(struct picture *p, reel_context *c, const void *images,
     if (reel_options_take(c, "picture", options, &p->options) != REEL_OK)
         return c ? reel_context_status(c) : REEL_ERROR_ARGUMENT;
     const reel_picture_options *o = &p->options;
+    if (element_size > 0 &&
+        (!images || (element_size != 1 && element_size != sizeof(float) && element_size != sizeof(double))))
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "picture: %s",
+                         images ? "elements are bytes, float or double" : "the images are NULL");
+    if (o->n_labels < 0 || (o->n_labels > 0 && !o->labels))
+        return reel_fail(c, REEL_ERROR_ARGUMENT, "picture: n_labels is %d, and labels are %s", o->n_labels,
+                         o->labels ? "given" : "NULL");
     int axes = shape.ndim;
     if ((axes != 3 && axes != 4) || (axes == 4 && shape.dim[1] != 1 && shape.dim[1] != 3) || shape.dim[0] < 1 ||
         shape.dim[axes - 2] < 1 || shape.dim[axes - 1] < 1)
@@ -47,9 +62,7 @@ reel_status picture_take(struct picture *p, reel_context *c, const void *images,
     p->channels = axes == 4 ? shape.dim[1] : 1;
     p->height = shape.dim[axes - 2];
     p->width = shape.dim[axes - 1];
-    p->picture_width = side(o->columns, p->width, o->scale, o->gap);
-    p->picture_height = side((p->n - 1) / o->columns + 1, p->height, o->scale, o->gap);
-    if (p->picture_width < 0 || p->picture_height < 0)
+    if (!picture_measure(p))
         return reel_fail(c, REEL_ERROR_SHAPE,
                          "picture: %lld images of %lld x %lld pixels in %lld columns, at scale %lld with gap %lld, do "
                          "not make a picture of at most %d pixels a side",
@@ -62,7 +75,7 @@ reel_status reel_picture_size(reel_context *context, reel_shape shape, const ree
                               int64_t *width, int64_t *height)
 {
     struct picture p;
-    reel_status status = picture_take(&p, context, NULL, 1, shape, options);
+    reel_status status = picture_take(&p, context, NULL, 0, shape, options);
     if (status == REEL_OK && width)
         *width = p.picture_width;
     if (status == REEL_OK && height)
@@ -189,11 +202,8 @@ reel_status reel_picture_save_checked(reel_context *context, const char *path, c
     struct picture p;
     if (picture_take(&p, context, images, element_size, shape, options) != REEL_OK)
         return context ? reel_context_status(context) : REEL_ERROR_ARGUMENT;
-    if (!path || !images || (element_size != 1 && element_size != sizeof(float) && element_size != sizeof(double)))
-        return reel_fail(context, REEL_ERROR_ARGUMENT, "picture: %s",
-                         !path     ? "the path is NULL"
-                         : !images ? "the images are NULL"
-                                   : "elements are bytes, float or double");
+    if (!path)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "picture: the path is NULL");
     struct buffer png = {0};
     if (picture_encode(&p, context, &png) == REEL_OK)
         buffer_save(&png, context, path);

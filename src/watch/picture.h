@@ -15,9 +15,12 @@ struct picture {
     int64_t picture_width, picture_height; /* pixels */
 };
 
-/* Takes images and options; the context's status. */
+/* Takes images and options; the context's status. With element_size 0 there are no images, only their shape. */
 reel_status picture_take(struct picture *p, reel_context *context, const void *images, size_t element_size,
                          reel_shape shape, const reel_picture_options *options);
+
+/* Sets the picture's size by its options; false when there is no picture of that size. */
+bool picture_measure(struct picture *p);
 
 /* Appends the picture to a buffer as a PNG file; the context's status. */
 reel_status picture_encode(const struct picture *p, reel_context *context, struct buffer *png);

@@ -65,6 +65,7 @@
 #include <reel/optimizer.h>
 #include <reel/options.h>
 #include <reel/pad.h>
+#include <reel/parametrize.h>
 #include <reel/params.h>
 #include <reel/print.h>
 #include <reel/recompute.h>

@@ -30,6 +30,8 @@ struct reel_param {
     uint64_t version; /* counts changes of the data */
     struct reel_param_watcher *watchers;
 
+    struct reel_parametrization *parametrization; /* of src/nn; not looked into here */
+
     bool is_lent; /* somebody writes to the elements until reel_param_end_dlpack */
 
     reel_var leaf; /* the var that stands for it, if still good */

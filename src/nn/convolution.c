@@ -29,16 +29,19 @@ struct convolution {
 static reel_var convolution_forward(reel_tape *tape, reel_module *module, reel_var x)
 {
     struct convolution *m = (struct convolution *)module;
-    return m->function(tape, x, reel_param_var(tape, m->weight), reel_module_var(tape, m->bias), &m->options);
+    return m->function(tape, x, reel_module_var(tape, m->weight), reel_module_var(tape, m->bias), &m->options);
 }
 
 static const struct reel_module_kind convolution_module = {
     .size = sizeof(struct convolution), .forward = convolution_forward, .named = true};
+static const struct reel_module_kind transposed_module = {
+    .size = sizeof(struct convolution), .forward = convolution_forward, .named = true, .output_axis = 1};
 
 static reel_module *new_convolution(reel_params *params, const char *name, const struct convolution_kind *kind,
                                     const int64_t *channels, const int64_t *kernel, const reel_conv_options *options)
 {
-    struct convolution *m = reel_module_begin(params, name, &convolution_module);
+    struct convolution *m =
+        reel_module_begin(params, name, kind->transposed ? &transposed_module : &convolution_module);
     if (!m)
         return NULL;
     reel_context *c = params->context;

@@ -11,7 +11,7 @@
 
 static reel_var look_up(reel_tape *tape, const struct embedding *m, const reel_var *inputs)
 {
-    return reel_embedding(tape, reel_param_var(tape, m->weight), inputs[0], &m->lookup);
+    return reel_embedding(tape, reel_module_var(tape, m->weight), inputs[0], &m->lookup);
 }
 
 /* The rows of y scaled as part of the graph. */

@@ -11,7 +11,7 @@ struct embedding_bag {
 static reel_var look_up(reel_tape *tape, const struct embedding *table, const reel_var *inputs)
 {
     const struct embedding_bag *m = (const struct embedding_bag *)table;
-    return reel_embedding_bag(tape, reel_param_var(tape, table->weight), inputs[0], inputs[1], inputs[2], &m->lookup);
+    return reel_embedding_bag(tape, reel_module_var(tape, table->weight), inputs[0], inputs[1], inputs[2], &m->lookup);
 }
 
 static const struct reel_module_kind bag_kind = {.size = sizeof(struct embedding_bag),

@@ -242,8 +242,8 @@ struct projection {
 static void projection_forward(reel_tape *tape, reel_module *module, const reel_var *inputs, reel_var *outputs)
 {
     const struct projection *m = (const struct projection *)module;
-    reel_var y = reel_linear(tape, inputs[0], reel_param_var(tape, m->weight), reel_param_var(tape, m->bias));
-    reel_var e = reel_embedding(tape, reel_param_var(tape, m->table), inputs[1], NULL);
+    reel_var y = reel_linear(tape, inputs[0], reel_module_var(tape, m->weight), reel_module_var(tape, m->bias));
+    reel_var e = reel_embedding(tape, reel_module_var(tape, m->table), inputs[1], NULL);
     reel_var inner = reel_sum(tape, reel_mul(tape, e, inputs[0]), REEL_AXES(-1), false);
     double scale = 1 / sqrt((double)reel_param_shape(m->weight)->dim[1]);
     outputs[0] = reel_add(tape, reel_squeeze(tape, y, -1), reel_mul_scalar(tape, inner, scale));

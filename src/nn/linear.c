@@ -17,7 +17,7 @@ struct linear {
 static reel_var linear_forward(reel_tape *tape, reel_module *module, reel_var x)
 {
     struct linear *m = (struct linear *)module;
-    reel_var weight = reel_param_var(tape, m->weight), bias = reel_module_var(tape, m->bias);
+    reel_var weight = reel_module_var(tape, m->weight), bias = reel_module_var(tape, m->bias);
     return reel_linear_activation(tape, x, weight, bias, m->activation, m->negative_slope);
 }
 

@@ -141,7 +141,9 @@ reel_module *reel_module_end(reel_module *module)
 
 reel_var reel_module_var(reel_tape *tape, reel_param *param)
 {
-    return param ? reel_param_var(tape, param) : reel_null();
+    if (!param || !param->parametrization)
+        return param ? reel_param_var(tape, param) : reel_null();
+    return param->parametrization->compute(tape, param->parametrization, param);
 }
 
 /* ---- Calls ---- */
@@ -191,6 +193,9 @@ reel_status reel_forward_all(reel_tape *tape, reel_module *module, const reel_va
     else
         run(tape, module, inputs, n_inputs, outputs, n_outputs);
     reel_leave_layer(c, outer);
+    for (struct reel_parametrization *p = module->parametrizations; p; p = p->next)
+        if (p->settle)
+            p->settle(p, c->status != REEL_OK);
     for (int i = 0; c->status != REEL_OK && i < n_outputs; i++)
         outputs[i] = reel_null();
     return c->status;

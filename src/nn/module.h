@@ -15,6 +15,15 @@ struct reel_module_kind {
     reel_var (*forward)(reel_tape *tape, reel_module *module, reel_var x);
     int min_inputs, max_inputs, n_outputs; /* of forward_all */
     bool named;                            /* has params, and so a name */
+    int output_axis;                       /* of the weight: along which its outputs are counted */
+};
+
+/* What stands for a param of a module in the place of its elements (parametrize.c). */
+struct reel_parametrization {
+    reel_var (*compute)(reel_tape *tape, struct reel_parametrization *parametrization, reel_param *original);
+    /* After each call of the module: whether it failed, so that what the call changed is to be as it was. */
+    void (*settle)(struct reel_parametrization *parametrization, bool failed);
+    struct reel_parametrization *next; /* of the module */
 };
 
 /* A set that a module of another one calls into; it may go first. */
@@ -33,6 +42,7 @@ struct reel_module {
     int64_t n_inner;
     struct reel_foreign_set *foreign; /* other sets that inner modules belong to */
     int64_t n_foreign;
+    struct reel_parametrization *parametrizations;
     struct reel_module *next; /* of the same set */
     struct reel_params_mark before;
     const char *outer_layer; /* of the context, while the module is constructed */
@@ -53,7 +63,8 @@ reel_status reel_module_contain(reel_module *module, reel_module *const *modules
  * half and gives NULL. Draw initial values only after it succeeded, so that a failure leaves the generator alone. */
 reel_module *reel_module_end(reel_module *module);
 
-/* The var of a param that may be missing: then the null var, which operations take as "none". */
+/* The var of a param: its elements, or what its parametrization makes of them. Of a param that is missing the null
+ * var, which operations take as "none". Forward functions ask for each param once. */
 reel_var reel_module_var(reel_tape *tape, reel_param *param);
 
 #endif

@@ -133,7 +133,7 @@ static reel_var first_state(reel_tape *t, const struct recurrent *m, reel_var st
 
 static reel_var bias_of(reel_tape *t, const struct recurrent *m, reel_param *bias)
 {
-    return bias ? reel_param_var(t, bias) : reel_zeros(t, REEL_SHAPE(m->kind->gates * m->hidden));
+    return bias ? reel_module_var(t, bias) : reel_zeros(t, REEL_SHAPE(m->kind->gates * m->hidden));
 }
 
 /* One layer in one direction: outputs [batch, steps, hidden], and the last states. */
@@ -142,10 +142,10 @@ static reel_var run(reel_tape *t, const struct recurrent *m, int at, reel_var x,
 {
     const struct weights *w = &m->weights[at];
     bool backward = m->directions == 2 && at % 2 == 1;
-    reel_var gates = reel_linear(t, x, reel_param_var(t, w->ih), reel_module_var(t, w->bias_ih));
+    reel_var gates = reel_linear(t, x, reel_module_var(t, w->ih), reel_module_var(t, w->bias_ih));
     if (backward)
         gates = turn_round(t, gates, ends);
-    reel_var hh = reel_param_var(t, w->hh), bias = bias_of(t, m, w->bias_hh), cells, y;
+    reel_var hh = reel_module_var(t, w->hh), bias = bias_of(t, m, w->bias_hh), cells, y;
     if (m->kind == &gru) {
         y = reel_gru(t, gates, first[0], hh, bias);
     } else {
@@ -351,8 +351,8 @@ static void cell_forward(reel_tape *t, reel_module *module, const reel_var *inpu
     reel_var before[2];
     for (int i = 0; i < m->kind->states; i++)
         before[i] = reel_is_null(inputs[1 + i]) ? reel_zeros(t, REEL_SHAPE(x.dim[0], m->hidden)) : inputs[1 + i];
-    reel_var gates = reel_linear(t, inputs[0], reel_param_var(t, w->ih), reel_module_var(t, w->bias_ih)),
-             state = reel_linear(t, before[0], reel_param_var(t, w->hh), reel_module_var(t, w->bias_hh));
+    reel_var gates = reel_linear(t, inputs[0], reel_module_var(t, w->ih), reel_module_var(t, w->bias_ih)),
+             state = reel_linear(t, before[0], reel_module_var(t, w->hh), reel_module_var(t, w->bias_hh));
     if (m->kind == &gru)
         outputs[0] = reel_gru_cell(t, gates, state, before[0]);
     else

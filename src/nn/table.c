@@ -144,6 +144,9 @@ int64_t reel_table_renormalize(reel_tape *tape, reel_param *table, double max_no
     if (c->status == REEL_OK && table->set->shared)
         reel_fail(c, REEL_ERROR_STATE, "max_norm: \"%s\" is shared for reading, so that no row may be scaled",
                   table->name);
+    if (c->status == REEL_OK && table->parametrization)
+        reel_fail(c, REEL_ERROR_STATE, "max_norm: \"%s\" has a parametrization, and its rows are no elements of it",
+                  table->name);
     if (c->status == REEL_OK && tape->segment)
         reel_fail(c, REEL_ERROR_STATE,
                   "max_norm: not possible inside a segment of recompute, which would scale rows of "

@@ -35,6 +35,25 @@ static void with_loader(const reel_augment_options *options)
     reel_loader_free(loader);
 }
 
+/* Of a module in a set of its own, which must not be changed. */
+static void with_module(reel_module *(*function)(reel_module *, const void *), const void *options)
+{
+    reel_params *own = reel_params_new(c);
+    function(reel_linear_new(own, "m", 2, 2, NULL), options);
+    cr_expect_eq(reel_params_count(own), 2);
+    reel_params_free(own);
+}
+
+static reel_module *spectral_norm(reel_module *module, const void *options)
+{
+    return reel_spectral_norm(module, options);
+}
+
+static reel_module *weight_norm(reel_module *module, const void *options)
+{
+    return reel_weight_norm(module, options);
+}
+
 /* F(function, kind, call): how the function is called with options `o`, of reel_<kind>_options. */
 #define FUNCTIONS(F)                                                                                                   \
     F(reel_sgd_new, sgd, reel_sgd_new(p, &o))                                                                          \
@@ -76,6 +95,8 @@ static void with_loader(const reel_augment_options *options)
     F(reel_instance_norm2d_new, instance_norm, reel_instance_norm2d_new(p, "m", 2, &o))                                \
     F(reel_group_norm_new, group_norm, reel_group_norm_new(p, "m", 2, 4, &o))                                          \
     F(reel_rms_norm_new, rms_norm, reel_rms_norm_new(p, "m", REEL_SHAPE(2), &o))                                       \
+    F(reel_spectral_norm, spectral_norm, with_module(spectral_norm, &o))                                               \
+    F(reel_weight_norm, weight_norm, with_module(weight_norm, &o))                                                     \
     F(reel_conv1d_new, conv, reel_conv1d_new(p, "m", 2, 2, 3, &o))                                                     \
     F(reel_conv2d_new, conv, reel_conv2d_new(p, "m", 2, 2, 3, 3, &o))                                                  \
     F(reel_conv_transpose1d_new, conv, reel_conv_transpose1d_new(p, "m", 2, 2, 3, &o))                                 \

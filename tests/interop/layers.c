@@ -14,6 +14,7 @@ static void make_layers(reel_params *p)
     REEL_OPTIONS(linear, no_bias, no_bias.bias = false);
     REEL_OPTIONS(conv, grouped, grouped.groups = 2);
     REEL_OPTIONS(instance_norm, tracked, tracked.affine = tracked.track_running_stats = true);
+    REEL_OPTIONS(weight_norm, whole, whole.dim = -1);
     REEL_OPTIONS(recurrent, deep, deep.num_layers = 2, deep.bidirectional = true);
     reel_linear_new(p, "linear", 5, 3, NULL);
     reel_linear_new(p, "linear_no_bias", 5, 3, &no_bias);
@@ -42,6 +43,12 @@ static void make_layers(reel_params *p)
     reel_transformer_encoder_new(p, "encoder", 4, 2, 2, &encoder);
     reel_learned_positions_new(p, "positions", 7, 3);
     reel_prelu_new(p, "prelu", 3, 0.25);
+    reel_spectral_norm(reel_linear_new(p, "spectral_linear", 5, 3, NULL), NULL);
+    reel_spectral_norm(reel_conv2d_new(p, "spectral_conv2d", 4, 6, 3, 2, &grouped), NULL);
+    reel_spectral_norm(reel_conv_transpose1d_new(p, "spectral_conv_transpose1d", 4, 6, 3, NULL), NULL);
+    reel_spectral_norm(reel_embedding_new(p, "spectral_embedding", 7, 3, NULL), NULL);
+    reel_weight_norm(reel_conv1d_new(p, "weight_conv1d", 4, 6, 3, NULL), NULL);
+    reel_weight_norm(reel_linear_new(p, "weight_linear", 5, 3, NULL), &whole);
     reel_module *parts[] = {reel_linear_new(p, "sequential.0", 5, 4, NULL), reel_relu_new(p),
                             reel_linear_new(p, "sequential.2", 4, 3, NULL)};
     reel_sequential_new(p, parts, 3);

@@ -11,6 +11,7 @@ import common
 
 torch, safetensors = common.modules("torch", "safetensors.torch")
 nn = torch.nn
+parametrizations = torch.nn.utils.parametrizations
 
 
 def conditional_batch_norm(features, classes):
@@ -52,6 +53,12 @@ def layers():
             ),
             "positions": nn.Embedding(7, 3),
             "prelu": nn.PReLU(3),
+            "spectral_linear": parametrizations.spectral_norm(nn.Linear(5, 3)),
+            "spectral_conv2d": parametrizations.spectral_norm(nn.Conv2d(4, 6, (3, 2), groups=2)),
+            "spectral_conv_transpose1d": parametrizations.spectral_norm(nn.ConvTranspose1d(4, 6, 3)),
+            "spectral_embedding": parametrizations.spectral_norm(nn.Embedding(7, 3)),
+            "weight_conv1d": parametrizations.weight_norm(nn.Conv1d(4, 6, 3)),
+            "weight_linear": parametrizations.weight_norm(nn.Linear(5, 3), dim=None),
             "sequential": nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)),
         }
     )

@@ -1,5 +1,9 @@
 /* Drawing numbers with given probabilities, in a time that does not depend on how many there are: the alias method
- * (Walker 1977, with the tables of Vose 1991). For negative samples, and for drawing rows by how often they occur. */
+ * (Walker 1977, with the tables of Vose 1991). For negative samples, and for drawing rows by how often they occur.
+ *
+ *     reel_alias *negatives = reel_alias_new_of_counts(c, counts, 1000, 0.75);
+ *     reel_var words = reel_alias_draw(t, negatives, REEL_SHAPE(64, 5)); // int64, each by how often it occurs
+ *     reel_alias_free(negatives); */
 #ifndef REEL_ALIAS_H
 #define REEL_ALIAS_H
 

@@ -1,4 +1,8 @@
-/* Gradient clipping, between reel_backward and reel_optim_step. */
+/* Gradient clipping, between reel_backward and reel_optim_step.
+ *
+ *     double norm;
+ *     if (reel_backward(t, loss, params) || reel_clip_grad_norm(params, 1.0, 2, &norm) || reel_optim_step(adam))
+ *         fprintf(stderr, "%s\n", reel_error(c)); */
 #ifndef REEL_CLIP_H
 #define REEL_CLIP_H
 

@@ -1,5 +1,8 @@
 /* Comparisons, and conversions between element types. Their results are constants: no gradient flows through them,
- * except that reel_to_real of a real var is that var. */
+ * except that reel_to_real of a real var is that var.
+ *
+ *     reel_var right = reel_eq(t, reel_argmax(t, scores, 1, false), labels); // bool
+ *     double accuracy = reel_item(t, reel_mean_all(t, reel_to_real(t, right))); */
 #ifndef REEL_COMPARE_H
 #define REEL_COMPARE_H
 

@@ -1,4 +1,13 @@
-/* The context: allocator, random number generator, thread count and the first error. One per thread. */
+/* The context: allocator, random number generator, thread count and the first error. One per thread.
+ *
+ *     REEL_OPTIONS(context, o, o.seed = 42, o.num_threads = 4);
+ *     reel_context *c = reel_context_new(&o);
+ *     if (c == NULL)
+ *         fprintf(stderr, "%s\n", reel_context_new_error(&o));
+ *     // ... a step: whatever fails first in it is kept
+ *     if (reel_context_status(c))
+ *         fprintf(stderr, "%s\n", reel_error(c));
+ *     reel_context_free(c); */
 #ifndef REEL_CONTEXT_H
 #define REEL_CONTEXT_H
 

@@ -1,4 +1,7 @@
-/* Convolutions in one and two dimensions, and transposed ones. */
+/* Convolutions in one and two dimensions, and transposed ones.
+ *
+ *     REEL_OPTIONS(conv, o, o.stride[0] = 2, o.padding[0] = 1); // along both axes
+ *     reel_var y = reel_conv2d(t, x, weight, reel_null(), &o); // [64, 1, 28, 28] -> [64, 32, 14, 14] */
 #ifndef REEL_CONVOLUTION_H
 #define REEL_CONVOLUTION_H
 

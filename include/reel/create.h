@@ -3,7 +3,12 @@
  *
  * Sizes may be 0. REEL_ERROR_SHAPE for a shape that is not one. A drawing function that fails leaves the generator as
  * it was; after the same seed the numbers are those of PyTorch's CPU generator, bit for bit. C does not say in which
- * order arguments are evaluated: draw at most one var per expression. */
+ * order arguments are evaluated: draw at most one var per expression.
+ *
+ *     reel_manual_seed(c, 0);
+ *     reel_var z = reel_randn(t, REEL_SHAPE(64, 100));                      // torch.randn after torch.manual_seed(0)
+ *     reel_var y = reel_tensor_of(t, REEL_INT64, counts, REEL_SHAPE(1000)); // a copy
+ *     reel_var target = reel_borrow(t, batch, REEL_SHAPE(64, 784));         // no copy: it stays until the reset */
 #ifndef REEL_CREATE_H
 #define REEL_CREATE_H
 

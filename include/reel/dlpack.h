@@ -1,6 +1,9 @@
 /* Arrays that go to and come from other libraries of the same process without being copied: DLPack 1, what from_dlpack
  * and __dlpack__ of NumPy, PyTorch and others speak (https://dmlc.github.io/dlpack). The struct is the one of DLPack's
- * own header, which this one neither needs nor replaces. */
+ * own header, which this one neither needs nor replaces.
+ *
+ *     struct DLManagedTensorVersioned *out = reel_param_to_dlpack(reel_params_find(params, "fc1.weight"));
+ *     reel_var x = reel_from_dlpack(t, out); // or numpy.from_dlpack, torch.from_dlpack: who takes it ends it */
 #ifndef REEL_DLPACK_H
 #define REEL_DLPACK_H
 

@@ -1,4 +1,6 @@
-/* Dropout. */
+/* Dropout.
+ *
+ *     reel_var h = reel_dropout(t, x, 0.4, true); // in evaluation, with false, it is x */
 #ifndef REEL_DROPOUT_H
 #define REEL_DROPOUT_H
 

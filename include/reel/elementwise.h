@@ -4,7 +4,10 @@
  * Operands are real unless said otherwise. Two shapes broadcast when, counted from the last axis, their sizes are equal
  * or one of them is 1 (or missing); the result has the larger sizes. Errors: REEL_ERROR_DTYPE for operands of another
  * type, REEL_ERROR_SHAPE for shapes that do not broadcast. NaN and infinities propagate. Every operation has
- * derivatives of any order, but those of integers have none. */
+ * derivatives of any order, but those of integers have none.
+ *
+ *     reel_var distance = reel_sqrt(t, reel_add(t, reel_square(t, a), reel_square(t, b))); // [64, 1], [10] -> [64, 10]
+ *     reel_var half = reel_mul_scalar(t, distance, 0.5); */
 #ifndef REEL_ELEMENTWISE_H
 #define REEL_ELEMENTWISE_H
 

@@ -19,7 +19,7 @@ extern "C" {
  *     reel_ema_update(ema);
  *     ...
  *     reel_ema_swap(ema);
- *     sample(...);
+ *     sample(params);
  *     reel_ema_swap(ema); */
 typedef struct reel_ema reel_ema;
 REEL_API reel_ema *reel_ema_new(reel_params *params, double decay);

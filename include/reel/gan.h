@@ -1,6 +1,6 @@
 /* Generative adversarial networks: losses, penalties, and what discriminators are made of.
  *
- *     reel_var real = reel_forward(t, d, x), fake = reel_forward(t, d, generated);
+ *     reel_var real = reel_forward(t, discriminator, x), fake = reel_forward(t, discriminator, generated);
  *     reel_var loss = reel_gan_discriminator_loss(t, REEL_GAN_RELATIVISTIC, real, fake);
  *     loss = reel_add(t, loss, reel_gan_zero_centered_penalty(t, real, x, 0.5));          // R1
  *     loss = reel_add(t, loss, reel_gan_zero_centered_penalty(t, fake, generated, 0.5));  // R2

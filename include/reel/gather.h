@@ -1,6 +1,11 @@
 /* Picking rows or single elements by index, and the way back. Indices are int64 or int32 (REEL_ERROR_DTYPE) from 0 to
  * the number of rows less one; others are refused with REEL_ERROR_INDEX and a text that names value, position and
- * range, before anything is written. Every operation has derivatives of any order. */
+ * range, before anything is written. Every operation has derivatives of any order.
+ *
+ *     REEL_OPTIONS(embedding_lookup, o, o.padding_idx = 0);
+ *     reel_var rows = reel_embedding(t, weight, index, &o); // [1000, 64], [32, 20] -> [32, 20, 64]
+ *     reel_var place = reel_unsqueeze(t, labels, 1);
+ *     reel_var picked = reel_take_along_dim(t, scores, place, 1); // [32, 10], [32, 1] -> [32, 1] */
 #ifndef REEL_GATHER_H
 #define REEL_GATHER_H
 

@@ -1,7 +1,18 @@
 /* Checks of gradients against differences, for operations and functions of your own (torch.autograd.gradcheck).
  *
  * Link libreel_f64 for it: float has too few digits for a sharp check. The float library can run the same checks with
- * the tolerances that reel_gradcheck_defaults gives there, and finds gross mistakes only. */
+ * the tolerances that reel_gradcheck_defaults gives there, and finds gross mistakes only.
+ *
+ *     static reel_var softplus(reel_tape *tape, const reel_var *inputs, int n, void *user)
+ *     {
+ *         (void)n, (void)user;
+ *         return reel_log1p(tape, reel_exp(tape, inputs[0]));
+ *     }
+ *
+ *     reel_real values[3] = {-1, 0.5, 2};
+ *     const reel_gradcheck_input input = {values, REEL_REAL, REEL_SHAPE(3), false};
+ *     if (reel_gradcheck(c, softplus, NULL, &input, 1, NULL) || reel_gradgradcheck(c, softplus, NULL, &input, 1, NULL))
+ *         fprintf(stderr, "%s\n", reel_error(c)); */
 #ifndef REEL_GRADCHECK_H
 #define REEL_GRADCHECK_H
 

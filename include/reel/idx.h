@@ -1,7 +1,7 @@
 /* Files of bytes in the IDX format, in which MNIST and its relatives come, plain or gzip.
  *
  *     reel_idx *images = reel_idx_open(c, "train-images-idx3-ubyte.gz");
- *     reel_shape shape = reel_idx_shape(images);                            [60000, 28, 28]
+ *     reel_shape shape = reel_idx_shape(images); // [60000, 28, 28]
  *     reel_loader_add_scaled_bytes(loader, reel_idx_bytes(images), REEL_SHAPE(28, 28), 0, 1);
  */
 #ifndef REEL_IDX_H

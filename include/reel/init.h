@@ -1,6 +1,12 @@
 /* Initial values for params (torch.nn.init). All but reel_init_normal_fast draw from the context's generator and give
  * PyTorch's numbers, bit for bit. They count as a change of the param, and take real params and buffers only
- * (REEL_ERROR_DTYPE). On error nothing is drawn or changed. NULL is REEL_ERROR_ARGUMENT. */
+ * (REEL_ERROR_DTYPE). On error nothing is drawn or changed. NULL is REEL_ERROR_ARGUMENT.
+ *
+ *     for (int i = 0; i < reel_params_count(params); i++) {
+ *         reel_param *p = reel_params_at(params, i);
+ *         if (reel_param_shape(p)->ndim >= 2)
+ *             reel_init_kaiming_normal(p, 0.2, REEL_FAN_IN, REEL_GAIN_LEAKY_RELU);
+ *     } */
 #ifndef REEL_INIT_H
 #define REEL_INIT_H
 

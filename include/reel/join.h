@@ -1,5 +1,10 @@
 /* Joining, cutting, reordering and repeating axes. Any element type; negative axes count from the end
- * (REEL_ERROR_ARGUMENT when outside); sizes may be 0. Every operation has derivatives of any order. */
+ * (REEL_ERROR_ARGUMENT when outside); sizes may be 0. Every operation has derivatives of any order.
+ *
+ *     reel_var joined = reel_cat(t, REEL_VARS(z, x), 1);        // [64, 10], [64, 3] -> [64, 13]
+ *     reel_var turned = reel_permute(t, h, REEL_AXES(0, 2, 1)); // [64, 20, 8] -> [64, 8, 20]
+ *     reel_var parts[2];
+ *     reel_split(t, joined, REEL_SIZES(10, 3), 1, parts); // and back */
 #ifndef REEL_JOIN_H
 #define REEL_JOIN_H
 

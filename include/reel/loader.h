@@ -5,8 +5,8 @@
  *     o.batch_size = 128;
  *     o.shuffle = true;
  *     reel_loader *loader = reel_loader_new(c, 60000, &o);
- *     reel_loader_add_scaled_bytes(loader, images, REEL_SHAPE(784), 0, 1);
- *     reel_loader_add_bytes(loader, labels, REEL_SCALAR);
+ *     reel_loader_add_scaled_bytes(loader, pictures, REEL_SHAPE(784), 0, 1);
+ *     reel_loader_add_bytes(loader, classes, REEL_SCALAR);
  *     for (int epoch = 0; epoch < 10; epoch++) {
  *         reel_var batch[2];
  *         while (reel_loader_next(loader, t, batch) > 0) {

@@ -3,7 +3,11 @@
  * The short forms average (REEL_MEAN); the ..._with forms take options, NULL for the defaults. Options that are vars
  * stand for none when they are the null var. Inputs and targets are real unless said otherwise, and of equal shapes:
  * where torch broadcasts them with a warning, reel refuses (REEL_ERROR_SHAPE), for [64] against [64, 1] is nearly
- * always a mistake. Means over nothing are NaN. All have derivatives of any order, with respect to real targets too. */
+ * always a mistake. Means over nothing are NaN. All have derivatives of any order, with respect to real targets too.
+ *
+ *     reel_var loss = reel_cross_entropy_loss(t, scores, labels); // [64, 10], int64 [64] -> a scalar
+ *     REEL_OPTIONS(cross_entropy_loss, o, o.label_smoothing = 0.1, o.reduction = REEL_SUM);
+ *     loss = reel_cross_entropy_loss_with(t, scores, labels, &o); */
 #ifndef REEL_LOSS_H
 #define REEL_LOSS_H
 

@@ -1,4 +1,8 @@
-/* Where something holds, and what is done there. Masks are bool and constants: no gradient flows through them. */
+/* Where something holds, and what is done there. Masks are bool and constants: no gradient flows through them.
+ *
+ *     reel_var ones = reel_ones(t, REEL_SHAPE(20, 20));
+ *     reel_var future = reel_ne_scalar(t, reel_triu(t, ones, 1), 0); // what a position must not look at
+ *     scores = reel_masked_fill(t, scores, future, -1e9);            // [batch, 20, 20] */
 #ifndef REEL_MASK_H
 #define REEL_MASK_H
 

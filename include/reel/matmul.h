@@ -1,4 +1,7 @@
-/* Products of matrices. */
+/* Products of matrices.
+ *
+ *     reel_var products = reel_matmul(t, a, reel_transpose(t, b, -2, -1)); // [64, 8], [10, 8] -> [64, 10]
+ *     reel_var h = reel_linear_activation(t, x, weight, bias, REEL_ACTIVATION_TANH, 0); // [64, 8] -> [64, 32] */
 #ifndef REEL_MATMUL_H
 #define REEL_MATMUL_H
 

@@ -1,4 +1,8 @@
-/* Normalisation: as functions, and the layers of those that nn.h does not have (it has batch and layer norm). */
+/* Normalisation: as functions, and the layers of those that nn.h does not have (it has batch and layer norm).
+ *
+ *     reel_var mean, variance;
+ *     reel_var h = reel_batch_norm(t, x, weight, bias, 1e-5, &mean, &variance); // [64, 32, 14, 14], by channel
+ *     reel_var y = reel_layer_norm(t, z, 1, reel_null(), reel_null(), 1e-5);    // over the last axis */
 #ifndef REEL_NORMALIZE_H
 #define REEL_NORMALIZE_H
 

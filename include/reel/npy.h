@@ -12,7 +12,14 @@
  * whose names end in .npy, and called so without it. They are stored or deflated, their names UTF-8 and unique; the
  * parts of an archive are where its directory says, do not overlap, and agree on names and sizes (numpy gets through
  * some where they do not), and only a comment may follow. The checksum is compared when an array is read as a whole.
- * Anything else is REEL_ERROR_FORMAT with the reason, what the system refuses REEL_ERROR_IO. */
+ * Anything else is REEL_ERROR_FORMAT with the reason, what the system refuses REEL_ERROR_IO.
+ *
+ *     reel_npy *file = reel_npy_open(c, "batch.npz");
+ *     const reel_tensor_info *info = reel_npy_find(file, "x");
+ *     reel_real *values = malloc((size_t)info->numel * sizeof(reel_real));
+ *     if (reel_npy_read(file, "x", REEL_REAL, values, info->numel))
+ *         fprintf(stderr, "%s\n", reel_error(c));
+ *     reel_npy_close(file); */
 #ifndef REEL_NPY_H
 #define REEL_NPY_H
 

@@ -1,4 +1,33 @@
-/* Operations as data: what an operation is, how to apply one, and how to define your own. */
+/* Operations as data: what an operation is, how to apply one, and how to define your own.
+ *
+ * The smallest (examples/own_operation has one that is checked, too):
+ *
+ *     static reel_status cube_shape(reel_call *call)
+ *     {
+ *         call->out[0]->shape = call->in[0]->shape;
+ *         call->out[0]->dtype = REEL_REAL;
+ *         return REEL_OK;
+ *     }
+ *
+ *     static reel_status cube_forward(reel_call *call)
+ *     {
+ *         const reel_real *x = call->in[0]->data;
+ *         reel_real *y = call->out[0]->data;
+ *         for (int64_t i = 0; i < call->in[0]->numel; i++)
+ *             y[i] = x[i] * x[i] * x[i];
+ *         return REEL_OK;
+ *     }
+ *
+ *     static void cube_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+ *     {
+ *         reel_var slope = reel_mul_scalar(call->tape, reel_square(call->tape, call->inputs[0]), 3);
+ *         grad_inputs[0] = reel_mul(call->tape, grad_outputs[0], slope);
+ *     }
+ *
+ *     static const reel_op cube = {.name = "cube", .n_inputs = 1, .n_outputs = 1, .differentiable = 1,
+ *                                  .reads_inputs = 1, .shape = cube_shape, .forward = cube_forward, .vjp = cube_vjp};
+ *
+ *     reel_var y = reel_apply1(t, &cube, &x, 1, NULL); */
 #ifndef REEL_OP_H
 #define REEL_OP_H
 

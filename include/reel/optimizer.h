@@ -17,6 +17,7 @@
  *     };
  *     static void prepare(const void *options, double lr, int64_t step, void *constants)
  *     {
+ *         (void)step;
  *         struct constants *c = constants;
  *         c->lr = (reel_real)lr;
  *         c->beta = (reel_real)((const sign_options *)options)->beta;

@@ -1,4 +1,7 @@
-/* Making axes longer: padding, and interpolation between elements. */
+/* Making axes longer: padding, and interpolation between elements.
+ *
+ *     reel_var framed = reel_pad(t, x, REEL_SIZES(1, 1, 1, 1), REEL_PAD_REFLECT, 0); // 28 x 28 -> 30 x 30
+ *     reel_var twice = reel_interpolate(t, x, REEL_SIZES(56, 56), REEL_INTERPOLATE_LINEAR, false); // -> 56 x 56 */
 #ifndef REEL_PAD_H
 #define REEL_PAD_H
 

@@ -1,4 +1,9 @@
-/* Param sets: the named parameters and buffers of a model, and their gradients. */
+/* Param sets: the named parameters and buffers of a model, and their gradients.
+ *
+ *     reel_params *params = reel_params_new(c);
+ *     reel_param *scale = reel_param_new(params, "scale", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(10));
+ *     reel_init_ones(scale);
+ *     reel_var y = reel_mul(t, x, reel_param_var(t, scale)); */
 #ifndef REEL_PARAMS_H
 #define REEL_PARAMS_H
 

@@ -1,4 +1,9 @@
-/* Vars as text, as PyTorch prints a tensor with its default options; and a tape as a graph. */
+/* Vars as text, as PyTorch prints a tensor with its default options; and a tape as a graph.
+ *
+ *     reel_print(stdout, t, x);
+ *     reel_print_grad(stdout, reel_params_find(params, "label.weight"));
+ *     FILE *graph = fopen("graph.dot", "w");
+ *     reel_print_dot(graph, t, loss, NULL, 0); // dot -Tsvg graph.dot */
 #ifndef REEL_PRINT_H
 #define REEL_PRINT_H
 

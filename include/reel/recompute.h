@@ -24,7 +24,7 @@ typedef void (*reel_segment_function)(reel_tape *tape, const reel_var *inputs, r
  *     }
  *
  *     for (int i = 0; i < 24; i++)
- *         reel_recompute(tape, block, blocks[i], &x, 1, &x, 1);
+ *         reel_recompute(t, block, blocks[i], &x, 1, &x, 1);
  *
  * Outputs and gradients have the bits of the segment run without this, by reel_backward and reel_grad, row-sparse
  * gradients too; second and higher orders agree to rounding. The second time generator and dropout are put back to

@@ -1,4 +1,7 @@
-/* Recurrent networks as functions: cells, and sequences of their steps. The modules of nn.h hold their weights. */
+/* Recurrent networks as functions: cells, and sequences of their steps. The modules of nn.h hold their weights.
+ *
+ *     reel_var x_gates = reel_linear(t, x, weight, bias);         // [64, 8] -> [64, 3 * 16]
+ *     h = reel_gru_cell(t, x_gates, reel_linear(t, h, a, b), h); // [64, 16] */
 #ifndef REEL_RECURRENT_H
 #define REEL_RECURRENT_H
 

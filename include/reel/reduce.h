@@ -1,4 +1,7 @@
-/* Reductions: sums, means, extremes, norms over any set of axes. */
+/* Reductions: sums, means, extremes, norms over any set of axes.
+ *
+ *     reel_var mean = reel_mean(t, x, REEL_AXES(0, 2, 3), true); // [64, 32, 14, 14] -> [1, 32, 1, 1]
+ *     reel_var norms = reel_norm(t, h, 2, REEL_AXES(1), false);  // [64, 10] -> [64] */
 #ifndef REEL_REDUCE_H
 #define REEL_REDUCE_H
 

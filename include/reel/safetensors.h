@@ -14,7 +14,16 @@
  *
  * Types that reel does not have are converted to those whose values include theirs: F32, F64, F16, BF16, F8_E4M3 (the
  * one without infinities) and F8_E5M2 to reel_real, F64 rounded where that is float; I8, I16, U8 and U16 to int32 or
- * int64; U32 and U64 to int64, a U64 above its largest being REEL_ERROR_FORMAT. */
+ * int64; U32 and U64 to int64, a U64 above its largest being REEL_ERROR_FORMAT.
+ *
+ *     reel_load_report report;
+ *     REEL_OPTIONS(load, o, o.strict = false, o.report = &report);
+ *     if (reel_load_safetensors(params, "model.safetensors", &o))
+ *         fprintf(stderr, "%s\n", reel_error(c));
+ *     for (int64_t i = 0; i < report.n_missing_keys; i++)
+ *         printf("not in the file: %s\n", report.missing_keys[i]);
+ *     reel_load_report_free(&report);
+ *     reel_save_safetensors(params, "model.safetensors"); */
 #ifndef REEL_SAFETENSORS_H
 #define REEL_SAFETENSORS_H
 

@@ -3,7 +3,7 @@
  *
  *     reel_schedule *s = reel_cosine_annealing_lr_new(adam, 1000, 0);
  *     reel_schedule_warm_up(s, 100, 0.01);
- *     for (...) {
+ *     for (int step = 0; step < 1000; step++) {
  *         ...
  *         reel_optim_step(adam);
  *         reel_schedule_step(s);

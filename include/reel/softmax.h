@@ -1,4 +1,6 @@
-/* Softmax and its logarithm, with or without a mask. */
+/* Softmax and its logarithm, with or without a mask.
+ *
+ *     reel_var probabilities = reel_softmax(t, scores, -1); // [64, 10], rows that sum to 1 */
 #ifndef REEL_SOFTMAX_H
 #define REEL_SOFTMAX_H
 

@@ -4,7 +4,11 @@
  * it is outside; a scalar accepts 0 and -1). NaN is larger than any number, and -0 equals 0. Indices are int64 places
  * along the axis; of equal elements the first comes first, in both directions. Functions with two results write them to
  * *values and *indices, null vars on error, and return the status; neither may be NULL (REEL_ERROR_ARGUMENT). Gradients
- * of values flow to the elements that were picked, to any order; indices have none. */
+ * of values flow to the elements that were picked, to any order; indices have none.
+ *
+ *     reel_var values, places;
+ *     if (reel_topk(t, scores, 5, 1, true, &values, &places) == REEL_OK) // [64, 1000] -> [64, 5], and their columns
+ *         reel_print(stdout, t, places); */
 #ifndef REEL_SORT_H
 #define REEL_SORT_H
 

@@ -1,4 +1,10 @@
-/* Parts of a data set: the numbers of samples, for reel_loader_options.indices. */
+/* Parts of a data set: the numbers of samples, for reel_loader_options.indices.
+ *
+ *     int64_t numbers[1000], lengths[2];
+ *     const double fractions[] = {0.9, 0.1};
+ *     reel_split_lengths(c, 1000, fractions, 2, lengths);
+ *     reel_random_split(c, 1000, lengths, 2, numbers);
+ *     REEL_OPTIONS(loader, o, o.indices = numbers, o.n_indices = lengths[0], o.shuffle = true); */
 #ifndef REEL_SPLIT_H
 #define REEL_SPLIT_H
 

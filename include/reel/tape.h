@@ -1,4 +1,10 @@
-/* The tape: operations are recorded on it as they run, and gradients are computed by walking it backwards. */
+/* The tape: operations are recorded on it as they run, and gradients are computed by walking it backwards.
+ *
+ *     reel_zero_grad(params);
+ *     if (reel_backward(t, loss, params) || reel_optim_step(adam))
+ *         fprintf(stderr, "%s\n", reel_error(c));
+ *     printf("%g\n", reel_item(t, loss));
+ *     reel_tape_reset(t); */
 #ifndef REEL_TAPE_H
 #define REEL_TAPE_H
 

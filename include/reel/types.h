@@ -1,4 +1,10 @@
-/* Types that every part of reel shares: the real type, status codes, element types, shapes and vars. */
+/* Types that every part of reel shares: the real type, status codes, element types, shapes and vars.
+ *
+ *     reel_shape shape = REEL_SHAPE(64, 10);
+ *     printf("%lld elements\n", (long long)reel_shape_numel(&shape));
+ *     reel_status status = reel_save_safetensors(params, "model.safetensors");
+ *     if (status)
+ *         printf("%s: %s\n", reel_status_text(status), reel_error(c)); */
 #ifndef REEL_TYPES_H
 #define REEL_TYPES_H
 

@@ -1,5 +1,7 @@
 /* Functions of one var, element by element. x is real (REEL_ERROR_DTYPE otherwise) and of any shape, which the result
- * has too. NaN and infinities propagate. All have derivatives of any order. */
+ * has too. NaN and infinities propagate. All have derivatives of any order.
+ *
+ *     reel_var h = reel_gelu(t, reel_linear(t, x, weight, bias), false); */
 #ifndef REEL_UNARY_H
 #define REEL_UNARY_H
 

@@ -1,4 +1,6 @@
-/* Other shapes of the same elements. None copies: the result shares the elements of x. Any element type. */
+/* Other shapes of the same elements. None copies: the result shares the elements of x. Any element type.
+ *
+ *     reel_var flat = reel_reshape(t, x, REEL_SHAPE(64, -1)); // [64, 1, 28, 28] -> [64, 784], the same elements */
 #ifndef REEL_VIEW_H
 #define REEL_VIEW_H
 

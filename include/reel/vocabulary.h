@@ -3,10 +3,11 @@
  *     reel_vocabulary_options o = reel_vocabulary_defaults();
  *     o.min_count = 5;
  *     reel_vocabulary *v = reel_vocabulary_new(c, &o);
- *     while (read_line(line))
+ *     char line[4096];
+ *     while (fgets(line, sizeof line, stdin))
  *         reel_vocabulary_add_text(v, line, -1);
  *     reel_vocabulary_number(v);
- *     reel_module *words = reel_embedding_new(p, "words", reel_vocabulary_size(v), 100, NULL);
+ *     reel_module *words = reel_embedding_new(params, "words", reel_vocabulary_size(v), 100, NULL);
  *     reel_alias *negatives = reel_alias_new_of_counts(c, reel_vocabulary_counts(v), reel_vocabulary_size(v), 0.75);
  *
  * Tokens are any bytes, compared as bytes. Where a length is asked for, -1 stands for strlen. */

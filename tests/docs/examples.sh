@@ -1,0 +1,14 @@
+#!/bin/sh
+# Every header has an example in a comment, and each compiles: sh examples.sh SOURCE C-COMPILER
+set -eu
+
+source=$1 cc=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+for header in "$source"/include/reel/*.h; do
+    { echo '#include "examples.h"' && awk -f "$source/tests/docs/examples.awk" "$header"; } >"$work/examples.c" &&
+        "$cc" -std=c11 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-variable -Wno-unused-but-set-variable \
+            -Wno-unused-function -I"$source/include" -I"$source/tests/docs" "$work/examples.c" || failed=1
+done
+exit $failed

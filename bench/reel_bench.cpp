@@ -123,6 +123,10 @@ int run(const Suite &suite, const std::string &name, long steps)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && std::strcmp(argv[1], "--version") == 0) {
+        std::printf("reel_bench (reel) %d.%d.%d\n", REEL_VERSION_MAJOR, REEL_VERSION_MINOR, REEL_VERSION_PATCH);
+        return 0;
+    }
     static Suite suite;
     add_gans(suite);
     add_deep_gans(suite);

@@ -76,14 +76,17 @@ foreach(component LIBRARIES DEVELOPMENT PROGRAMS)
     DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME}
     COMPONENT ${lower})
 endforeach()
+# install_page(NAME.SECTION COMPONENT)
+function(install_page page component)
+  string(REGEX REPLACE ".*\\." "" section ${page})
+  set(compressed ${PROJECT_BINARY_DIR}/package/${page}.gz)
+  execute_process(COMMAND ${GZIP} -9nc ${PROJECT_SOURCE_DIR}/docs/man/${page} OUTPUT_FILE ${compressed} COMMAND_ERROR_IS_FATAL ANY)
+  install(FILES ${compressed} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
+endfunction()
+install_page(reel.7 development)
 if(REEL_PROGRAMS)
   foreach(program cgan notebook series)
-    set(page ${PROJECT_BINARY_DIR}/package/${program}.1.gz)
-    execute_process(COMMAND ${GZIP} -9nc ${PROJECT_SOURCE_DIR}/docs/man/${program}.1 OUTPUT_FILE ${page} COMMAND_ERROR_IS_FATAL ANY)
-    install(
-      FILES ${page}
-      DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
-      COMPONENT programs)
+    install_page(${program}.1 programs)
   endforeach()
 endif()
 include(CPack)

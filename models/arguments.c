@@ -3,6 +3,8 @@
 
 #include "process.h"
 
+#include <reel/types.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -126,6 +128,12 @@ static void print_help(const struct arguments *a)
         putchar('\n');
     }
     printf("  %-20s %s\n", "--help", "print this text");
+    printf("  %-20s %s\n", "--version", "print the version");
+}
+
+void arguments_print_version(const char *program)
+{
+    printf("%s (reel) %d.%d.%d\n", program, REEL_VERSION_MAJOR, REEL_VERSION_MINOR, REEL_VERSION_PATCH);
 }
 
 /* The row whose name is the `length` characters at `name`; NULL when there is none. */
@@ -173,8 +181,12 @@ bool arguments_parse(const struct arguments *a, int argc, char **argv, int *exit
 {
     /* First, so that the defaults are still there to be shown. */
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help(a);
+        bool version = strcmp(argv[i], "--version") == 0;
+        if (version || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            if (version)
+                arguments_print_version(a->usage);
+            else
+                print_help(a);
             *exit_code = process_flush(a->usage) ? 0 : 1;
             return false;
         }

@@ -69,15 +69,19 @@ struct option {
 struct arguments {
     const char *usage;            /* what to type, such as "cgan train"; begins every message */
     const char *summary;          /* what it does: the lines of --help between usage and options */
-    const struct option *options; /* --help is understood without a row */
+    const struct option *options; /* --help and --version are understood without a row */
     size_t count;
 };
 
 /* Reads argv[1] to argv[argc-1] into the targets: --name VALUE, --name=VALUE, --flag, and -h or --help. Of an option
  * that comes twice the last counts. A value that begins with two dashes needs the = form. Words that belong to no
  * option are refused, so a program with commands passes argc - 1 and argv + 1 and names the command in `usage`. Returns
- * true to go on. Returns false to leave with *exit_code: 0 after --help, whose text is on stdout (1 when it could not
- * be written), or ARGUMENTS_WRONG after one line on stderr, such as "cgan train: --batch: 0 is outside 1..65536". */
+ * true to go on. Returns false to leave with *exit_code: 0 after --help or --version, whose text is on stdout (1 when
+ * it could not be written), or ARGUMENTS_WRONG after one line on stderr, such as "cgan train: --batch: 0 is
+ * outside 1..65536". */
 bool arguments_parse(const struct arguments *a, int argc, char **argv, int *exit_code);
+
+/* Writes the line of --version to stdout: the program's name, and the version of reel's headers. */
+void arguments_print_version(const char *program);
 
 #endif

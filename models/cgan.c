@@ -51,7 +51,7 @@ static void usage(FILE *stream)
           "  sample  draws images from a trained model\n"
           "  eval    measures how good a trained model is\n"
           "  export  writes a trained model for other programs\n"
-          "cgan COMMAND --help lists the options of a command.\n",
+          "cgan COMMAND --help lists the options of a command, cgan --version prints the version.\n",
           stream);
 }
 
@@ -67,8 +67,12 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
             if (strcmp(argv[1], commands[i].name) == 0)
                 return commands[i].run(argc - 1, argv + 1);
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-            usage(stdout);
+        bool version = strcmp(argv[1], "--version") == 0;
+        if (version || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+            if (version)
+                arguments_print_version("cgan");
+            else
+                usage(stdout);
             return process_flush("cgan") ? 0 : 1;
         }
         fprintf(stderr, "cgan: there is no command \"%s\"\n", argv[1]);

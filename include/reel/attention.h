@@ -1,4 +1,8 @@
-/* Attention: as a function, as modules, and what tells positions of a sequence apart. Batches come first. */
+/* Attention: as a function, as modules, and what tells positions of a sequence apart. Batches come first.
+ *
+ *     reel_module *attention = reel_multihead_attention_new(params, "attention", 64, 8, NULL);
+ *     REEL_OPTIONS(attention, o, o.is_causal = true);
+ *     reel_var y = reel_scaled_dot_product_attention(t, x, x, x, &o); // [32, 20, 64] */
 #ifndef REEL_ATTENTION_H
 #define REEL_ATTENTION_H
 

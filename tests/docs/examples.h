@@ -3,6 +3,7 @@
 #define TESTS_DOCS_EXAMPLES_H
 
 #include <reel/reel.h>
+#include <reel/watch.h>
 
 #include <math.h>
 #include <stdio.h>

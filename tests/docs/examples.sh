@@ -6,7 +6,7 @@ source=$1 cc=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-for header in "$source"/include/reel/*.h; do
+for header in "$source"/include/reel/*.h "$source"/include/reel/*/*.h; do
     { echo '#include "examples.h"' && awk -f "$source/tests/docs/examples.awk" "$header"; } >"$work/examples.c" &&
         "$cc" -std=c11 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-variable -Wno-unused-but-set-variable \
             -Wno-unused-function -I"$source/include" -I"$source/tests/docs" "$work/examples.c" || failed=1

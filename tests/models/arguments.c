@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <math.h>
+#include <reel/types.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,5 +117,18 @@ Test(arguments, help_lists_options_and_defaults)
                             "  --lr X               learning rate (0.0002)\n"
                             "  --out DIR            folder of the results (build/cgan)\n"
                             "  --recipe NAME        way to train: best, reference (best)\n"
-                            "  --help               print this text\n");
+                            "  --help               print this text\n"
+                            "  --version            print the version\n");
+}
+
+Test(arguments, version_is_that_of_the_headers)
+{
+    int exit_code = -1;
+    char line[64];
+    snprintf(line, sizeof line, "cgan train (reel) %d.%d.%d\n", REEL_VERSION_MAJOR, REEL_VERSION_MINOR,
+             REEL_VERSION_PATCH);
+    cr_expect_not(PARSE("--batch", "7", "--version"));
+    cr_expect_eq(exit_code, 0);
+    fflush(stdout);
+    cr_expect_stdout_eq_str(line);
 }

@@ -1,7 +1,7 @@
 /* Grids of small images as PNG files.
  *
  *     REEL_OPTIONS(picture, o, o.columns = 10, o.scale = 2);
- *     reel_picture_save(context, "samples.png", reel_data_real(t, made), REEL_SHAPE(100, 28, 28), &o); */
+ *     reel_picture_save(c, "samples.png", reel_data_real(t, x), REEL_SHAPE(100, 28, 28), &o); */
 #ifndef REEL_WATCH_PICTURE_H
 #define REEL_WATCH_PICTURE_H
 
@@ -38,6 +38,7 @@ REEL_API reel_status reel_picture_save_checked(reel_context *context, const char
                                                size_t element_size, reel_shape shape,
                                                const reel_picture_options *options);
 
+/* reel_picture_save_checked of elements of reel_real, in whichever library. */
 static inline reel_status reel_picture_save(reel_context *context, const char *path, const reel_real *images,
                                             reel_shape shape, const reel_picture_options *options)
 {

@@ -1,10 +1,10 @@
 /* How far a long computation is: a bar that rewrites itself on a terminal, plain lines elsewhere.
  *
- *     reel_progress *p = reel_progress_new(stderr, "img", epochs * images);
- *     for (...) {
+ *     reel_progress *p = reel_progress_new(stderr, "img", 1000 * 64);
+ *     for (int step = 0; step < 1000; step++) {
  *         ...
  *         reel_progress_set_metric(p, "loss", reel_item(t, loss));
- *         reel_progress_advance(p, batch);
+ *         reel_progress_advance(p, 64);
  *     }
  *     reel_progress_free(p);
  *
@@ -24,6 +24,7 @@
 extern "C" {
 #endif
 
+/* A bar, with its clock. */
 typedef struct reel_progress reel_progress;
 
 /* Starts the clock of a bar on `stream`, which must stay open until reel_progress_free; stderr is the usual choice. The

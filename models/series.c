@@ -1,4 +1,4 @@
-/* series train|sample|data: conditional GANs for time series. */
+/* series train|sample|eval|data: conditional GANs for time series. */
 #include "series.h"
 
 #include "process.h"
@@ -13,9 +13,10 @@ int series_fail(const char *command, const char *message)
 
 static void usage(FILE *stream)
 {
-    fputs("usage: series train|sample|data [options]\n"
+    fputs("usage: series train|sample|eval|data [options]\n"
           "  train   trains a conditional GAN on time series\n"
           "  sample  draws series from a trained model\n"
+          "  eval    measures how good a trained model is\n"
           "  data    says what is in a set of series\n"
           "series COMMAND --help lists the options of a command.\n",
           stream);
@@ -26,7 +27,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int, char **);
-    } commands[] = {{"train", series_train}, {"sample", series_sample}, {"data", series_data}};
+    } commands[] = {{"train", series_train}, {"sample", series_sample}, {"eval", series_eval}, {"data", series_data}};
     process_begin();
     if (argc >= 2) {
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)

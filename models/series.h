@@ -12,6 +12,7 @@ enum { SERIES_ERROR_SIZE = 4608 }; /* a message with a whole path in it */
 /* The commands. argv[0] is the command's name; they return the exit code. */
 int series_train(int argc, char **argv);
 int series_sample(int argc, char **argv);
+int series_eval(int argc, char **argv);
 int series_data(int argc, char **argv);
 
 /* Writes the generator to a safetensors file, with its sizes in the metadata; and makes networks for the sizes that a

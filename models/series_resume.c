@@ -38,9 +38,12 @@ static void note_settings(const struct series_training *tr, int64_t saved[SAVED]
     saved[SAVED_STEPS] = s->steps;
     saved[SAVED_EVERY] = s->every;
     saved[SAVED_BATCH] = s->batch;
+    saved[SAVED_HIDDEN] = s->hidden;
     saved[SAVED_SEED] = s->seed;
     saved[SAVED_MINUTES] = bits_of(s->minutes);
     saved[SAVED_LR] = bits_of(s->lr);
+    saved[SAVED_GAMMA] = bits_of(s->gamma);
+    saved[SAVED_NOISE] = bits_of(s->noise);
     saved[SAVED_SERIES] = (int64_t)hash;
 }
 
@@ -122,25 +125,35 @@ bool series_read_settings(const char *folder, struct series_settings *s, char *e
     s->steps = saved[SAVED_STEPS];
     s->every = saved[SAVED_EVERY];
     s->batch = saved[SAVED_BATCH];
+    s->hidden = saved[SAVED_HIDDEN];
     s->seed = saved[SAVED_SEED];
     s->minutes = double_of(saved[SAVED_MINUTES]);
     s->lr = double_of(saved[SAVED_LR]);
+    s->gamma = double_of(saved[SAVED_GAMMA]);
+    s->noise = double_of(saved[SAVED_NOISE]);
     return true;
 }
 
 bool series_expect_same_run(const struct series_settings *given, const struct series_settings *saved, char *error,
                             size_t error_size)
 {
-    const char *other = given->recipe != saved->recipe             ? "--recipe"
-                        : given->every != saved->every             ? "--every"
-                        : given->batch != saved->batch             ? "--batch"
-                        : given->seed != saved->seed               ? "--seed"
-                        : bits_of(given->lr) != bits_of(saved->lr) ? "--lr"
-                                                                   : NULL;
-    if (other) {
-        snprintf(error, error_size, "--resume %s: it has another %s; leave the option out", given->resume, other);
-        return false;
-    }
+    const struct {
+        const char *name;
+        bool same;
+    } options[] = {{"--recipe", given->recipe == saved->recipe},
+                   {"--every", given->every == saved->every},
+                   {"--batch", given->batch == saved->batch},
+                   {"--hidden", given->hidden == saved->hidden},
+                   {"--seed", given->seed == saved->seed},
+                   {"--lr", bits_of(given->lr) == bits_of(saved->lr)},
+                   {"--gamma", bits_of(given->gamma) == bits_of(saved->gamma)},
+                   {"--noise", bits_of(given->noise) == bits_of(saved->noise)}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (!options[i].same) {
+            snprintf(error, error_size, "--resume %s: it has another %s; leave the option out", given->resume,
+                     options[i].name);
+            return false;
+        }
     if (given->steps == saved->steps && bits_of(given->minutes) == bits_of(saved->minutes))
         return true;
     char change[256];

@@ -89,6 +89,21 @@ int64_t series_of_class(const struct series_set *s, int64_t label, int64_t k)
     return -1;
 }
 
+void series_scale_of(const struct series_set *s, float *mean, float *spread)
+{
+    for (int64_t c = 0; c < s->channels; c++) {
+        double sum = 0, squares = 0, n = 0;
+        for (int64_t i = 0; i < s->count; i++)
+            for (int64_t t = 0; t < s->lengths[i]; t++, n++)
+                sum += series_at(s, i)[t * s->channels + c];
+        for (int64_t i = 0; i < s->count; i++)
+            for (int64_t t = 0; t < s->lengths[i]; t++)
+                squares += pow(series_at(s, i)[t * s->channels + c] - sum / n, 2);
+        mean[c] = (float)(sum / n);
+        spread[c] = squares > 0 ? (float)sqrt(squares / n) : 1;
+    }
+}
+
 /* The series that begin at the rows `starts` of `values` [rows, channels]. Without lengths each ends where the next one
  * begins. labels may be NULL; names are the numbers. */
 static bool from_rows(const struct reader *r, struct series_set *s, const float *values, const int64_t *starts,

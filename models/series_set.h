@@ -72,6 +72,9 @@ static inline float *series_at(const struct series_set *set, int64_t i)
 /* Whether all series have the longest length. */
 bool series_are_equally_long(const struct series_set *set);
 
+/* Of every channel the mean and the standard deviation (1 where that is 0) over all steps of the set; [channels]. */
+void series_scale_of(const struct series_set *set, float *mean, float *spread);
+
 /* The number of the k-th series of a class, beginning again when there are fewer; -1 when there is none. */
 int64_t series_of_class(const struct series_set *set, int64_t label, int64_t k);
 

@@ -24,9 +24,9 @@ static void update(struct series_training *tr, reel_params *params, reel_var los
 static reel_var shown(const struct series_training *tr, reel_var x, const struct series_batch *b)
 {
     reel_tape *t = tr->tape;
-    if (tr->recipe.noise <= 0)
+    if (tr->settings->noise <= 0)
         return x;
-    reel_var noise = reel_mul_scalar(t, reel_randn(t, reel_shape_of(t, x)), tr->recipe.noise);
+    reel_var noise = reel_mul_scalar(t, reel_randn(t, reel_shape_of(t, x)), tr->settings->noise);
     if (tr->gan.sizes.varying)
         noise = reel_mul(t, noise, b->mask);
     return reel_add(t, x, noise);
@@ -69,8 +69,8 @@ static void step_of_discriminator(struct series_training *tr, reel_var x, reel_v
     reel_var loss = v->d_loss;
     if (r->classes > 0)
         loss = reel_add(t, loss, reel_mul_scalar(t, reel_cross_entropy_loss(t, classes, b->labels), r->classes));
-    if (r->gamma > 0 && tr->step % r->penalty_every == 0) {
-        double gamma = r->gamma * (double)r->penalty_every;
+    if (tr->settings->gamma > 0 && tr->step % r->penalty_every == 0) {
+        double gamma = tr->settings->gamma * (double)r->penalty_every;
         v->penalty = reel_add(t, reel_gan_zero_centered_penalty(t, real_scores, x, gamma),
                               reel_gan_zero_centered_penalty(t, fake_scores, fake, gamma));
         loss = reel_add(t, loss, v->penalty);

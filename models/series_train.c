@@ -206,23 +206,13 @@ static bool train(struct series_training *tr)
 
 /* ---- Setting up ---- */
 
-/* Of every channel the mean and the standard deviation over all training series, for the networks to work on their
- * own scale. */
+/* The networks work on a scale of their own, on which every channel has mean 0 and standard deviation 1. */
 static void set_scale(struct series_training *tr)
 {
     const struct series_set *s = &tr->train;
     reel_real *mean = reel_param_write(tr->gan.mean), *spread = reel_param_write(tr->gan.spread);
-    for (int64_t c = 0; mean && spread && c < s->channels; c++) {
-        double sum = 0, squares = 0, n = 0;
-        for (int64_t i = 0; i < s->count; i++)
-            for (int64_t t = 0; t < s->lengths[i]; t++, n++)
-                sum += series_at(s, i)[t * s->channels + c];
-        for (int64_t i = 0; i < s->count; i++)
-            for (int64_t t = 0; t < s->lengths[i]; t++)
-                squares += pow(series_at(s, i)[t * s->channels + c] - sum / n, 2);
-        mean[c] = (reel_real)(sum / n);
-        spread[c] = squares > 0 ? (reel_real)sqrt(squares / n) : 1;
-    }
+    if (mean && spread)
+        series_scale_of(s, mean, spread);
     for (int64_t i = 0; mean && spread && i < s->count; i++)
         for (int64_t k = 0; k < s->lengths[i] * s->channels; k++) {
             int64_t place = i * s->longest * s->channels + k, c = k % s->channels;
@@ -263,7 +253,7 @@ static bool build(struct series_training *tr)
                                        .channels = set->channels,
                                        .longest = set->longest,
                                        .classes = set->classes,
-                                       .hidden = tr->recipe.hidden,
+                                       .hidden = s->hidden,
                                        .varying = !series_are_equally_long(set)};
     const char *wrong = series_sizes_wrong(&sizes);
     if (wrong) {
@@ -326,7 +316,8 @@ static void release(struct series_training *tr)
 
 int series_train(int argc, char **argv)
 {
-    struct series_settings s = {.source = {SERIES_SOURCE_DEFAULTS}, .out = "series-out", .minutes = 5, .every = 500};
+    struct series_settings s = {
+        .source = {SERIES_SOURCE_DEFAULTS}, .out = "series-out", .minutes = 5, .every = 500, .gamma = -1, .noise = -1};
     const struct option options[] = {
         SERIES_SOURCE_OPTIONS(s.source),
         OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv, the model and the checkpoint"),
@@ -334,7 +325,10 @@ int series_train(int argc, char **argv)
         OPTION_NUMBER("minutes", &s.minutes, 0, 1e6, "M", "end after M minutes; 0: no limit"),
         OPTION_INTEGER("every", &s.every, 1, 1000000, "N", "steps between two pictures"),
         OPTION_INTEGER("batch", &s.batch, 0, 65536, "N", "series a step; 0: the recipe's"),
+        OPTION_INTEGER("hidden", &s.hidden, 0, 4096, "N", "channels of hidden layers; 0: the recipe's"),
         OPTION_NUMBER("lr", &s.lr, 0, 10, "X", "learning rate; 0: the recipe's"),
+        OPTION_NUMBER("gamma", &s.gamma, -1, 1e6, "X", "weight of the gradient penalties; -1: the recipe's"),
+        OPTION_NUMBER("noise", &s.noise, -1, 1e6, "X", "on all that the discriminator sees; -1: the recipe's"),
         OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
         OPTION_FLAG("overwrite", &s.overwrite, "replace the run that --out holds"),
@@ -375,6 +369,12 @@ int series_train(int argc, char **argv)
         s.batch = tr.recipe.batch;
     if (s.lr <= 0)
         s.lr = tr.recipe.lr;
+    if (s.hidden == 0)
+        s.hidden = tr.recipe.hidden;
+    if (s.gamma < 0)
+        s.gamma = tr.recipe.gamma;
+    if (s.noise < 0)
+        s.noise = tr.recipe.noise;
     if (s.resume && !series_expect_same_run(&s, &saved, tr.error, sizeof tr.error))
         return series_fail("train", tr.error);
     bool replaces = s.overwrite || s.resume;

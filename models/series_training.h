@@ -9,8 +9,8 @@ struct series_settings {
     int recipe; /* enum series_network: each network has its recipe */
     struct series_source source;
     const char *out, *resume;
-    int64_t steps, every, batch, seed, threads;
-    double minutes, lr;
+    int64_t steps, every, batch, hidden, seed, threads;
+    double minutes, lr, gamma, noise;
     bool overwrite, extend, detect_anomaly;
 };
 
@@ -36,7 +36,20 @@ struct series_metrics {
 
 /* What a checkpoint says about the run besides its state, so that it is not resumed as another one. Doubles are there
  * as their bits. */
-enum { SAVED_RECIPE, SAVED_STEPS, SAVED_EVERY, SAVED_BATCH, SAVED_SEED, SAVED_MINUTES, SAVED_LR, SAVED_SERIES, SAVED };
+enum {
+    SAVED_RECIPE,
+    SAVED_STEPS,
+    SAVED_EVERY,
+    SAVED_BATCH,
+    SAVED_HIDDEN,
+    SAVED_SEED,
+    SAVED_MINUTES,
+    SAVED_LR,
+    SAVED_GAMMA,
+    SAVED_NOISE,
+    SAVED_SERIES,
+    SAVED
+};
 
 struct series_training {
     const struct series_settings *settings;

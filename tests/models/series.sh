@@ -40,14 +40,14 @@ small=$work/small_TRAIN.ts
         printf '5,6,%s,7,6,5,6,%s:0,0,1,%s,0,1,1,0:high\n' $i $i $i
     done
 } >"$small"
-sed 's/1,2,1,0/1,2,2,0/' "$small" >"$work/small_TEST.ts"
+sed '/^@/!s/1,/1.5,/g; /^@/!s/5,/4,/g' "$small" >"$work/small_TEST.ts"
 
 "$series" data --data "$small" --out "$work/data.png" >"$work/stdout" 2>"$work/stderr"
 check 'data says what there is' grep -q 'high  *6  *8..8' "$work/stdout"
 check 'data draws what there is' test -s "$work/data.png"
 refused 'data, no such file' 1 'no-such-file' "$series" data --data "$work/no-such-file.ts"
 refused 'data, an unknown format' 1 'none of' "$series" data --data "$work/small.wav"
-for command in '' data train sample; do
+for command in '' data train sample eval; do
     # shellcheck disable=SC2086
     refused "series $command --help on a full disk" 1 'stdout: No space' sh -c '"$@" >/dev/full' - "$series" $command --help
 done
@@ -97,6 +97,16 @@ refused 'sample, no idea what to write' 2 'neither in' \
     "$series" sample --model "$work/conv/model.safetensors" --out "$work/t.gif"
 check 'a refused sample writes nothing' test ! -e "$work/t.npz"
 
+# Every row of the table, in a size that says nothing; and what the model and the data must have in common.
+"$series" eval --model "$work/conv/model.safetensors" --data "$small" --samples 100 --steps 5 --threads 1 \
+    >"$work/stdout" 2>"$work/stderr"
+check 'eval measures samples and controls' test $? -eq 0 -a "$(wc -l <"$work/stdout")" -eq 9
+check 'copies of the training series are none of their distance' grep -q '^copies of training .* 0.000  ' "$work/stdout"
+check 'lengths of copies are those of the training series' grep -q '^real training series .* 0.000$' "$work/stdout"
+refused 'eval, other series' 1 'the model makes 8, 2 and 3' \
+    "$series" eval --model "$work/conv/model.safetensors" --data sines
+refused 'eval, no model' 2 '--model' "$series" eval
+
 # A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
 "$series" train --data "$small" --steps 400 --every 50 --minutes 0 --batch 4 --seed 5 --threads 1 --out "$work/whole" \
     2>"$work/stderr"
@@ -125,6 +135,7 @@ resumed KILL "$work/resume-kill"
 refused 'extend without resume' 2 'for --resume' "$series" train --data "$small" --extend --out "$work/none"
 refused 'resume with another length' 1 'add --extend' "$series" train --data "$small" --steps 401 --resume "$work/whole"
 refused 'resume with another seed' 1 'another --seed' "$series" train --data "$small" --seed 6 --resume "$work/whole"
+refused 'resume with another penalty' 1 'another --gamma' "$series" train --data "$small" --gamma 1 --resume "$work/whole"
 sed 's/low$/high/; 4s/high$/low/' "$small" >"$work/other.ts"
 refused 'resume with other series' 1 'other series' \
     "$series" train --data "$work/other.ts" --test "$work/small_TEST.ts" --resume "$work/whole"

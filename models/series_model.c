@@ -5,16 +5,19 @@
 #include <string.h>
 
 /* What the tensors' shapes do not say. */
-static const char network_key[] = "series_network", hidden_key[] = "series_hidden", varying_key[] = "series_varying";
+static const char network_key[] = "series_network", hidden_key[] = "series_hidden", steps_key[] = "series_steps",
+                  varying_key[] = "series_varying";
 
 reel_status series_model_save(const struct series_gan *gan, const char *path)
 {
-    char network[32], hidden[32], varying[32];
+    char network[32], hidden[32], steps[32], varying[32];
     snprintf(network, sizeof network, "%lld", (long long)gan->sizes.network);
     snprintf(hidden, sizeof hidden, "%lld", (long long)gan->sizes.hidden);
+    snprintf(steps, sizeof steps, "%lld", (long long)gan->sizes.steps);
     snprintf(varying, sizeof varying, "%lld", (long long)gan->sizes.varying);
-    const reel_metadata metadata[] = {{network_key, network}, {hidden_key, hidden}, {varying_key, varying}};
-    return reel_save_safetensors_with(gan->generator, path, metadata, 3);
+    const reel_metadata metadata[] = {
+        {network_key, network}, {hidden_key, hidden}, {steps_key, steps}, {varying_key, varying}};
+    return reel_save_safetensors_with(gan->generator, path, metadata, 4);
 }
 
 /* A number from the metadata, or -1. */
@@ -41,6 +44,7 @@ static bool read_sizes(const reel_safetensors *file, struct series_sizes *s)
                                .longest = counts->shape.dim[1],
                                .classes = counts->shape.dim[0],
                                .hidden = number(file, hidden_key),
+                               .steps = number(file, steps_key),
                                .varying = number(file, varying_key)};
     if (series_sizes_wrong(s) || s->varying < 0 || s->varying > 1)
         return false;
@@ -95,20 +99,21 @@ bool series_make(reel_tape *t, const struct series_gan *gan, struct series_set *
                  const reel_real *noise)
 {
     const struct series_sizes *s = &gan->sizes;
-    const int64_t row = s->longest * s->channels, noise_size = series_noise_size(s);
+    const int64_t row = s->steps * s->channels, noise_size = series_noise_size(s);
     reel_no_grad_begin(t);
     struct series_batch b = series_batch_of(t, gan, set->labels + first, set->lengths + first, n);
     reel_var z = noise ? reel_borrow(t, noise, REEL_SHAPE(n, noise_size)) : reel_randn(t, REEL_SHAPE(n, noise_size));
-    reel_var x = series_generate(t, gan, z, &b);
-    const reel_real *values = reel_data_real(t, x), *mean = reel_param_data(gan->mean),
+    reel_var made = series_generate(t, gan, z, &b);
+    const reel_real *values = reel_data_real(t, made), *mean = reel_param_data(gan->mean),
                     *spread = reel_param_data(gan->spread);
     reel_no_grad_end(t);
-    for (int64_t i = 0; values && i < n; i++)
-        for (int64_t k = 0; k < row; k++) {
-            int64_t c = k % s->channels;
-            bool inside = k < set->lengths[first + i] * s->channels;
-            series_at(set, first + i)[k] = inside ? values[i * row + k] * spread[c] + mean[c] : 0;
-        }
+    for (int64_t i = 0; values && i < n; i++) {
+        float *x = series_at(set, first + i);
+        int64_t length = set->lengths[first + i];
+        series_stretch(values + i * row, s->steps, s->channels, x, length);
+        for (int64_t k = 0; k < set->longest * s->channels; k++)
+            x[k] = k < length * s->channels ? x[k] * spread[k % s->channels] + mean[k % s->channels] : 0;
+    }
     return values && reel_tape_reset(t) == REEL_OK;
 }
 

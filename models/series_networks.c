@@ -26,7 +26,7 @@ static reel_module *transposed(reel_params *params, const char *name, int64_t in
 /* The length of what the generator begins with, and of what the discriminator's last convolution gives. */
 static int64_t quarter(const struct series_sizes *s)
 {
-    return (s->longest + 3) / 4;
+    return (s->steps + 3) / 4;
 }
 
 static void make_generator(struct series_gan *g, reel_params *p)
@@ -64,10 +64,10 @@ static void make_discriminator(struct series_gan *g, reel_params *p)
         return;
     }
     REEL_OPTIONS(linear, no_bias, no_bias.bias = false);
-    g->conv1 = convolution(p, "conv1", s->channels + 2 * s->varying, hidden, 5, 1, 2);
+    g->conv1 = convolution(p, "conv1", s->channels + s->varying, hidden, 5, 1, 2);
     g->conv2 = convolution(p, "conv2", hidden, hidden, 4, 2, 1);
     g->conv3 = convolution(p, "conv3", hidden, wide, 4, 2, 1);
-    g->features = reel_linear_new(p, "features", wide * (s->longest / 2 / 2), wide, NULL);
+    g->features = reel_linear_new(p, "features", wide * (s->steps / 2 / 2), wide, NULL);
     g->projection = reel_projection_new(p, "projection", wide, s->classes);
     g->class_head = reel_linear_new(p, "classes", wide, s->classes, &no_bias);
 }
@@ -76,8 +76,8 @@ const char *series_sizes_wrong(const struct series_sizes *s)
 {
     if (s->network < SERIES_CONV || s->network >= SERIES_NETWORKS || s->channels < 1 || s->classes < 1 || s->hidden < 1)
         return "the networks have no such sizes";
-    if (s->longest < 4)
-        return "the longest series has fewer than 4 steps";
+    if (s->steps < 4 || s->longest < 1)
+        return "series have fewer than 4 steps";
     if (s->network == SERIES_NOTEBOOK && s->varying)
         return "the notebook's networks take series of one length only";
     return NULL;
@@ -107,24 +107,17 @@ void series_gan_free(struct series_gan *g)
 int64_t series_noise_size(const struct series_sizes *s)
 {
     if (s->network == SERIES_NOTEBOOK)
-        return s->longest * NOTEBOOK_NOISE;
-    return s->network == SERIES_GRU ? NOISE + s->longest * STEP_NOISE : NOISE;
+        return s->steps * NOTEBOOK_NOISE;
+    return s->network == SERIES_GRU ? NOISE + s->steps * STEP_NOISE : NOISE;
 }
 
 struct series_batch series_batch_of(reel_tape *t, const struct series_gan *g, const int64_t *labels,
                                     const int64_t *lengths, int64_t n)
 {
-    const struct series_sizes *s = &g->sizes;
     struct series_batch b = {.labels = reel_borrow_of(t, REEL_INT64, labels, REEL_SHAPE(n))};
-    reel_var steps = reel_reshape(t, reel_arange(t, 0, (double)s->longest, 1), REEL_SHAPE(1, s->longest, 1));
-    reel_var last = reel_borrow_of(t, REEL_INT64, lengths, REEL_SHAPE(n, 1));
-    last = reel_reshape(t, reel_to_real(t, last), REEL_SHAPE(n, 1, 1));
-    reel_var ones = reel_ones(t, REEL_SHAPE(n, 1, 1));
-    b.position = reel_div(t, reel_mul(t, steps, ones), reel_maximum(t, reel_sub_scalar(t, last, 1), ones));
-    if (s->varying) {
-        b.mask = reel_to_real(t, reel_lt(t, reel_mul(t, steps, ones), last));
-        b.position = reel_mul(t, b.position, b.mask);
-        b.lengths = reel_reshape(t, reel_div_scalar(t, last, (double)s->longest), REEL_SHAPE(n, 1));
+    if (g->sizes.varying) {
+        reel_var steps = reel_to_real(t, reel_borrow_of(t, REEL_INT64, lengths, REEL_SHAPE(n, 1)));
+        b.lengths = reel_div_scalar(t, steps, (double)g->sizes.longest);
     }
     return b;
 }
@@ -152,7 +145,7 @@ static reel_var generate_by_convolution(reel_tape *t, const struct series_gan *g
     h = reel_reshape(t, h, REEL_SHAPE(n, 2 * s->hidden, quarter(s)));
     h = activate(t, reel_forward(t, g->up1, h));
     h = activate(t, reel_forward(t, g->up2, h));
-    h = reel_narrow(t, reel_forward(t, g->out, h), 2, 0, s->longest);
+    h = reel_narrow(t, reel_forward(t, g->out, h), 2, 0, s->steps);
     return reel_transpose(t, h, 1, 2);
 }
 
@@ -163,9 +156,11 @@ static reel_var generate_by_gru(reel_tape *t, const struct series_gan *g, reel_v
     reel_var told = condition(t, g, b);
     reel_var first = reel_cat(t, REEL_VARS(reel_narrow(t, noise, 1, 0, NOISE), told), 1);
     first = reel_reshape(t, reel_tanh(t, reel_forward(t, g->start, first)), REEL_SHAPE(1, n, s->hidden));
-    reel_var steps = reel_narrow(t, noise, 1, NOISE, s->longest * STEP_NOISE);
-    steps = reel_reshape(t, steps, REEL_SHAPE(n, s->longest, STEP_NOISE));
-    reel_var x = reel_cat(t, REEL_VARS(steps, b->position, at_each_step(t, told, s->longest)), 2), h = reel_null();
+    reel_var steps = reel_narrow(t, noise, 1, NOISE, s->steps * STEP_NOISE);
+    steps = reel_reshape(t, steps, REEL_SHAPE(n, s->steps, STEP_NOISE));
+    reel_var place = reel_reshape(t, reel_linspace(t, 0, 1, s->steps), REEL_SHAPE(1, s->steps, 1));
+    place = reel_expand(t, place, REEL_SHAPE(n, s->steps, 1));
+    reel_var x = reel_cat(t, REEL_VARS(steps, place, at_each_step(t, told, s->steps)), 2), h = reel_null();
     reel_forward_all(t, g->recurrent, REEL_VARS(x, first), &h, 1);
     return reel_forward(t, g->out, h);
 }
@@ -173,7 +168,7 @@ static reel_var generate_by_gru(reel_tape *t, const struct series_gan *g, reel_v
 static reel_var generate_as_notebook(reel_tape *t, const struct series_gan *g, reel_var noise,
                                      const struct series_batch *b)
 {
-    int64_t n = reel_size(t, noise, 0), steps = g->sizes.longest;
+    int64_t n = reel_size(t, noise, 0), steps = g->sizes.steps;
     reel_var label = at_each_step(t, reel_forward(t, g->label, b->labels), steps);
     reel_var z = reel_reshape(t, noise, REEL_SHAPE(n, steps, NOTEBOOK_NOISE));
     return reel_forward(t, g->out, reel_forward(t, g->recurrent, reel_cat(t, REEL_VARS(z, label), 2)));
@@ -181,10 +176,14 @@ static reel_var generate_as_notebook(reel_tape *t, const struct series_gan *g, r
 
 reel_var series_generate(reel_tape *t, const struct series_gan *g, reel_var noise, const struct series_batch *b)
 {
-    reel_var x = g->sizes.network == SERIES_CONV  ? generate_by_convolution(t, g, noise, b)
-                 : g->sizes.network == SERIES_GRU ? generate_by_gru(t, g, noise, b)
-                                                  : generate_as_notebook(t, g, noise, b);
-    return g->sizes.varying ? reel_mul(t, x, b->mask) : x;
+    switch (g->sizes.network) {
+    case SERIES_GRU:
+        return generate_by_gru(t, g, noise, b);
+    case SERIES_NOTEBOOK:
+        return generate_as_notebook(t, g, noise, b);
+    default:
+        return generate_by_convolution(t, g, noise, b);
+    }
 }
 
 reel_var series_discriminate(reel_tape *t, const struct series_gan *g, reel_var x, const struct series_batch *b,
@@ -194,12 +193,12 @@ reel_var series_discriminate(reel_tape *t, const struct series_gan *g, reel_var 
     if (classes)
         *classes = reel_null();
     if (s->network == SERIES_NOTEBOOK) {
-        reel_var label = at_each_step(t, reel_forward(t, g->critic_label, b->labels), s->longest);
+        reel_var label = at_each_step(t, reel_forward(t, g->critic_label, b->labels), s->steps);
         reel_var h = reel_forward(t, g->critic_recurrent, reel_cat(t, REEL_VARS(x, label), 2));
         return reel_squeeze(t, reel_forward(t, g->projection, h), 2);
     }
     if (s->varying)
-        x = reel_cat(t, REEL_VARS(x, b->mask, b->position), 2);
+        x = reel_cat(t, REEL_VARS(x, at_each_step(t, b->lengths, s->steps)), 2);
     reel_var h = activate(t, reel_forward(t, g->conv1, reel_transpose(t, x, 1, 2)));
     h = activate(t, reel_forward(t, g->conv2, h));
     h = activate(t, reel_forward(t, g->conv3, h));

@@ -14,9 +14,12 @@ enum series_network { SERIES_CONV, SERIES_GRU, SERIES_NOTEBOOK, SERIES_NETWORKS 
 
 struct series_sizes {
     int64_t network; /* enum series_network */
-    int64_t channels, longest, classes;
+    int64_t channels, classes;
+    int64_t steps;   /* of every series, as the networks see it */
     int64_t hidden;  /* channels of the hidden layers */
-    int64_t varying; /* 1: series differ in length, and the networks are told */
+    int64_t longest; /* the longest series */
+    int64_t
+        varying; /* 1: series differ in length: they are stretched to `steps`, and the networks are told the length */
 };
 
 struct series_gan {
@@ -32,10 +35,8 @@ struct series_gan {
 
 /* A batch as both networks take it. */
 struct series_batch {
-    reel_var labels;   /* [batch], int64 */
-    reel_var lengths;  /* [batch, 1], as parts of the longest one; null var unless lengths vary */
-    reel_var mask;     /* [batch, longest, 1], 1 on a series and 0 past its end; null var unless lengths vary */
-    reel_var position; /* [batch, longest, 1], from 0 at the first step to 1 at the last */
+    reel_var labels;  /* [batch], int64 */
+    reel_var lengths; /* [batch, 1], as parts of the longest one; null var unless lengths vary */
 };
 
 /* Makes the networks and draws their initial values. Check reel_context_status: on error the struct may hold NULLs,
@@ -53,11 +54,10 @@ struct series_batch series_batch_of(reel_tape *tape, const struct series_gan *ga
 /* How much noise a series takes. */
 int64_t series_noise_size(const struct series_sizes *sizes);
 
-/* noise [batch, series_noise_size] -> series [batch, longest, channels], on the networks' scale and zero past the ends.
- */
+/* noise [batch, series_noise_size] -> series [batch, steps, channels], on the networks' scale. */
 reel_var series_generate(reel_tape *tape, const struct series_gan *gan, reel_var noise, const struct series_batch *b);
 
-/* Scores of x, [batch] or [batch, longest] of the notebook's; and, unless `classes` is NULL, the class head's logits
+/* Scores of x, [batch] or [batch, steps] of the notebook's; and, unless `classes` is NULL, the class head's logits
  * [batch, classes], the null var where there is none. */
 reel_var series_discriminate(reel_tape *tape, const struct series_gan *gan, reel_var x, const struct series_batch *b,
                              reel_var *classes);

@@ -76,6 +76,31 @@ bool series_are_equally_long(const struct series_set *s)
     return true;
 }
 
+void series_stretch(const float *x, int64_t from, int64_t channels, float *out, int64_t to)
+{
+    for (int64_t t = 0; t < to; t++) {
+        double place = to > 1 ? (double)(t * (from - 1)) / (double)(to - 1) : 0;
+        int64_t k = (int64_t)place, next = k + 1 < from ? k + 1 : k;
+        float part = (float)(place - (double)k);
+        for (int64_t c = 0; c < channels; c++) {
+            float a = x[k * channels + c], b = x[next * channels + c];
+            out[t * channels + c] = a + part * (b - a);
+        }
+    }
+}
+
+int64_t series_quantile_length(const struct series_set *s, double part)
+{
+    int64_t length = 0, within = 0;
+    while (length < s->longest && (double)within < part * (double)s->count) {
+        length++;
+        within = 0;
+        for (int64_t i = 0; i < s->count; i++)
+            within += s->lengths[i] <= length;
+    }
+    return length;
+}
+
 int64_t series_of_class(const struct series_set *s, int64_t label, int64_t k)
 {
     int64_t count = 0;

@@ -75,6 +75,13 @@ bool series_are_equally_long(const struct series_set *set);
 /* Of every channel the mean and the standard deviation (1 where that is 0) over all steps of the set; [channels]. */
 void series_scale_of(const struct series_set *set, float *mean, float *spread);
 
+/* `from` values of `channels` channels, brought to `to` of them by straight lines between neighbours; the first and the
+ * last stay what they are. */
+void series_stretch(const float *x, int64_t from, int64_t channels, float *out, int64_t to);
+
+/* The length that so large a part of the series does not exceed. */
+int64_t series_quantile_length(const struct series_set *set, double part);
+
 /* The number of the k-th series of a class, beginning again when there are fewer; -1 when there is none. */
 int64_t series_of_class(const struct series_set *set, int64_t label, int64_t k);
 

@@ -21,15 +21,12 @@ static void update(struct series_training *tr, reel_params *params, reel_var los
 }
 
 /* What the discriminator sees of series: with noise, so that it cannot learn a small set by heart. */
-static reel_var shown(const struct series_training *tr, reel_var x, const struct series_batch *b)
+static reel_var shown(const struct series_training *tr, reel_var x)
 {
     reel_tape *t = tr->tape;
     if (tr->settings->noise <= 0)
         return x;
-    reel_var noise = reel_mul_scalar(t, reel_randn(t, reel_shape_of(t, x)), tr->settings->noise);
-    if (tr->gan.sizes.varying)
-        noise = reel_mul(t, noise, b->mask);
-    return reel_add(t, x, noise);
+    return reel_add(t, x, reel_mul_scalar(t, reel_randn(t, reel_shape_of(t, x)), tr->settings->noise));
 }
 
 /* The generator's update. Returns what it made, now a constant. */
@@ -42,8 +39,8 @@ static reel_var step_of_generator(struct series_training *tr, reel_var x, const 
     reel_var z = reel_randn(t, REEL_SHAPE(tr->settings->batch, series_noise_size(&tr->gan.sizes)));
     reel_var fake = series_generate(t, &tr->gan, z, b), real_scores = reel_null(), classes;
     if (r->loss == REEL_GAN_RELATIVISTIC)
-        real_scores = series_discriminate(t, &tr->gan, shown(tr, x, b), b, NULL);
-    reel_var scores = series_discriminate(t, &tr->gan, shown(tr, fake, b), b, &classes);
+        real_scores = series_discriminate(t, &tr->gan, shown(tr, x), b, NULL);
+    reel_var scores = series_discriminate(t, &tr->gan, shown(tr, fake), b, &classes);
     v->g_loss = reel_gan_generator_loss(t, r->loss, real_scores, scores);
     reel_var loss = v->g_loss;
     if (r->make_classes > 0)
@@ -61,8 +58,8 @@ static void step_of_discriminator(struct series_training *tr, reel_var x, reel_v
     reel_tape *t = tr->tape;
     const struct series_recipe *r = &tr->recipe;
     reel_var classes;
-    x = shown(tr, x, b);
-    fake = shown(tr, fake, b);
+    x = shown(tr, x);
+    fake = shown(tr, fake);
     reel_var real_scores = series_discriminate(t, &tr->gan, x, b, &classes);
     reel_var fake_scores = series_discriminate(t, &tr->gan, fake, b, NULL);
     v->d_loss = reel_gan_discriminator_loss(t, r->loss, real_scores, fake_scores);
@@ -83,7 +80,7 @@ static void step_of_discriminator(struct series_training *tr, reel_var x, reel_v
 /* Series of the training set, each as likely; false on error. */
 static bool draw_batch(struct series_training *tr)
 {
-    int64_t batch = tr->settings->batch, size = tr->train.longest * tr->train.channels;
+    int64_t batch = tr->settings->batch, size = tr->gan.sizes.steps * tr->train.channels;
     const int64_t *rows = reel_data_int64(tr->tape, reel_randint(tr->tape, 0, tr->train.count, REEL_SHAPE(batch)));
     for (int64_t i = 0; rows && i < batch; i++) {
         memcpy(tr->x + i * size, tr->scaled + rows[i] * size, (size_t)size * sizeof *tr->x);
@@ -121,7 +118,7 @@ bool series_run_step(struct series_training *tr)
     int64_t batch = tr->settings->batch;
     struct step_vars v = {0};
     if (draw_batch(tr)) {
-        reel_var x = reel_borrow(t, tr->x, REEL_SHAPE(batch, tr->train.longest, tr->train.channels));
+        reel_var x = reel_borrow(t, tr->x, REEL_SHAPE(batch, tr->gan.sizes.steps, tr->train.channels));
         struct series_batch b = series_batch_of(t, &tr->gan, tr->labels, tr->lengths, batch);
         reel_var fake = step_of_generator(tr, x, &b, &v);
         step_of_discriminator(tr, x, fake, &b, &v);

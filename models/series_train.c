@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Series that differ in length are stretched to the length that this part of them does not exceed: of longer ones
+ * little is lost, and a few of them do not cost all others their time. */
+static const double STRETCHED = 0.9;
+
 static const char *const recipe_names[] = {"conv", "gru", "notebook", NULL};
 
 static const struct series_recipe recipes[] = {
@@ -206,18 +210,21 @@ static bool train(struct series_training *tr)
 
 /* ---- Setting up ---- */
 
-/* The networks work on a scale of their own, on which every channel has mean 0 and standard deviation 1. */
+/* The networks see series of one length on a scale of their own, on which every channel has mean 0 and standard
+ * deviation 1. */
 static void set_scale(struct series_training *tr)
 {
     const struct series_set *s = &tr->train;
+    int64_t row = tr->gan.sizes.steps * s->channels;
     reel_real *mean = reel_param_write(tr->gan.mean), *spread = reel_param_write(tr->gan.spread);
     if (mean && spread)
         series_scale_of(s, mean, spread);
-    for (int64_t i = 0; mean && spread && i < s->count; i++)
-        for (int64_t k = 0; k < s->lengths[i] * s->channels; k++) {
-            int64_t place = i * s->longest * s->channels + k, c = k % s->channels;
-            tr->scaled[place] = (s->x[place] - mean[c]) / spread[c];
-        }
+    for (int64_t i = 0; mean && spread && i < s->count; i++) {
+        float *x = tr->scaled + i * row;
+        series_stretch(series_at(s, i), s->lengths[i], s->channels, x, tr->gan.sizes.steps);
+        for (int64_t k = 0; k < row; k++)
+            x[k] = (x[k] - mean[k % s->channels]) / spread[k % s->channels];
+    }
     int64_t *counts = reel_param_write(tr->gan.length_counts);
     for (int64_t i = 0; counts && i < s->count; i++)
         counts[s->labels[i] * s->longest + s->lengths[i] - 1]++;
@@ -226,7 +233,7 @@ static void set_scale(struct series_training *tr)
 static bool allocate(struct series_training *tr)
 {
     const struct series_set *s = &tr->train;
-    size_t size = (size_t)(s->longest * s->channels), batch = (size_t)tr->settings->batch;
+    size_t size = (size_t)(tr->gan.sizes.steps * s->channels), batch = (size_t)tr->settings->batch;
     tr->scaled = calloc((size_t)s->count * size, sizeof *tr->scaled);
     tr->x = malloc(batch * size * sizeof *tr->x);
     tr->labels = malloc(batch * sizeof *tr->labels);
@@ -249,12 +256,14 @@ static bool build(struct series_training *tr)
 {
     const struct series_settings *s = tr->settings;
     const struct series_set *set = &tr->train;
+    bool varying = !series_are_equally_long(set);
     const struct series_sizes sizes = {.network = s->recipe,
                                        .channels = set->channels,
+                                       .steps = varying ? series_quantile_length(set, STRETCHED) : set->longest,
                                        .longest = set->longest,
                                        .classes = set->classes,
                                        .hidden = s->hidden,
-                                       .varying = !series_are_equally_long(set)};
+                                       .varying = varying};
     const char *wrong = series_sizes_wrong(&sizes);
     if (wrong) {
         snprintf(tr->error, sizeof tr->error, "%s: %s", s->source.data, wrong);

@@ -56,8 +56,8 @@ struct series_training {
     struct run run;
     struct series_recipe recipe;
     struct series_set train, test;
-    float *scaled;             /* the training series on the networks' scale, [count, longest, channels] */
-    float *x;                  /* [batch, longest, channels] */
+    float *scaled;             /* the training series as the networks see them, [count, steps, channels] */
+    float *x;                  /* [batch, steps, channels] */
     int64_t *labels, *lengths; /* [batch] */
     struct series_set grid;    /* what the picture shows: the labels and lengths of the real series beside it */
     reel_real *grid_noise;

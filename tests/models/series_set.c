@@ -208,6 +208,27 @@ Test(series_set, csv_in_pieces)
     expect_refused(SOURCE(.label = "c"), "a.csv", "\"c\"");
 }
 
+Test(series_set, stretching)
+{
+    const float x[] = {0, 10, 2, 20, 4, 0};
+    float longer[10], same[6], one[2];
+    series_stretch(x, 3, 2, longer, 5);
+    const float expected[] = {0, 10, 1, 15, 2, 20, 3, 10, 4, 0};
+    cr_expect_arr_eq(longer, expected, sizeof expected);
+    series_stretch(x, 3, 2, same, 3);
+    cr_expect_arr_eq(same, x, sizeof x);
+    series_stretch(x, 3, 2, one, 1);
+    cr_expect_arr_eq(one, x, sizeof one);
+    series_stretch(x, 1, 2, same, 3);
+    for (int i = 0; i < 6; i++)
+        cr_expect_eq(same[i], x[i % 2]);
+    write_text("a_TRAIN.ts", "@problemName a\n@data\n1\n1,2\n1,2,3\n1,2,3,4,5\n");
+    cr_assert(load(SOURCE(.test_part = 0), "a_TRAIN.ts"), "%s", error);
+    cr_expect_eq(series_quantile_length(&train, 0.75), 3);
+    cr_expect_eq(series_quantile_length(&train, 0.76), 5);
+    cr_expect_eq(series_quantile_length(&train, 1), 5);
+}
+
 Test(series_set, files_that_are_not_there_or_of_no_format)
 {
     expect_refused(SOURCE(0), "none.ts", "none.ts");

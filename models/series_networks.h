@@ -18,8 +18,7 @@ struct series_sizes {
     int64_t steps;   /* of every series, as the networks see it */
     int64_t hidden;  /* channels of the hidden layers */
     int64_t longest; /* the longest series */
-    int64_t
-        varying; /* 1: series differ in length: they are stretched to `steps`, and the networks are told the length */
+    int64_t varying; /* 1: series differ in length; they are stretched to `steps`, and the networks are told */
 };
 
 struct series_gan {

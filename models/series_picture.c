@@ -36,19 +36,42 @@ reel_status series_picture_fits(reel_context *context, const struct series_set *
     return reel_picture_size(context, shape_of(real), &o, NULL, NULL);
 }
 
+/* Lines are drawn between the least and the most; maps, where single values do not stand out, within two and a half
+ * standard deviations of the mean. */
 static struct range *find_ranges(const struct series_set *s)
 {
     struct range *ranges = malloc((size_t)s->channels * sizeof *ranges);
-    for (int64_t c = 0; ranges && c < s->channels; c++) {
-        ranges[c] = (struct range){INFINITY, -INFINITY};
+    float *mean = malloc(2 * (size_t)s->channels * sizeof *mean), *spread = mean + s->channels;
+    if (ranges && mean && s->channels > MOST_LINES) {
+        series_scale_of(s, mean, spread);
+        for (int64_t c = 0; c < s->channels; c++)
+            ranges[c] = (struct range){mean[c] - 2.5 * spread[c], mean[c] + 2.5 * spread[c]};
+    } else if (ranges && mean) {
+        for (int64_t c = 0; c < s->channels; c++)
+            ranges[c] = (struct range){INFINITY, -INFINITY};
         for (int64_t i = 0; i < s->count; i++)
-            for (int64_t t = 0; t < s->lengths[i]; t++) {
-                double x = series_at(s, i)[t * s->channels + c];
-                ranges[c].least = fmin(ranges[c].least, x);
-                ranges[c].most = fmax(ranges[c].most, x);
+            for (int64_t k = 0; k < s->lengths[i] * s->channels; k++) {
+                struct range *r = &ranges[k % s->channels];
+                r->least = fmin(r->least, series_at(s, i)[k]);
+                r->most = fmax(r->most, series_at(s, i)[k]);
             }
     }
-    return ranges;
+    bool ok = mean != NULL;
+    free(mean);
+    if (!ok)
+        free(ranges);
+    return ok ? ranges : NULL;
+}
+
+/* The longest of the series in the picture. */
+static int64_t longest_of(const struct series_set *s)
+{
+    int64_t longest = 1;
+    for (int64_t k = 0; k < s->classes * SERIES_PICTURE_COLUMNS; k++) {
+        int64_t i = series_of_class(s, k / SERIES_PICTURE_COLUMNS, k % SERIES_PICTURE_COLUMNS);
+        longest = i >= 0 && s->lengths[i] > longest ? s->lengths[i] : longest;
+    }
+    return longest;
 }
 
 /* 0 at the least and 1 at the most, a little beyond both, and 0 for NaN. */
@@ -100,18 +123,18 @@ static void draw_map(unsigned char *image, const float *x, int64_t length, int64
 }
 
 static void draw_series(unsigned char *image, const struct series_set *s, int64_t i, const struct range *ranges,
-                        const unsigned char ink[PLANES])
+                        const unsigned char ink[PLANES], int64_t longest)
 {
     memset(image, 255, (size_t)PLANES * PIXELS);
     if (i < 0)
         return;
     if (s->channels > MOST_LINES) {
-        draw_map(image, series_at(s, i), s->lengths[i], s->channels, ranges, ink, s->longest);
+        draw_map(image, series_at(s, i), s->lengths[i], s->channels, ranges, ink, longest);
         return;
     }
     for (int64_t c = s->channels - 1; c >= 0; c--)
         draw_line(image, series_at(s, i) + c, s->lengths[i], s->channels, &ranges[c], ink,
-                  1 - 0.8 * (double)c / MOST_LINES, s->longest);
+                  1 - 0.8 * (double)c / MOST_LINES, longest);
 }
 
 reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,
@@ -122,6 +145,7 @@ reel_status series_picture(reel_context *context, const char *path, const struct
     struct range *ranges = find_ranges(real);
     unsigned char *images = malloc((size_t)n * PLANES * PIXELS);
     reel_status status = REEL_OK;
+    int64_t longest = longest_of(real) > longest_of(made) ? longest_of(real) : longest_of(made);
     if (!ranges || !images)
         status = reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
     for (int64_t k = 0; status == REEL_OK && k < n; k++) {
@@ -129,7 +153,7 @@ reel_status series_picture(reel_context *context, const char *path, const struct
         bool is_real = column < SERIES_PICTURE_COLUMNS;
         const struct series_set *s = is_real ? real : made;
         draw_series(images + k * PLANES * PIXELS, s, series_of_class(s, label, column % SERIES_PICTURE_COLUMNS), ranges,
-                    is_real ? real_ink : made_ink);
+                    is_real ? real_ink : made_ink, longest);
     }
     if (status == REEL_OK)
         status = reel_picture_save_bytes(context, path, images, shape_of(real), &o);

@@ -70,8 +70,9 @@ static void print_timegan(struct evaluation *e, const struct series_set *set)
     double discriminative = 0, predictive = 0, n = (double)e->settings->timegan;
     reel_progress_set_label(e->progress, "TimeGAN's scores");
     for (int64_t i = 0; i < e->settings->timegan; i++) {
-        discriminative += series_discriminative_score(e->context, &e->test, set, e->progress) / n;
-        predictive += series_predictive_score(e->context, &e->test, set, e->progress) / n;
+        discriminative +=
+            series_discriminative_score(e->context, &e->test, set, SERIES_DISCRIMINATIVE_STEPS, e->progress) / n;
+        predictive += series_predictive_score(e->context, &e->test, set, SERIES_PREDICTIVE_STEPS, e->progress) / n;
     }
     reel_progress_clear(e->progress);
     printf(" %8.3f %8.4f", discriminative, predictive);

@@ -157,11 +157,11 @@ static void halves_free(struct halves *h)
 }
 
 static double discriminate(struct probe *p, const struct series_set *real, const struct series_set *made,
-                           const struct halves *h, reel_progress *progress)
+                           const struct halves *h, int64_t steps, reel_progress *progress)
 {
     reel_tape *t = p->tape;
     reel_context *context = reel_tape_context(t);
-    for (int i = 0; i < SERIES_DISCRIMINATIVE_STEPS && reel_context_status(context) == REEL_OK; i++) {
+    for (int64_t i = 0; i < steps && reel_context_status(context) == REEL_OK; i++) {
         put_some(p, 0, real, h->real, h->train);
         put_some(p, BATCH, made, h->made, h->train);
         reel_var logits = judge(p, 2 * BATCH);
@@ -178,13 +178,13 @@ static double discriminate(struct probe *p, const struct series_set *real, const
 }
 
 double series_discriminative_score(reel_context *context, const struct series_set *real, const struct series_set *made,
-                                   reel_progress *progress)
+                                   int64_t steps, reel_progress *progress)
 {
     struct probe p;
     double score = NAN;
     struct halves h = halves_of(context, real, made);
     if (probe_new(&p, context, real, real->channels) && h.real && h.made)
-        score = discriminate(&p, real, made, &h, progress);
+        score = discriminate(&p, real, made, &h, steps, progress);
     probe_free(&p);
     halves_free(&h);
     return score;
@@ -215,13 +215,13 @@ static struct prediction predict(struct probe *p, int64_t n)
 }
 
 double series_predictive_score(reel_context *context, const struct series_set *real, const struct series_set *made,
-                               reel_progress *progress)
+                               int64_t steps, reel_progress *progress)
 {
     struct probe p;
     double sum = 0;
     const int over_steps = 1;
     bool ok = probe_new(&p, context, real, real->channels > 1 ? real->channels - 1 : 1);
-    for (int i = 0; ok && i < SERIES_PREDICTIVE_STEPS; i++) {
+    for (int64_t i = 0; ok && i < steps; i++) {
         put_some(&p, 0, made, NULL, made->count);
         struct prediction r = predict(&p, BATCH);
         step(&p, reel_div(p.tape, reel_sum_all(p.tape, r.error), reel_sum_all(p.tape, r.steps)));

@@ -49,8 +49,8 @@ TestSuite(series_scores, .init = begin, .fini = end);
 Test(series_scores, discriminative)
 {
     struct series_set real = waves(1, 0, COUNT), same = waves(2, 0, 2 * COUNT), other = waves(2, 1.5, 2 * COUNT);
-    double of_same = series_discriminative_score(context, &real, &same, NULL);
-    double of_other = series_discriminative_score(context, &real, &other, NULL);
+    double of_same = series_discriminative_score(context, &real, &same, 1000, NULL);
+    double of_other = series_discriminative_score(context, &real, &other, 1000, NULL);
     cr_expect_lt(of_same, 0.1);
     cr_expect_gt(of_other, 0.4);
     series_set_free(&real);
@@ -78,8 +78,8 @@ Test(series_scores, predictive)
         }
     }
     reel_tape_free(t);
-    double learned = series_predictive_score(context, &s, &s, NULL);
-    double constant = series_predictive_score(context, &s, &still, NULL);
+    double learned = series_predictive_score(context, &s, &s, 1500, NULL);
+    double constant = series_predictive_score(context, &s, &still, 300, NULL);
     /* Values between 0 and 1 whose nearest constant is 0.5 on average off by a quarter. */
     cr_expect_lt(learned, 0.08);
     cr_expect_float_eq(constant, spread, 0.03);

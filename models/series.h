@@ -33,7 +33,7 @@ bool series_make(reel_tape *tape, const struct series_gan *gan, struct series_se
 bool series_draw(reel_tape *tape, const struct series_gan *gan, struct series_set *set, reel_progress *progress);
 
 /* A picture: a row for each class, real series in blue on the left, the same number of others in red on the right.
- * Series i of a class in `real` and `made` is the i-th in its order. Lines are drawn of up to six channels, of more a
+ * Both are spread evenly over those of their class in the sets. Lines are drawn of up to six channels, of more a
  * map whose rows are the channels. The context's status. */
 enum { SERIES_PICTURE_COLUMNS = 6 };
 reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,

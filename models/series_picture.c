@@ -68,7 +68,7 @@ static int64_t longest_of(const struct series_set *s)
 {
     int64_t longest = 1;
     for (int64_t k = 0; k < s->classes * SERIES_PICTURE_COLUMNS; k++) {
-        int64_t i = series_of_class(s, k / SERIES_PICTURE_COLUMNS, k % SERIES_PICTURE_COLUMNS);
+        int64_t i = series_of_class(s, k / SERIES_PICTURE_COLUMNS, k % SERIES_PICTURE_COLUMNS, SERIES_PICTURE_COLUMNS);
         longest = i >= 0 && s->lengths[i] > longest ? s->lengths[i] : longest;
     }
     return longest;
@@ -152,7 +152,8 @@ reel_status series_picture(reel_context *context, const char *path, const struct
         int64_t label = k / (2 * SERIES_PICTURE_COLUMNS), column = k % (2 * SERIES_PICTURE_COLUMNS);
         bool is_real = column < SERIES_PICTURE_COLUMNS;
         const struct series_set *s = is_real ? real : made;
-        draw_series(images + k * PLANES * PIXELS, s, series_of_class(s, label, column % SERIES_PICTURE_COLUMNS), ranges,
+        draw_series(images + k * PLANES * PIXELS, s,
+                    series_of_class(s, label, column % SERIES_PICTURE_COLUMNS, SERIES_PICTURE_COLUMNS), ranges,
                     is_real ? real_ink : made_ink, longest);
     }
     if (status == REEL_OK)

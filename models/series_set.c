@@ -101,14 +101,14 @@ int64_t series_quantile_length(const struct series_set *s, double part)
     return length;
 }
 
-int64_t series_of_class(const struct series_set *s, int64_t label, int64_t k)
+int64_t series_of_class(const struct series_set *s, int64_t label, int64_t k, int64_t n)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < s->count; i++)
         count += s->labels[i] == label;
     if (count == 0)
         return -1;
-    for (int64_t i = 0, place = k % count; i < s->count; i++)
+    for (int64_t i = 0, place = k * count / n; i < s->count; i++)
         if (s->labels[i] == label && place-- == 0)
             return i;
     return -1;

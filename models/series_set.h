@@ -82,7 +82,7 @@ void series_stretch(const float *x, int64_t from, int64_t channels, float *out, 
 /* The length that so large a part of the series does not exceed. */
 int64_t series_quantile_length(const struct series_set *set, double part);
 
-/* The number of the k-th series of a class, beginning again when there are fewer; -1 when there is none. */
-int64_t series_of_class(const struct series_set *set, int64_t label, int64_t k);
+/* The number of the k-th of n series of a class that are spread evenly over those in the set; -1 when it has none. */
+int64_t series_of_class(const struct series_set *set, int64_t label, int64_t k, int64_t n);
 
 #endif

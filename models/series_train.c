@@ -245,7 +245,8 @@ static bool allocate(struct series_training *tr)
         return false;
     }
     for (int64_t i = 0; i < tr->grid.count; i++) {
-        int64_t label = i / SERIES_PICTURE_COLUMNS, real = series_of_class(s, label, i % SERIES_PICTURE_COLUMNS);
+        int64_t label = i / SERIES_PICTURE_COLUMNS;
+        int64_t real = series_of_class(s, label, i % SERIES_PICTURE_COLUMNS, SERIES_PICTURE_COLUMNS);
         tr->grid.labels[i] = label;
         tr->grid.lengths[i] = real < 0 ? s->longest : s->lengths[real];
     }

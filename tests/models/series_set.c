@@ -82,9 +82,9 @@ Test(series_set, ts_with_its_test_file)
     cr_expect_arr_eq(series_at(&train, 0), first, sizeof first);
     cr_expect_arr_eq(series_at(&train, 1), second, sizeof second);
     cr_expect(!series_are_equally_long(&train) && series_are_equally_long(&test));
-    cr_expect_eq(series_of_class(&train, 1, 0), 1);
-    cr_expect_eq(series_of_class(&train, 1, 5), 1);
-    cr_expect_eq(series_of_class(&test, 0, 0), -1);
+    cr_expect_eq(series_of_class(&train, 1, 0, 6), 1);
+    cr_expect_eq(series_of_class(&train, 1, 5, 6), 1);
+    cr_expect_eq(series_of_class(&test, 0, 0, 6), -1);
 }
 
 Test(series_set, ts_with_missing_values_or_another_test_set)
@@ -198,6 +198,8 @@ Test(series_set, csv_in_pieces)
     const float forward[] = {1, 10, 2, 20, 2, 20, 3, 30}, backward[] = {4, 40, 3, 30, 3, 30, 2, 20};
     cr_expect_eq(train.count, 2);
     cr_expect_arr_eq(train.x, forward, sizeof forward);
+    cr_expect_eq(series_of_class(&train, 0, 1, 4), 0);
+    cr_expect_eq(series_of_class(&train, 0, 2, 4), 1);
     series_set_free(&train);
     series_set_free(&test);
     cr_assert(load(SOURCE(.window = 2, .newest_first = true), "a.csv"), "%s", error);

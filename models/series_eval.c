@@ -78,6 +78,15 @@ static void print_timegan(struct evaluation *e, const struct series_set *set)
     printf(" %8.3f %8.4f", discriminative, predictive);
 }
 
+/* A number of the table, or a dash where it says nothing: accuracies of one class, say. */
+static void print_number(int width, bool says_something, double number)
+{
+    if (says_something)
+        printf(" %*.3f", width, number);
+    else
+        printf(" %*s", width, "-");
+}
+
 /* One row of the table: a set of series that claim to be of the classes of their labels. */
 static bool measure(struct evaluation *e, const char *name, const struct series_set *set)
 {
@@ -93,8 +102,16 @@ static bool measure(struct evaluation *e, const char *name, const struct series_
     double diversity = diversity_of(e, set), nearest = series_nearest(set, &e->train) / e->real_nearest;
     if (!take_error(e))
         return false;
-    printf("%-22s %6.3f %6.3f %6.3f %8.3f %9.3f %8.3f %7.3f %7.3f", name, tstr, trts, label_accuracy, distance,
-           diversity, nearest, critic, series_length_distance(set, &e->real));
+    bool several = set->classes > 1, varying = e->gan.sizes.varying != 0;
+    printf("%-22s", name);
+    print_number(6, several, tstr);
+    print_number(6, several, trts);
+    print_number(6, several, label_accuracy);
+    print_number(8, true, distance);
+    print_number(9, true, diversity);
+    print_number(8, e->real_nearest > 0, nearest);
+    print_number(7, true, critic);
+    print_number(7, varying, varying ? series_length_distance(set, &e->real) : 0);
     if (e->settings->timegan > 0)
         print_timegan(e, set);
     putchar('\n');

@@ -15,10 +15,17 @@
  * threads.
  *
  * Writing out goes in two steps. The rows of x that a tile reads are copied to a *window*, with zeros where x has no
- * positions, and the positions between which a stride jumps sorted apart; then every row of the unfolded matrix
- * consists of runs of the window, which are copied LANES elements at a time: what that writes too much is overwritten
- * by the next run. */
+ * positions; then every row of the unfolded matrix consists of runs of the window.
+ *
+ * With few channels the unfolded matrix has a row for each channel and position of the kernel. In the window the
+ * positions between which a stride jumps are sorted apart, and runs are copied LANES elements at a time: what that
+ * writes too much is overwritten by the next run.
+ *
+ * With many, the window has the channels of a position side by side, and the unfolded matrix a row, the *patch*, for
+ * each position of y: its runs are long, since a row of the kernel sees all channels of its positions in one. The order
+ * of a patch is [kernel, in]; weights are brought into it once a call. */
 enum { LANES = 16, UNFOLDED = 1 << 16, LEAST_POSITIONS = 64, LEAST_ROWS = 64, SHARES = 8, SMALL_WEIGHT = 1 << 16 };
+enum { LEAST_CHANNELS = 8 }; /* with which there are patches */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -50,7 +57,9 @@ struct tiling {
     int64_t down, across;  /* tiles in an image */
     int64_t count;         /* tiles in all */
     bool plain;            /* the unfolded matrix is a part of x itself */
-    /* A window has for each image and channel `window_rows` rows of `phases` runs of `run` positions of x. */
+    bool patches;          /* channels last */
+    /* A window has for each image and channel `window_rows` rows of `phases` runs of `run` positions of x; one of
+     * patches for each image `window_rows` rows of `run` positions with all channels. */
     int64_t window_rows, phases, run;
     bool own_rows, own_columns; /* no two kernel rows (columns) share theirs */
 };
@@ -75,10 +84,14 @@ static void choose_runs(const struct reel_convolution *c, struct tiling *t)
     int64_t reach = (c->kernel[1] - 1) * c->dilation[1];
     t->phases = smaller(c->stride[1], reach + 1);
     t->run = t->columns + reach / c->stride[1];
+    if (t->patches) {
+        t->phases = 1;
+        t->run = (t->columns - 1) * c->stride[1] + reach + 1;
+    }
     t->own_columns = t->phases * t->run > c->kernel[1] * t->columns;
     if (t->own_columns) {
-        t->phases = c->kernel[1];
-        t->run = t->columns;
+        t->phases = t->patches ? 1 : c->kernel[1];
+        t->run = t->patches ? c->kernel[1] * t->columns : t->columns;
     }
     t->window_rows = (t->rows - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] + 1;
     t->own_rows = t->window_rows > t->rows * c->kernel[0];
@@ -90,6 +103,7 @@ static struct tiling cut(const struct reel_convolution *c, int64_t channels)
 {
     struct tiling t = {.channels = channels, .images = 1, .columns = c->y_size[1], .plain = is_plain(c)};
     int64_t positions = area(c->y_size);
+    t.patches = !t.plain && c->out > 1 && channels >= LEAST_CHANNELS && c->images * positions >= LEAST_POSITIONS;
     int64_t most = larger(UNFOLDED / larger(channels * area(c->kernel), c->out), LEAST_POSITIONS);
     if (positions <= most) {
         t.rows = c->y_size[0];
@@ -387,6 +401,155 @@ static void fold(const struct reel_convolution *c, const struct tiling *t, const
     EACH_ROW(c, t, s, add_runs(&n, unfolded + row * s->positions, window + at));
 }
 
+/* ---- Patches ---- */
+
+/* The positions of a row of the window that x has come in one piece, or (own columns) in one for each kernel column. */
+struct piece {
+    int64_t count;        /* of positions */
+    int64_t column, step; /* of x: the first, and from one to the next */
+    int64_t at, at_step;  /* in the window */
+};
+
+/* Copies, or adds to where x has them, the positions of a row: [positions, channels] in the window, [channels, plane]
+ * in x. */
+REEL_CLONES
+static void spread_row(const struct piece *p, int64_t channels, int64_t plane, const reel_real *restrict x,
+                       reel_real *restrict window)
+{
+    const int64_t step = p->at_step * channels;
+    int64_t first = 0;
+    for (; first + LANES <= channels; first += LANES)
+        for (int64_t j = 0; j < p->count; j++)
+            REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) window[j * step + first + lane] =
+                x[(first + lane) * plane + j * p->step];
+    for (; first < channels; first++)
+        for (int64_t j = 0; j < p->count; j++)
+            window[j * step + first] = x[first * plane + j * p->step];
+}
+
+REEL_CLONES
+static void collect_row(const struct piece *p, int64_t channels, int64_t plane, const reel_real *restrict window,
+                        reel_real *restrict x)
+{
+    const int64_t step = p->at_step * channels;
+    for (int64_t channel = 0; channel < channels; channel++)
+        for (int64_t j = 0; j < p->count; j++)
+            x[channel * plane + j * p->step] += window[j * step + channel];
+}
+
+static struct piece piece_of(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
+                             int64_t kernel_column)
+{
+    int64_t first = s->column * c->stride[1] - c->padding[1], width = c->x_size[1];
+    struct piece p = {.step = 1, .at_step = 1};
+    int64_t all = (s->columns - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1;
+    if (t->own_columns) {
+        first += kernel_column * c->dilation[1];
+        p.step = c->stride[1];
+        p.at_step = c->kernel[1];
+        all = s->columns;
+    }
+    int64_t begin = first < 0 ? pieces(-first, p.step) : 0, end = first < width ? pieces(width - first, p.step) : 0;
+    p.count = larger(smaller(end, all) - begin, 0);
+    p.column = first + begin * p.step;
+    p.at = begin * p.at_step + (t->own_columns ? kernel_column : 0);
+    return p;
+}
+
+/* Calls for each piece of the window that x has: `from_x` and `in_window` are where it begins. */
+#define EACH_PIECE(c, t, s, x, window, statement)                                                                      \
+    do {                                                                                                               \
+        const int64_t used = rows_used(c, t, s), plane = area((c)->x_size), all = (c)->groups * (c)->in;               \
+        for (int64_t l = 0; l < ((t)->own_columns ? (c)->kernel[1] : 1); l++) {                                        \
+            const struct piece piece = piece_of(c, t, s, l);                                                           \
+            for (int64_t r = 0; piece.count > 0 && r < (s)->images * used; r++) {                                      \
+                const int64_t row = row_of_x(c, t, s, r % used);                                                       \
+                if (row < 0 || row >= (c)->x_size[0])                                                                  \
+                    continue;                                                                                          \
+                const int64_t in_x = ((s)->image + r / used) * all * plane + row * (c)->x_size[1] + piece.column;      \
+                const int64_t in_window = (r * (t)->run + piece.at) * (t)->channels;                                   \
+                statement;                                                                                             \
+            }                                                                                                          \
+        }                                                                                                              \
+    } while (0)
+
+/* Calls for each run of a patch: a row of the kernel, or (dilated) each of its positions. */
+#define EACH_PATCH_RUN(c, t, s, statement)                                                                             \
+    do {                                                                                                               \
+        const int64_t used = rows_used(c, t, s), channels = (t)->channels;                                             \
+        const bool whole = (t)->own_columns || (c)->dilation[1] == 1 || (c)->kernel[1] == 1;                           \
+        const int64_t runs = whole ? 1 : (c)->kernel[1], length = (whole ? (c)->kernel[1] : 1) * channels;             \
+        const int64_t step = (t)->own_columns ? (c)->kernel[1] : (c)->stride[1];                                       \
+        int64_t in_patches = 0;                                                                                        \
+        for (int64_t i = 0; i < (s)->images; i++)                                                                      \
+            for (int64_t r = 0; r < (s)->rows; r++)                                                                    \
+                for (int64_t p = 0; p < (s)->columns; p++)                                                             \
+                    for (int64_t k = 0; k < (c)->kernel[0]; k++) {                                                     \
+                        const int64_t row = i * used + r * row_step(c, t) + k * kernel_step(c, t, s);                  \
+                        int64_t in_window = (row * (t)->run + p * step) * channels;                                    \
+                        for (int64_t l = 0; l < runs; l++, in_patches += length) {                                     \
+                            statement;                                                                                 \
+                            in_window += (c)->dilation[1] * channels;                                                  \
+                        }                                                                                              \
+                    }                                                                                                  \
+    } while (0)
+
+static inline void copy_run(int64_t n, const reel_real *restrict from, reel_real *restrict to)
+{
+    for (int64_t j = 0; j < n; j++)
+        to[j] = from[j];
+}
+
+static inline void add_run(int64_t n, const reel_real *restrict from, reel_real *restrict to)
+{
+    for (int64_t j = 0; j < n; j++)
+        to[j] += from[j];
+}
+
+REEL_CLONES
+static void copy_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
+                         const reel_real *restrict window, reel_real *restrict patches)
+{
+    EACH_PATCH_RUN(c, t, s, copy_run(length, window + in_window, patches + in_patches));
+}
+
+REEL_CLONES
+static void add_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
+                        const reel_real *restrict patches, reel_real *restrict window)
+{
+    EACH_PATCH_RUN(c, t, s, add_run(length, patches + in_patches, window + in_window));
+}
+
+/* Between weights [rows, channels, kernel] and their order in patches. */
+static void order_weight(int64_t rows, int64_t channels, int64_t kernel, const reel_real *from, reel_real *to)
+{
+    for (int64_t row = 0; row < rows; row++, from += channels * kernel, to += channels * kernel)
+        for (int64_t k = 0; k < kernel; k++)
+            for (int64_t channel = 0; channel < channels; channel++)
+                to[k * channels + channel] = from[channel * kernel + k];
+}
+
+static int64_t used_of_window(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
+{
+    return s->images * rows_used(c, t, s) * t->run * t->channels;
+}
+
+static void unfold_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
+                           const reel_real *x, reel_real *window, reel_real *patches)
+{
+    memset(window, 0, (size_t)used_of_window(c, t, s) * sizeof *window);
+    EACH_PIECE(c, t, s, x, window, spread_row(&piece, t->channels, plane, x + in_x, window + in_window));
+    copy_patches(c, t, s, window, patches);
+}
+
+static void fold_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
+                         const reel_real *patches, reel_real *window, reel_real *x)
+{
+    memset(window, 0, (size_t)used_of_window(c, t, s) * sizeof *window);
+    add_patches(c, t, s, patches, window);
+    EACH_PIECE(c, t, s, x, window, collect_row(&piece, t->channels, plane, window + in_window, x + in_x));
+}
+
 /* ---- Rows of y ---- */
 
 /* A tile that is part of an image lies in y as it is: so many elements from the first channel of image 0. */
@@ -518,6 +681,9 @@ static void convolve_tile(void *user, int64_t i, int thread)
     if (t->plain) {
         columns = (struct reel_matrix){x + s.image * c->groups * c->in * plane + s.row * c->x_size[1] + s.column, plane,
                                        false};
+    } else if (t->patches) {
+        unfold_patches(c, t, &s, x, room.window, room.unfolded);
+        columns = (struct reel_matrix){room.unfolded, depth, true};
     } else {
         const struct walk walk = walk_of(c, t, &s);
         fill_window(&walk, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
@@ -558,6 +724,17 @@ static void fill_images(int64_t images, int64_t channels, int64_t n, const reel_
         fill(channels, n, n, bias, to + i * channels * n);
 }
 
+/* The weights in the order of patches, behind the threads' room. */
+static const reel_real *order_all(const struct work *p, const reel_real *w, int threads)
+{
+    const struct reel_convolution *c = p->c;
+    reel_real *ordered = p->room + threads * room_size(c, &p->tiling);
+    const int64_t kernel = area(c->kernel), row = c->in * kernel;
+    REEL_PARALLEL_FOR(first, last, c->groups * c->out, REEL_BLOCK / row + 1, threads,
+                      order_weight(last - first, c->in, kernel, w + first * row, ordered + first * row));
+    return ordered;
+}
+
 void reel_kern_convolution(const struct reel_convolution *c, const reel_real *x, const reel_real *w,
                            const reel_real *bias, bool add, reel_real *y, reel_real *room, int threads)
 {
@@ -567,6 +744,8 @@ void reel_kern_convolution(const struct reel_convolution *c, const reel_real *x,
     }
     struct work p = {
         .c = c, .tiling = cut(c, c->in), .x = x, .w = w, .bias = bias, .result = y, .room = room, .add = add};
+    if (p.tiling.patches)
+        p.w = order_all(&p, w, threads);
     reel_kern_for_each(c->groups * p.tiling.count, threads, convolve_tile, &p);
 }
 
@@ -603,6 +782,18 @@ static void convolve_input_images(void *user, int64_t i, int thread)
             reel_kern_gemm(&product, 1);
             continue;
         }
+        if (t->patches) {
+            product = (struct reel_gemm){.m = s.positions,
+                                         .n = depth,
+                                         .k = c->out,
+                                         .a = {rows.data, rows.stride, true},
+                                         .b = {w, depth, false},
+                                         .c = room.unfolded,
+                                         .c_stride = depth};
+            reel_kern_gemm(&product, 1);
+            fold_patches(c, t, &s, room.unfolded, room.window, x);
+            continue;
+        }
         memset(room.window, 0, (size_t)window_size(t) * sizeof *room.window);
         if (c->out > 1) {
             reel_kern_gemm(&product, 1);
@@ -625,6 +816,8 @@ void reel_kern_convolution_input(const struct reel_convolution *c, const reel_re
     }
     struct work p = {
         .c = c, .tiling = cut(c, c->in), .y = y, .w = w, .bias = bias, .result = x, .room = room, .add = add};
+    if (p.tiling.patches)
+        p.w = order_all(&p, w, threads);
     reel_kern_for_each(c->groups * (p.tiling.count / tiles_of_image(&p.tiling)), threads, convolve_input_images, &p);
 }
 
@@ -662,8 +855,13 @@ static void convolve_weight_share(void *user, int64_t i, int thread)
     const reel_real *x = p->x + (group * c->in + first_channel) * area(c->x_size);
     const reel_real *y = p->y + group * c->out * area(c->y_size);
     reel_real *w = p->result + part * c->groups * c->out * depth + group * c->out * depth + first_channel * kernel;
+    int64_t stride = depth;
+    if (t.patches) { /* rows of all channels of a block are next to each other: restore_weight puts them apart */
+        w += first_channel * kernel * (c->out - 1);
+        stride = t.channels * kernel;
+    }
     for (int64_t j = part * per_part; j < smaller((part + 1) * per_part, t.count); j++) {
-        bool add = j > part * per_part || (p->add && p->parts == 1);
+        bool add = j > part * per_part || (p->add && p->parts == 1 && !t.patches);
         struct tile s = tile_at(c, &t, j);
         struct reel_matrix rows = gather_y(c, &t, &s, y, room.rows_of_y);
         struct reel_matrix columns = {room.unfolded, s.positions, true};
@@ -671,6 +869,9 @@ static void convolve_weight_share(void *user, int64_t i, int thread)
             columns = (struct reel_matrix){x + s.image * c->groups * c->in * area(c->x_size) + s.row * c->x_size[1] +
                                                s.column,
                                            area(c->x_size), true};
+        } else if (t.patches) {
+            unfold_patches(c, &t, &s, x, room.window, room.unfolded);
+            columns = (struct reel_matrix){room.unfolded, stride, false};
         } else {
             const struct walk walk = walk_of(c, &t, &s);
             fill_window(&walk, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
@@ -684,7 +885,7 @@ static void convolve_weight_share(void *user, int64_t i, int thread)
                                               .a = rows,
                                               .b = columns,
                                               .c = w,
-                                              .c_stride = depth,
+                                              .c_stride = stride,
                                               .add = add};
             reel_kern_gemm(&product, 1);
         } else {
@@ -706,6 +907,24 @@ static void sum_parts(int64_t parts, int64_t n, int64_t size, const reel_real *r
             to[j] += from[part * size + j];
 }
 
+/* Rows [kernel, channels] of all parts, summed in order, to rows [channels, kernel] of w. */
+static void restore_weight(const struct work *p, int64_t group, int64_t block, bool add, reel_real *w)
+{
+    const struct reel_convolution *c = p->c;
+    const int64_t kernel = area(c->kernel), depth = c->in * kernel, first = block * p->tiling.channels;
+    const int64_t channels = smaller(p->tiling.channels, c->in - first), size = c->groups * c->out * depth;
+    const reel_real *from = p->result + group * c->out * depth + first * kernel * c->out;
+    w += group * c->out * depth + first * kernel;
+    for (int64_t o = 0; o < c->out; o++, w += depth)
+        for (int64_t k = 0; k < kernel; k++, from += channels)
+            for (int64_t channel = 0; channel < channels; channel++) {
+                reel_real sum = from[channel];
+                for (int64_t part = 1; part < p->parts; part++)
+                    sum += from[part * size + channel];
+                w[channel * kernel + k] = add ? w[channel * kernel + k] + sum : sum;
+            }
+}
+
 void reel_kern_convolution_weight(const struct reel_convolution *c, const reel_real *x, const reel_real *y, bool add,
                                   reel_real *w, reel_real *room, int threads)
 {
@@ -716,10 +935,13 @@ void reel_kern_convolution_weight(const struct reel_convolution *c, const reel_r
     }
     struct work p = {.c = c, .x = x, .y = y, .result = w, .room = room, .add = add};
     share_weight(&p);
-    if (p.parts > 1)
+    if (p.parts > 1 || p.tiling.patches)
         p.result = room + threads * room_size(c, &p.tiling);
     reel_kern_for_each(c->groups * p.channel_blocks * p.parts, threads, convolve_weight_share, &p);
-    if (p.parts > 1)
+    for (int64_t group = 0; p.tiling.patches && group < c->groups; group++)
+        for (int64_t block = 0; block < p.channel_blocks; block++)
+            restore_weight(&p, group, block, add, w);
+    if (p.parts > 1 && !p.tiling.patches)
         REEL_PARALLEL_FOR(first, last, size, REEL_BLOCK, threads,
                           sum_parts(p.parts, last - first, size, p.result + first, add, w + first));
 }
@@ -731,8 +953,7 @@ int64_t reel_kern_convolution_room(const struct reel_convolution *c, int threads
     struct work p = {.c = c};
     struct tiling t = cut(c, c->in);
     share_weight(&p);
-    int64_t weight = threads * room_size(c, &p.tiling);
-    if (p.parts > 1)
-        weight += p.parts * c->groups * c->out * c->in * area(c->kernel);
-    return larger(threads * room_size(c, &t), weight);
+    int64_t size = c->groups * c->out * c->in * area(c->kernel);
+    int64_t weight = threads * room_size(c, &p.tiling) + (p.parts > 1 || p.tiling.patches ? p.parts * size : 0);
+    return larger(threads * room_size(c, &t) + (t.patches ? size : 0), weight);
 }

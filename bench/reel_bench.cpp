@@ -147,6 +147,7 @@ int main(int argc, char **argv)
     register_generators();
     register_loader();
     register_growth();
+    register_long_kernels();
     benchmark::AddCustomContext("kernels of OpenBLAS", reel_blas_core());
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))

@@ -148,6 +148,7 @@ void register_optimizers();
 void register_generators();
 void register_loader(); // batches of a data set
 void register_growth();
+void register_long_kernels();
 
 // n numbers uniform on [low, high), the same for the same seed. Cheap enough for tables of 10^9.
 void fill(float *out, int64_t n, float low, float high, uint32_t seed);

@@ -5,146 +5,11 @@
 #include "kern/copy.h"
 #include "kern/gemm.h"
 #include "kern/parallel.h"
+#include "kern/unfold.h"
 
 #include <string.h>
 
-/* What a kernel sees of x is written out ("unfolded") for a tile of positions of y at a time, as the columns of a
- * matrix [in * kernel, positions], which a product with w makes y of. A tile is part of an image, or several images; it
- * stays in the second-level cache, so that memory does not grow with the size of the kernel. Tiles are cut by sizes
- * alone, each is computed by one thread, and sums over tiles are made in their order: the bits do not depend on
- * threads.
- *
- * Writing out goes in two steps. The rows of x that a tile reads are copied to a *window*, with zeros where x has no
- * positions; then every row of the unfolded matrix consists of runs of the window.
- *
- * With few channels the unfolded matrix has a row for each channel and position of the kernel. In the window the
- * positions between which a stride jumps are sorted apart, and runs are copied LANES elements at a time: what that
- * writes too much is overwritten by the next run.
- *
- * With many, the window has the channels of a position side by side, and the unfolded matrix a row, the *patch*, for
- * each position of y: its runs are long, since a row of the kernel sees all channels of its positions in one. The order
- * of a patch is [kernel, in]; weights are brought into it once a call. */
-enum { LANES = 16, UNFOLDED = 1 << 16, LEAST_POSITIONS = 64, LEAST_ROWS = 64, SHARES = 8, SMALL_WEIGHT = 1 << 16 };
-enum { LEAST_CHANNELS = 8 }; /* with which there are patches */
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t pieces(int64_t size, int64_t piece)
-{
-    return (size + piece - 1) / piece;
-}
-
-static int64_t area(const int64_t *size)
-{
-    return size[0] * size[1];
-}
-
-/* ---- Tiles ---- */
-
-/* How y is cut, for a number of channels of x. */
-struct tiling {
-    int64_t channels;      /* of x */
-    int64_t images;        /* in a tile; with more than one, whole images */
-    int64_t rows, columns; /* of y, in a tile */
-    int64_t down, across;  /* tiles in an image */
-    int64_t count;         /* tiles in all */
-    bool plain;            /* the unfolded matrix is a part of x itself */
-    bool patches;          /* channels last */
-    /* A window has for each image and channel `window_rows` rows of `phases` runs of `run` positions of x; one of
-     * patches for each image `window_rows` rows of `run` positions with all channels. */
-    int64_t window_rows, phases, run;
-    bool own_rows, own_columns; /* no two kernel rows (columns) share theirs */
-};
-
-struct tile {
-    int64_t image, images, row, rows, column, columns;
-    int64_t positions; /* images * rows * columns */
-};
-
-static bool is_plain(const struct reel_convolution *c)
-{
-    for (int i = 0; i < 2; i++)
-        if (c->kernel[i] != 1 || c->stride[i] != 1 || c->padding[i] != 0 || c->x_size[i] != c->y_size[i])
-            return false;
-    return true;
-}
-
-/* What positions in a row of n of y see of x: so many runs, as long as this. Neighbours share what they see, unless
- * there are gaps between. */
-static void choose_runs(const struct reel_convolution *c, struct tiling *t)
-{
-    int64_t reach = (c->kernel[1] - 1) * c->dilation[1];
-    t->phases = smaller(c->stride[1], reach + 1);
-    t->run = t->columns + reach / c->stride[1];
-    if (t->patches) {
-        t->phases = 1;
-        t->run = (t->columns - 1) * c->stride[1] + reach + 1;
-    }
-    t->own_columns = t->phases * t->run > c->kernel[1] * t->columns;
-    if (t->own_columns) {
-        t->phases = t->patches ? 1 : c->kernel[1];
-        t->run = t->patches ? c->kernel[1] * t->columns : t->columns;
-    }
-    t->window_rows = (t->rows - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] + 1;
-    t->own_rows = t->window_rows > t->rows * c->kernel[0];
-    if (t->own_rows)
-        t->window_rows = t->rows * c->kernel[0];
-}
-
-static struct tiling cut(const struct reel_convolution *c, int64_t channels)
-{
-    struct tiling t = {.channels = channels, .images = 1, .columns = c->y_size[1], .plain = is_plain(c)};
-    int64_t positions = area(c->y_size);
-    t.patches = !t.plain && c->out > 1 && channels >= LEAST_CHANNELS && c->images * positions >= LEAST_POSITIONS;
-    int64_t most = larger(UNFOLDED / larger(channels * area(c->kernel), c->out), LEAST_POSITIONS);
-    if (positions <= most) {
-        t.rows = c->y_size[0];
-        if (!t.plain)
-            t.images = smaller(most / positions, c->images);
-    } else if (t.columns <= most) {
-        t.rows = pieces(c->y_size[0], pieces(c->y_size[0], most / t.columns));
-    } else {
-        t.rows = 1;
-        t.columns = pieces(t.columns, pieces(t.columns, most));
-    }
-    t.down = pieces(c->y_size[0], t.rows);
-    t.across = pieces(c->y_size[1], t.columns);
-    t.count = pieces(c->images, t.images) * t.down * t.across;
-    choose_runs(c, &t);
-    return t;
-}
-
-static struct tile tile_at(const struct reel_convolution *c, const struct tiling *t, int64_t i)
-{
-    struct tile s;
-    s.column = i % t->across * t->columns;
-    s.row = i / t->across % t->down * t->rows;
-    s.image = i / t->across / t->down * t->images;
-    s.columns = smaller(t->columns, c->y_size[1] - s.column);
-    s.rows = smaller(t->rows, c->y_size[0] - s.row);
-    s.images = smaller(t->images, c->images - s.image);
-    s.positions = s.images * s.rows * s.columns;
-    return s;
-}
-
-/* Tiles of an image are next to each other. */
-static int64_t tiles_of_image(const struct tiling *t)
-{
-    return t->down * t->across;
-}
-
-static int64_t depth_of(const struct reel_convolution *c, const struct tiling *t)
-{
-    return t->channels * area(c->kernel);
-}
+enum { LEAST_ROWS = 64, SHARES = 8, SMALL_WEIGHT = 1 << 16 };
 
 /* ---- Room of a thread ---- */
 
@@ -175,379 +40,6 @@ static struct room room_of(const struct reel_convolution *c, const struct tiling
     r.unfolded = r.window + window_size(t);
     r.rows_of_y = r.unfolded + unfolded_size(c, t);
     return r;
-}
-
-/* ---- Windows ---- */
-
-/* Where a kernel column finds its run in a row of the window. */
-static int64_t run_of(const struct reel_convolution *c, const struct tiling *t, int64_t kernel_column)
-{
-    int64_t at = kernel_column * c->dilation[1];
-    return t->own_columns ? kernel_column * t->run : at % c->stride[1] * t->run + at / c->stride[1];
-}
-
-/* The row of the window for a row of the tile and one of the kernel: row * row_step + kernel_row * kernel_step. */
-static int64_t row_step(const struct reel_convolution *c, const struct tiling *t)
-{
-    return t->own_rows ? 1 : c->stride[0];
-}
-
-static int64_t kernel_step(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
-{
-    return t->own_rows ? s->rows : c->dilation[0];
-}
-
-/* How many rows of the window a tile uses. */
-static int64_t rows_used(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
-{
-    return (s->rows - 1) * row_step(c, t) + (c->kernel[0] - 1) * kernel_step(c, t, s) + 1;
-}
-
-/* Which row of x is row r of the window; it may have no such row. */
-static int64_t row_of_x(const struct reel_convolution *c, const struct tiling *t, const struct tile *s, int64_t r)
-{
-    int64_t first = s->row * c->stride[0] - c->padding[0];
-    return t->own_rows ? first + r % s->rows * c->stride[0] + r / s->rows * c->dilation[0] : first + r;
-}
-
-/* The elements of a run that x has: begin to end - 1, from position `column` on, a stride apart. */
-struct span {
-    int64_t begin, end, column;
-};
-
-static struct span clip_run(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                            int64_t phase)
-{
-    int64_t stride = c->stride[1], start = t->own_columns ? phase * c->dilation[1] : phase;
-    int64_t first = s->column * stride - c->padding[1] + start, width = c->x_size[1];
-    struct span span;
-    span.begin = smaller(first < 0 ? pieces(-first, stride) : 0, t->run);
-    span.end = first < width ? smaller(pieces(width - first, stride), t->run) : span.begin;
-    span.end = larger(span.end, span.begin);
-    span.column = first + span.begin * stride;
-    return span;
-}
-
-/* The runs of a window, one after the other: those of a row are the phases, which every row has alike. Divisions for
- * each run would take as long as what is done with it. */
-enum { SPANS = 16 };
-struct walk {
-    const struct reel_convolution *c;
-    const struct tiling *t;
-    const struct tile *s;
-    int64_t rows; /* of a channel's window */
-    struct span spans[SPANS];
-};
-
-static struct walk walk_of(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
-{
-    struct walk w = {c, t, s, rows_used(c, t, s), {{0}}};
-    for (int64_t phase = 0; phase < t->phases && phase < SPANS; phase++)
-        w.spans[phase] = clip_run(c, t, s, phase);
-    return w;
-}
-
-static inline struct span span_of(const struct walk *w, int64_t phase)
-{
-    return phase < SPANS ? w->spans[phase] : clip_run(w->c, w->t, w->s, phase);
-}
-
-/* Where row r of channel `channel` of the tile's image i begins in an x whose first channel of image 0 is at 0; -1 when
- * x has no such row. */
-static inline int64_t row_in_x(const struct walk *w, int64_t i, int64_t channel, int64_t r)
-{
-    const int64_t row = row_of_x(w->c, w->t, w->s, r), all = w->c->groups * w->c->in;
-    if (row < 0 || row >= w->c->x_size[0])
-        return -1;
-    return (((w->s->image + i) * all + channel) * w->c->x_size[0] + row) * w->c->x_size[1];
-}
-
-/* Writes up to LANES - 1 elements more, and reads as many (a stride apart) when they are before `limit`. */
-static inline void copy_apart(int64_t n, const reel_real *restrict from, const reel_real *limit, int64_t stride,
-                              reel_real *restrict to)
-{
-    int64_t j = 0;
-    if (stride == 1)
-        for (; j < n && from + j + LANES <= limit; j += LANES)
-            REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) to[j + lane] = from[j + lane];
-    else if (stride == 2)
-        for (; j < n && from + 2 * (j + LANES) <= limit; j += LANES)
-            REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) to[j + lane] = from[2 * (j + lane)];
-    for (; j < n; j++)
-        to[j] = from[j * stride];
-}
-
-static inline void add_apart(int64_t n, const reel_real *restrict from, int64_t stride, reel_real *restrict to)
-{
-    if (stride == 1)
-        for (int64_t j = 0; j < n; j++)
-            to[j] += from[j];
-    else if (stride == 2)
-        for (int64_t j = 0; j < n; j++)
-            to[2 * j] += from[j];
-    else
-        for (int64_t j = 0; j < n; j++)
-            to[j * stride] += from[j];
-}
-
-static inline void zero(int64_t begin, int64_t end, reel_real *to)
-{
-    for (int64_t j = begin; j < end; j++)
-        to[j] = 0;
-}
-
-/* x is that of the first channel, in image 0; `limit` is where it ends. */
-REEL_CLONES
-static void fill_window(const struct walk *w, const reel_real *x, const reel_real *limit, reel_real *window)
-{
-    const int64_t length = w->t->run, stride = w->c->stride[1];
-    reel_real *run = window;
-    for (int64_t i = 0; i < w->s->images; i++)
-        for (int64_t channel = 0; channel < w->t->channels; channel++)
-            for (int64_t r = 0; r < w->rows; r++) {
-                const int64_t at = row_in_x(w, i, channel, r);
-                for (int64_t phase = 0; phase < w->t->phases; phase++, run += length) {
-                    const struct span span = at >= 0 ? span_of(w, phase) : (struct span){0, 0, 0};
-                    zero(0, span.begin, run);
-                    if (span.begin < span.end)
-                        copy_apart(span.end - span.begin, x + at + span.column, limit, stride, run + span.begin);
-                    zero(span.end, length, run);
-                }
-            }
-}
-
-REEL_CLONES
-static void add_window(const struct walk *w, const reel_real *window, reel_real *x)
-{
-    const int64_t length = w->t->run, stride = w->c->stride[1];
-    const reel_real *run = window;
-    for (int64_t i = 0; i < w->s->images; i++)
-        for (int64_t channel = 0; channel < w->t->channels; channel++)
-            for (int64_t r = 0; r < w->rows; r++, run += w->t->phases * length) {
-                const int64_t at = row_in_x(w, i, channel, r);
-                for (int64_t phase = 0; at >= 0 && phase < w->t->phases; phase++) {
-                    const struct span span = span_of(w, phase);
-                    if (span.begin < span.end)
-                        add_apart(span.end - span.begin, run + phase * length + span.begin, stride,
-                                  x + at + span.column);
-                }
-            }
-}
-
-/* ---- Between window and unfolded matrix ---- */
-
-/* The runs of a kernel position in a window: for each image and row of the tile one, at first + image * image_step +
- * row * row_step. */
-struct runs {
-    int64_t images, rows, columns, image_step, row_step;
-};
-
-static struct runs runs_of(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
-{
-    int64_t row = t->phases * t->run;
-    return (struct runs){s->images, s->rows, s->columns, t->channels * rows_used(c, t, s) * row, row_step(c, t) * row};
-}
-
-/* Up to LANES - 1 elements behind each run are read and written, too. */
-REEL_CLONES
-static void copy_runs(const struct runs *n, const reel_real *restrict from, reel_real *restrict to)
-{
-    for (int64_t i = 0; i < n->images; i++)
-        for (int64_t r = 0; r < n->rows; r++, to += n->columns) {
-            const reel_real *run = from + i * n->image_step + r * n->row_step;
-            for (int64_t j = 0; j < n->columns; j += LANES)
-                REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) to[j + lane] = run[j + lane];
-        }
-}
-
-REEL_CLONES
-static void add_runs(const struct runs *n, const reel_real *restrict from, reel_real *restrict to)
-{
-    for (int64_t i = 0; i < n->images; i++)
-        for (int64_t r = 0; r < n->rows; r++, from += n->columns) {
-            reel_real *run = to + i * n->image_step + r * n->row_step;
-            for (int64_t j = 0; j < n->columns; j += LANES) {
-                const int64_t left = n->columns - j;
-                for (int64_t lane = 0; lane < LANES; lane++)
-                    run[j + lane] += lane < left ? from[j + lane] : 0;
-            }
-        }
-}
-
-/* Calls for each row of the unfolded matrix, [channels, kernel]: `row` counts them, `at` is where its runs begin. */
-#define EACH_ROW(c, t, s, statement)                                                                                   \
-    do {                                                                                                               \
-        const int64_t used = rows_used(c, t, s), per_row = (t)->phases * (t)->run;                                     \
-        int64_t row = 0;                                                                                               \
-        for (int64_t channel = 0; channel < (t)->channels; channel++)                                                  \
-            for (int64_t k = 0; k < (c)->kernel[0]; k++)                                                               \
-                for (int64_t l = 0; l < (c)->kernel[1]; l++, row++) {                                                  \
-                    const int64_t at = (channel * used + k * kernel_step(c, t, s)) * per_row + run_of(c, t, l);        \
-                    statement;                                                                                         \
-                }                                                                                                      \
-    } while (0)
-
-static void unfold(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                   const reel_real *window, reel_real *unfolded)
-{
-    const struct runs n = runs_of(c, t, s);
-    EACH_ROW(c, t, s, copy_runs(&n, window + at, unfolded + row * s->positions));
-}
-
-static void fold(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                 const reel_real *unfolded, reel_real *window)
-{
-    const struct runs n = runs_of(c, t, s);
-    EACH_ROW(c, t, s, add_runs(&n, unfolded + row * s->positions, window + at));
-}
-
-/* ---- Patches ---- */
-
-/* The positions of a row of the window that x has come in one piece, or (own columns) in one for each kernel column. */
-struct piece {
-    int64_t count;        /* of positions */
-    int64_t column, step; /* of x: the first, and from one to the next */
-    int64_t at, at_step;  /* in the window */
-};
-
-/* Copies, or adds to where x has them, the positions of a row: [positions, channels] in the window, [channels, plane]
- * in x. */
-REEL_CLONES
-static void spread_row(const struct piece *p, int64_t channels, int64_t plane, const reel_real *restrict x,
-                       reel_real *restrict window)
-{
-    const int64_t step = p->at_step * channels;
-    int64_t first = 0;
-    for (; first + LANES <= channels; first += LANES)
-        for (int64_t j = 0; j < p->count; j++)
-            REEL_UNROLL for (int64_t lane = 0; lane < LANES; lane++) window[j * step + first + lane] =
-                x[(first + lane) * plane + j * p->step];
-    for (; first < channels; first++)
-        for (int64_t j = 0; j < p->count; j++)
-            window[j * step + first] = x[first * plane + j * p->step];
-}
-
-REEL_CLONES
-static void collect_row(const struct piece *p, int64_t channels, int64_t plane, const reel_real *restrict window,
-                        reel_real *restrict x)
-{
-    const int64_t step = p->at_step * channels;
-    for (int64_t channel = 0; channel < channels; channel++)
-        for (int64_t j = 0; j < p->count; j++)
-            x[channel * plane + j * p->step] += window[j * step + channel];
-}
-
-static struct piece piece_of(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                             int64_t kernel_column)
-{
-    int64_t first = s->column * c->stride[1] - c->padding[1], width = c->x_size[1];
-    struct piece p = {.step = 1, .at_step = 1};
-    int64_t all = (s->columns - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1;
-    if (t->own_columns) {
-        first += kernel_column * c->dilation[1];
-        p.step = c->stride[1];
-        p.at_step = c->kernel[1];
-        all = s->columns;
-    }
-    int64_t begin = first < 0 ? pieces(-first, p.step) : 0, end = first < width ? pieces(width - first, p.step) : 0;
-    p.count = larger(smaller(end, all) - begin, 0);
-    p.column = first + begin * p.step;
-    p.at = begin * p.at_step + (t->own_columns ? kernel_column : 0);
-    return p;
-}
-
-/* Calls for each piece of the window that x has: `from_x` and `in_window` are where it begins. */
-#define EACH_PIECE(c, t, s, x, window, statement)                                                                      \
-    do {                                                                                                               \
-        const int64_t used = rows_used(c, t, s), plane = area((c)->x_size), all = (c)->groups * (c)->in;               \
-        for (int64_t l = 0; l < ((t)->own_columns ? (c)->kernel[1] : 1); l++) {                                        \
-            const struct piece piece = piece_of(c, t, s, l);                                                           \
-            for (int64_t r = 0; piece.count > 0 && r < (s)->images * used; r++) {                                      \
-                const int64_t row = row_of_x(c, t, s, r % used);                                                       \
-                if (row < 0 || row >= (c)->x_size[0])                                                                  \
-                    continue;                                                                                          \
-                const int64_t in_x = ((s)->image + r / used) * all * plane + row * (c)->x_size[1] + piece.column;      \
-                const int64_t in_window = (r * (t)->run + piece.at) * (t)->channels;                                   \
-                statement;                                                                                             \
-            }                                                                                                          \
-        }                                                                                                              \
-    } while (0)
-
-/* Calls for each run of a patch: a row of the kernel, or (dilated) each of its positions. */
-#define EACH_PATCH_RUN(c, t, s, statement)                                                                             \
-    do {                                                                                                               \
-        const int64_t used = rows_used(c, t, s), channels = (t)->channels;                                             \
-        const bool whole = (t)->own_columns || (c)->dilation[1] == 1 || (c)->kernel[1] == 1;                           \
-        const int64_t runs = whole ? 1 : (c)->kernel[1], length = (whole ? (c)->kernel[1] : 1) * channels;             \
-        const int64_t step = (t)->own_columns ? (c)->kernel[1] : (c)->stride[1];                                       \
-        int64_t in_patches = 0;                                                                                        \
-        for (int64_t i = 0; i < (s)->images; i++)                                                                      \
-            for (int64_t r = 0; r < (s)->rows; r++)                                                                    \
-                for (int64_t p = 0; p < (s)->columns; p++)                                                             \
-                    for (int64_t k = 0; k < (c)->kernel[0]; k++) {                                                     \
-                        const int64_t row = i * used + r * row_step(c, t) + k * kernel_step(c, t, s);                  \
-                        int64_t in_window = (row * (t)->run + p * step) * channels;                                    \
-                        for (int64_t l = 0; l < runs; l++, in_patches += length) {                                     \
-                            statement;                                                                                 \
-                            in_window += (c)->dilation[1] * channels;                                                  \
-                        }                                                                                              \
-                    }                                                                                                  \
-    } while (0)
-
-static inline void copy_run(int64_t n, const reel_real *restrict from, reel_real *restrict to)
-{
-    for (int64_t j = 0; j < n; j++)
-        to[j] = from[j];
-}
-
-static inline void add_run(int64_t n, const reel_real *restrict from, reel_real *restrict to)
-{
-    for (int64_t j = 0; j < n; j++)
-        to[j] += from[j];
-}
-
-REEL_CLONES
-static void copy_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                         const reel_real *restrict window, reel_real *restrict patches)
-{
-    EACH_PATCH_RUN(c, t, s, copy_run(length, window + in_window, patches + in_patches));
-}
-
-REEL_CLONES
-static void add_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                        const reel_real *restrict patches, reel_real *restrict window)
-{
-    EACH_PATCH_RUN(c, t, s, add_run(length, patches + in_patches, window + in_window));
-}
-
-/* Between weights [rows, channels, kernel] and their order in patches. */
-static void order_weight(int64_t rows, int64_t channels, int64_t kernel, const reel_real *from, reel_real *to)
-{
-    for (int64_t row = 0; row < rows; row++, from += channels * kernel, to += channels * kernel)
-        for (int64_t k = 0; k < kernel; k++)
-            for (int64_t channel = 0; channel < channels; channel++)
-                to[k * channels + channel] = from[channel * kernel + k];
-}
-
-static int64_t used_of_window(const struct reel_convolution *c, const struct tiling *t, const struct tile *s)
-{
-    return s->images * rows_used(c, t, s) * t->run * t->channels;
-}
-
-static void unfold_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                           const reel_real *x, reel_real *window, reel_real *patches)
-{
-    memset(window, 0, (size_t)used_of_window(c, t, s) * sizeof *window);
-    EACH_PIECE(c, t, s, x, window, spread_row(&piece, t->channels, plane, x + in_x, window + in_window));
-    copy_patches(c, t, s, window, patches);
-}
-
-static void fold_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
-                         const reel_real *patches, reel_real *window, reel_real *x)
-{
-    memset(window, 0, (size_t)used_of_window(c, t, s) * sizeof *window);
-    add_patches(c, t, s, patches, window);
-    EACH_PIECE(c, t, s, x, window, collect_row(&piece, t->channels, plane, window + in_window, x + in_x));
 }
 
 /* ---- Rows of y ---- */
@@ -682,13 +174,12 @@ static void convolve_tile(void *user, int64_t i, int thread)
         columns = (struct reel_matrix){x + s.image * c->groups * c->in * plane + s.row * c->x_size[1] + s.column, plane,
                                        false};
     } else if (t->patches) {
-        unfold_patches(c, t, &s, x, room.window, room.unfolded);
+        reel_kern_unfold_patches(c, t, &s, x, room.window, room.unfolded);
         columns = (struct reel_matrix){room.unfolded, depth, true};
     } else {
-        const struct walk walk = walk_of(c, t, &s);
-        fill_window(&walk, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
+        reel_kern_fill_window(c, t, &s, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
         if (c->out > 1)
-            unfold(c, t, &s, room.window, room.unfolded);
+            reel_kern_unfold(c, t, &s, room.window, room.unfolded);
     }
     if (c->out > 1 || t->plain) {
         const struct reel_gemm product = {.m = c->out,
@@ -731,7 +222,7 @@ static const reel_real *order_all(const struct work *p, const reel_real *w, int 
     reel_real *ordered = p->room + threads * room_size(c, &p->tiling);
     const int64_t kernel = area(c->kernel), row = c->in * kernel;
     REEL_PARALLEL_FOR(first, last, c->groups * c->out, REEL_BLOCK / row + 1, threads,
-                      order_weight(last - first, c->in, kernel, w + first * row, ordered + first * row));
+                      reel_kern_order_weight(last - first, c->in, kernel, w + first * row, ordered + first * row));
     return ordered;
 }
 
@@ -743,7 +234,7 @@ void reel_kern_convolution(const struct reel_convolution *c, const reel_real *x,
         return;
     }
     struct work p = {
-        .c = c, .tiling = cut(c, c->in), .x = x, .w = w, .bias = bias, .result = y, .room = room, .add = add};
+        .c = c, .tiling = reel_kern_cut(c, c->in), .x = x, .w = w, .bias = bias, .result = y, .room = room, .add = add};
     if (p.tiling.patches)
         p.w = order_all(&p, w, threads);
     reel_kern_for_each(c->groups * p.tiling.count, threads, convolve_tile, &p);
@@ -791,19 +282,18 @@ static void convolve_input_images(void *user, int64_t i, int thread)
                                          .c = room.unfolded,
                                          .c_stride = depth};
             reel_kern_gemm(&product, 1);
-            fold_patches(c, t, &s, room.unfolded, room.window, x);
+            reel_kern_fold_patches(c, t, &s, room.unfolded, room.window, x);
             continue;
         }
         memset(room.window, 0, (size_t)window_size(t) * sizeof *room.window);
         if (c->out > 1) {
             reel_kern_gemm(&product, 1);
-            fold(c, t, &s, room.unfolded, room.window);
+            reel_kern_fold(c, t, &s, room.unfolded, room.window);
         } else {
             const struct runs n = runs_of(c, t, &s);
             EACH_ROW(c, t, &s, multiply_to_runs(&n, rows.data, w[row], room.window + at));
         }
-        const struct walk walk = walk_of(c, t, &s);
-        add_window(&walk, room.window, x);
+        reel_kern_add_window(c, t, &s, room.window, x);
     }
 }
 
@@ -815,7 +305,7 @@ void reel_kern_convolution_input(const struct reel_convolution *c, const reel_re
         return;
     }
     struct work p = {
-        .c = c, .tiling = cut(c, c->in), .y = y, .w = w, .bias = bias, .result = x, .room = room, .add = add};
+        .c = c, .tiling = reel_kern_cut(c, c->in), .y = y, .w = w, .bias = bias, .result = x, .room = room, .add = add};
     if (p.tiling.patches)
         p.w = order_all(&p, w, threads);
     reel_kern_for_each(c->groups * (p.tiling.count / tiles_of_image(&p.tiling)), threads, convolve_input_images, &p);
@@ -835,7 +325,7 @@ static void share_weight(struct work *p)
         p->channel_blocks = larger(1, smaller(c->in / least, pieces(SHARES, c->groups)));
         p->channel_blocks = pieces(c->in, pieces(c->in, p->channel_blocks));
     }
-    p->tiling = cut(c, pieces(c->in, p->channel_blocks));
+    p->tiling = reel_kern_cut(c, pieces(c->in, p->channel_blocks));
     if (weight <= SMALL_WEIGHT) {
         int64_t parts = smaller(p->tiling.count, pieces(SHARES, c->groups));
         p->parts = pieces(p->tiling.count, pieces(p->tiling.count, parts));
@@ -870,13 +360,12 @@ static void convolve_weight_share(void *user, int64_t i, int thread)
                                                s.column,
                                            area(c->x_size), true};
         } else if (t.patches) {
-            unfold_patches(c, &t, &s, x, room.window, room.unfolded);
+            reel_kern_unfold_patches(c, &t, &s, x, room.window, room.unfolded);
             columns = (struct reel_matrix){room.unfolded, stride, false};
         } else {
-            const struct walk walk = walk_of(c, &t, &s);
-            fill_window(&walk, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
+            reel_kern_fill_window(c, &t, &s, x, p->x + c->images * c->groups * c->in * area(c->x_size), room.window);
             if (c->out > 1)
-                unfold(c, &t, &s, room.window, room.unfolded);
+                reel_kern_unfold(c, &t, &s, room.window, room.unfolded);
         }
         if (c->out > 1 || t.plain) {
             const struct reel_gemm product = {.m = c->out,
@@ -951,7 +440,7 @@ int64_t reel_kern_convolution_room(const struct reel_convolution *c, int threads
     if (!has_terms(c))
         return 0;
     struct work p = {.c = c};
-    struct tiling t = cut(c, c->in);
+    struct tiling t = reel_kern_cut(c, c->in);
     share_weight(&p);
     int64_t size = c->groups * c->out * c->in * area(c->kernel);
     int64_t weight = threads * room_size(c, &p.tiling) + (p.parts > 1 || p.tiling.patches ? p.parts * size : 0);

@@ -5,11 +5,11 @@
 # - a comment in front of several declarations that no empty line parts becomes that of each;
 # - one behind or above several members that are declared together becomes that of each;
 # - a member without one is described by the comment of its struct, if that names it;
-# - options and the function for their defaults, which options.h describes, get a line where they have none;
+# - options, the function for their defaults, and types that are not opened get a line where they have none;
 # - indented lines become code, and names become links, so that Doxygen finds those that do not exist.
 
 function prose(text,   out, name, before, after) {
-    gsub(/[\\@<>&#%*~`]/, "\\\\&", text)
+    gsub(/[\\@<>&#%*~]/, "\\\\&", text)
     sub(/^ *[-+]/, "\\\\&", text)
     out = ""
     while (match(text, /(reel|REEL)_[A-Za-z0-9_]*[A-Za-z0-9]/)) {
@@ -154,6 +154,8 @@ depth > 0 {
     about = shared
     if (about == "" && /_options \{$/)
         about = "/** Options, to begin with what the function for their defaults gives. */"
+    else if (about == "" && /^typedef struct [a-z_0-9]+ [a-z_0-9]+;$/)
+        about = "/** What is made, used and freed by the functions below. */"
     else if (about == "" && match($0, / reel_[a-z0-9_]+_defaults\(void\)/))
         about = "/** The defaults. */"
     if (about != "")

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern reel_context *c;
-extern reel_tape *t;
-extern reel_params *params;
+extern reel_context *c, *context;
+extern reel_tape *t, *tape;
+extern reel_params *params, *p, *g, *d;
 extern reel_module *module, *generator, *discriminator, *embedding_bag, *cell, *gru, *blocks[24];
 extern reel_optim *adam;
 extern reel_schedule *schedule;
@@ -22,7 +22,7 @@ extern reel_var x, y, z, h, a, b, loss, labels, index, offsets, lengths, scores,
 
 extern const float *table, *noise, *batch;
 extern const unsigned char *pictures, *classes;
-extern int64_t step, n, counts[1000];
+extern int64_t step, steps, n, counts[1000];
 extern bool resume;
 extern reel_running_mean accuracy;
 

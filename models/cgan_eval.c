@@ -2,66 +2,26 @@
 #include "cgan.h"
 
 #include "arguments.h"
-#include "classifier.h"
+#include "judge.h"
 #include "process.h"
-#include "statistics.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct settings {
-    const char *model, *data;
+    const char *model, *beside, *data;
     int64_t samples, seed, threads;
 };
 
-/* Batches that a classifier is trained for: as judge, and on as many images as there are samples. */
-enum { JUDGE_STEPS = 5000, PROBE_STEPS = 1500, PROBES = 4, ALL_STEPS = JUDGE_STEPS + PROBES * PROBE_STEPS };
+/* Batches that a classifier is trained for on as many images as there are samples. */
+enum { PROBE_STEPS = 1500 };
 
 struct evaluation {
     const struct settings *settings;
     reel_context *context;
-    struct gan gan;
-    struct cgan_image image;
-    int64_t pixels, classes;
-    struct labelled train, test;
-    struct classifier judge;
-    float *test_features, *features;
-    double *real_spread, *spread;
-    reel_progress *progress; /* over ALL_STEPS; drawing the samples is little beside them */
+    struct judge judge;
+    reel_progress *progress; /* drawing the samples is little beside the training of classifiers */
     char error[CGAN_ERROR_SIZE];
 };
-
-static struct labelled to_labelled(const struct dataset *set)
-{
-    int64_t pixels = set->rows * set->columns;
-    float *x = malloc((size_t)(set->count * pixels) * sizeof *x);
-    int64_t *y = malloc((size_t)set->count * sizeof *y);
-    struct labelled labelled = {set->count, x, y};
-    if (x)
-        cgan_pixels(set->images, set->count * pixels, x);
-    for (int64_t i = 0; y && i < set->count; i++)
-        y[i] = set->labels[i];
-    return labelled;
-}
-
-static bool load_half(struct evaluation *e, bool train, struct labelled *out)
-{
-    struct dataset set;
-    if (!dataset_load(&set, e->settings->data, train, e->classes, e->error, sizeof e->error))
-        return false;
-    bool fits = set.rows == e->image.rows && set.columns == e->image.columns;
-    if (!fits)
-        snprintf(e->error, sizeof e->error, "%s: its images are %lld x %lld, the model makes %lld x %lld",
-                 e->settings->data, (long long)set.columns, (long long)set.rows, (long long)e->image.columns,
-                 (long long)e->image.rows);
-    else
-        *out = to_labelled(&set);
-    dataset_free(&set);
-    if (fits && (!out->x || !out->y))
-        snprintf(e->error, sizeof e->error, "out of memory");
-    return fits && out->x && out->y;
-}
 
 static bool take_error(struct evaluation *e)
 {
@@ -71,30 +31,22 @@ static bool take_error(struct evaluation *e)
     return false;
 }
 
-static struct classifier train_classifier(struct evaluation *e, const char *doing, const struct labelled *set,
-                                          int64_t steps)
-{
-    reel_progress_set_label(e->progress, doing);
-    struct classifier classifier = classifier_train(e->context, set, e->pixels, e->classes, steps, e->progress);
-    reel_progress_clear(e->progress);
-    return classifier;
-}
-
 /* One row of the table: a set of images that claim to be of the classes in `y`. */
 static bool measure(struct evaluation *e, const char *name, const struct labelled *set)
 {
-    double label_accuracy = classifier_apply(&e->judge, set, NULL, e->features);
-    struct classifier probe = train_classifier(e, "a classifier learns from a set of images", set, PROBE_STEPS);
-    double cas = classifier_apply(&probe, &e->test, NULL, NULL);
+    const struct judge *j = &e->judge;
+    struct verdict v;
+    if (!judge_images(j, set, &v, e->error))
+        return false;
+    reel_progress_set_label(e->progress, "a classifier learns from a set of images");
+    struct classifier probe = classifier_train(e->context, set, j->pixels, j->classes, PROBE_STEPS, e->progress);
+    reel_progress_clear(e->progress);
+    double cas = classifier_apply(&probe, &j->test, NULL, NULL);
     classifier_free(&probe);
     if (!take_error(e))
         return false;
-    double distance = frechet_distance(e->test_features, e->test.count, e->features, set->count, CLASSIFIER_FEATURES);
-    class_spread(e->features, set->y, set->count, CLASSIFIER_FEATURES, e->classes, e->spread);
-    double diversity = 0;
-    for (int64_t c = 0; c < e->classes; c++)
-        diversity += e->real_spread[c] > 0 ? e->spread[c] / e->real_spread[c] / (double)e->classes : 0;
-    printf("%-24s %8.3f %8.3f %10.2f %10.3f\n", name, label_accuracy, cas, distance, diversity);
+    printf("%-24s %9.3f %7.3f %9.2f %10.3f %7.2f %9.3f\n", name, v.label_accuracy, cas, v.frechet, v.diversity, v.grain,
+           v.unlikely);
     fflush(stdout);
     return true;
 }
@@ -117,39 +69,77 @@ static void class_means(const struct labelled *set, int64_t pixels, int64_t clas
         }
 }
 
-static bool measure_all(struct evaluation *e)
+/* Memory for as many images as are judged at a time. */
+struct sheet {
+    float *x;
+    int64_t *y, *shuffled;
+};
+
+/* Draws samples of a model, with the noise that every other gets. */
+static bool draw(struct evaluation *e, const struct gan *gan, const struct sheet *sheet)
 {
     int64_t n = e->settings->samples;
-    float *x = malloc((size_t)(n * e->pixels) * sizeof *x);
-    int64_t *y = malloc((size_t)n * sizeof *y), *shuffled = malloc((size_t)n * sizeof *shuffled);
+    reel_manual_seed(e->context, (uint64_t)e->settings->seed);
     reel_tape *tape = reel_tape_new(e->context);
-    bool ok = x && y && shuffled && tape;
+    for (int64_t i = 0; i < n; i++)
+        sheet->y[i] = i % gan->sizes.classes;
+    cgan_generate(tape, gan, sheet->y, n, sheet->x, NULL);
+    const int64_t *order = reel_data_int64(tape, reel_randperm(tape, n));
+    for (int64_t i = 0; order && i < n; i++)
+        sheet->shuffled[i] = sheet->y[order[i]];
+    reel_tape_free(tape);
+    return take_error(e);
+}
+
+/* The rows of a model's samples, and of a control that must look bad. */
+static bool measure_model(struct evaluation *e, const struct gan *gan, const char *name, const struct sheet *sheet,
+                          bool control)
+{
+    const struct labelled samples = {e->settings->samples, sheet->x, sheet->y};
+    const struct labelled mislabelled = {e->settings->samples, sheet->x, sheet->shuffled};
+    return draw(e, gan, sheet) && measure(e, name, &samples) &&
+           (!control || measure(e, "  labels shuffled", &mislabelled));
+}
+
+/* Of real images, the first of the training set, which are not among the judge's reference. */
+static bool measure_real(struct evaluation *e, const struct sheet *sheet)
+{
+    struct labelled real = e->judge.train;
+    real.count -= e->judge.reference.count;
+    if (!measure(e, "real training images", &real))
+        return false;
+    class_means(&real, e->judge.pixels, e->judge.classes, sheet->x);
+    const struct labelled means = {real.count, sheet->x, real.y};
+    return measure(e, "  their class means", &means);
+}
+
+static bool load_beside(struct evaluation *e, const struct gan *gan, const struct cgan_image *image, struct gan *beside)
+{
+    struct cgan_image other;
+    if (!cgan_load(e->context, e->settings->beside, beside, &other, e->error))
+        return false;
+    bool same =
+        other.rows == image->rows && other.columns == image->columns && beside->sizes.classes == gan->sizes.classes;
+    if (!same)
+        snprintf(e->error, sizeof e->error, "%s: it makes other images than %s, or has other classes",
+                 e->settings->beside, e->settings->model);
+    return same;
+}
+
+static bool measure_all(struct evaluation *e, const struct gan *gan, const struct gan *beside)
+{
+    int64_t n = e->settings->samples;
+    struct sheet sheet = {malloc((size_t)(n * e->judge.pixels) * sizeof *sheet.x), malloc((size_t)n * sizeof *sheet.y),
+                          malloc((size_t)n * sizeof *sheet.shuffled)};
+    bool ok = sheet.x && sheet.y && sheet.shuffled;
     if (!ok)
         snprintf(e->error, sizeof e->error, "out of memory");
-    for (int64_t i = 0; ok && i < n; i++)
-        y[i] = i % e->classes;
-    ok = ok && (cgan_generate(tape, &e->gan, y, n, x, NULL) || take_error(e));
-    if (ok) {
-        const int64_t *order = reel_data_int64(tape, reel_randperm(tape, n));
-        for (int64_t i = 0; order && i < n; i++)
-            shuffled[i] = y[order[i]];
-        ok = take_error(e);
-    }
-    const struct labelled samples = {n, x, y}, mislabelled = {n, x, shuffled};
-    ok = ok && measure(e, "samples", &samples) && measure(e, "  labels shuffled", &mislabelled);
-    if (ok) {
-        /* The first images of the training set, which the judge knows: the best that samples could do. */
-        struct labelled real = e->train;
-        real.count = n < real.count ? n : real.count;
-        ok = measure(e, "real training images", &real);
-        class_means(&real, e->pixels, e->classes, x);
-        const struct labelled means = {real.count, x, real.y};
-        ok = ok && measure(e, "  their class means", &means);
-    }
-    reel_tape_free(tape);
-    free(x);
-    free(y);
-    free(shuffled);
+    ok = ok && measure_model(e, gan, "samples", &sheet, true) &&
+         (!e->settings->beside || measure_model(e, beside, "samples of --beside", &sheet, false)) &&
+         measure_real(e, &sheet);
+    free(sheet.x);
+    free(sheet.y);
+    free(sheet.shuffled);
     return ok;
 }
 
@@ -160,50 +150,52 @@ static bool evaluate(struct evaluation *e)
     o.seed = (uint64_t)s->seed;
     o.num_threads = (int)s->threads;
     e->context = reel_context_new(&o);
-    if (!cgan_load(e->context, s->model, &e->gan, &e->image, e->error))
-        return false;
-    e->classes = e->gan.sizes.classes;
-    e->pixels = e->gan.sizes.data;
-    if (!load_half(e, true, &e->train) || !load_half(e, false, &e->test))
-        return false;
-
-    int64_t most = s->samples > e->test.count ? s->samples : e->test.count;
-    e->test_features = malloc((size_t)(e->test.count * CLASSIFIER_FEATURES) * sizeof *e->test_features);
-    e->features = malloc((size_t)(most * CLASSIFIER_FEATURES) * sizeof *e->features);
-    e->real_spread = malloc((size_t)e->classes * sizeof *e->real_spread);
-    e->spread = malloc((size_t)e->classes * sizeof *e->spread);
-    if (!e->test_features || !e->features || !e->real_spread || !e->spread) {
-        snprintf(e->error, sizeof e->error, "out of memory");
-        return false;
+    struct gan gan = {0}, beside = {0};
+    struct cgan_image image;
+    bool ok = cgan_load(e->context, s->model, &gan, &image, e->error) &&
+              (!s->beside || load_beside(e, &gan, &image, &beside));
+    if (ok) {
+        e->progress = reel_progress_new(stderr, "steps", JUDGE_STEPS + (s->beside ? 5 : 4) * PROBE_STEPS);
+        reel_progress_set_label(e->progress, "the judge learns");
+        ok = judge_learn(&e->judge, e->context, s->data, &image, gan.sizes.classes, s->samples, e->progress, e->error);
+        reel_progress_clear(e->progress);
     }
-    e->progress = reel_progress_new(stderr, "steps", ALL_STEPS);
-    e->judge = train_classifier(e, "the judge learns", &e->train, JUDGE_STEPS);
-    double accuracy = classifier_apply(&e->judge, &e->test, NULL, e->test_features);
-    if (!take_error(e))
-        return false;
-    class_spread(e->test_features, e->test.y, e->test.count, CLASSIFIER_FEATURES, e->classes, e->real_spread);
-    printf("classifier: accuracy %.3f on %lld real test images\n", accuracy, (long long)e->test.count);
-    printf("%lld images each       label accuracy      CAS    Frechet  diversity\n", (long long)s->samples);
-    return measure_all(e);
+    if (ok) {
+        printf("judge: learned from %lld test images; reference: %lld training images\n",
+               (long long)e->judge.test.count, (long long)e->judge.reference.count);
+        printf("%-24s %9s %7s %9s %10s %7s %9s\n", "", "label acc", "CAS", "Frechet", "diversity", "grain", "unlikely");
+        ok = measure_all(e, &gan, &beside);
+    }
+    gan_free(&gan);
+    gan_free(&beside);
+    judge_free(&e->judge);
+    reel_progress_free(e->progress);
+    reel_context_free(e->context);
+    return ok;
 }
 
 int cgan_eval(int argc, char **argv)
 {
-    struct settings s = {.data = DATASET_FASHION_MNIST, .samples = 10000};
+    struct settings s = {.data = DATASET_FASHION_MNIST, .samples = 10000, .seed = 1000};
     const struct option options[] = {
         OPTION_TEXT("model", &s.model, "FILE", "model.safetensors of cgan train"),
+        OPTION_TEXT("beside", &s.beside, "FILE", "a second model, judged in the same run"),
         OPTION_TEXT("data", &s.data, "DIR", "folder with the real images, as for cgan train"),
         OPTION_INTEGER("samples", &s.samples, 100, 1000000, "N", "samples to judge"),
-        OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
+        OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn; not the training's"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
     };
     const struct arguments arguments = {
         .usage = "cgan eval",
-        .summary = "Trains a classifier on the real training images and lets it judge samples:\n"
-                   "  label accuracy  share of samples that it puts in the class asked for\n"
-                   "  CAS             accuracy on real test images of a classifier trained on samples only\n"
-                   "  Frechet         distance between samples and real test images in its features\n"
-                   "  diversity       spread within the classes in its features, real test images being 1\n"
+        .summary = "Trains a classifier on the real test images, which no generator knows, and lets it judge\n"
+                   "samples beside real training images, which it does not know itself:\n"
+                   "  label acc  share of samples that it puts in the class asked for\n"
+                   "  CAS        accuracy on real test images of another classifier, trained on samples only\n"
+                   "  Frechet    distance between samples and other training images in its features\n"
+                   "  diversity  spread within the classes in its features, training images being 1\n"
+                   "  grain      power above half the Nyquist frequency, training images being 1\n"
+                   "  unlikely   share of samples whose class it thinks less likely than it thinks the class of\n"
+                   "             one in a hundred training images\n"
                    "Controls that must look bad: samples with shuffled labels, and class means.",
         .options = options,
         .count = sizeof options / sizeof *options};
@@ -214,20 +206,7 @@ int cgan_eval(int argc, char **argv)
         return fputs("cgan eval: --model FILE is missing\n", stderr), ARGUMENTS_WRONG;
 
     struct evaluation e = {.settings = &s};
-    bool ok = evaluate(&e);
-    if (!ok)
-        cgan_fail("eval", e.error);
-    reel_progress_free(e.progress);
-    classifier_free(&e.judge);
-    gan_free(&e.gan);
-    reel_context_free(e.context);
-    free((void *)(uintptr_t)e.train.x);
-    free((void *)(uintptr_t)e.train.y);
-    free((void *)(uintptr_t)e.test.x);
-    free((void *)(uintptr_t)e.test.y);
-    free(e.test_features);
-    free(e.features);
-    free(e.real_spread);
-    free(e.spread);
-    return ok && process_flush("cgan eval") ? 0 : 1;
+    if (!evaluate(&e))
+        return cgan_fail("eval", e.error);
+    return process_flush("cgan eval") ? 0 : 1;
 }

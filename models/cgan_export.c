@@ -48,8 +48,8 @@ int cgan_export(int argc, char **argv)
         .usage = "cgan export",
         .summary =
             "Writes a trained generator as an ONNX model (opset 18), for onnxruntime and others. It takes noise\n"
-            "(float32 [batch, 100], from a normal distribution) and label (int64 [batch]), and gives image\n"
-            "(float32 [batch, pixels] in -1..1).",
+            "(float32 [batch, 64], of --network mlp [batch, 100], from a normal distribution) and label (int64\n"
+            "[batch]), and gives image (float32 [batch, pixels] in -1..1).",
         .options = options,
         .count = sizeof options / sizeof *options};
     int exit_code;

@@ -29,7 +29,7 @@ static void note_settings(const struct cgan_training *tr, int64_t saved[SAVED])
 {
     const struct cgan_settings *s = tr->settings;
     int64_t hash = hash_bytes(tr->data.labels, tr->data.count, UINT64_C(14695981039346656037));
-    saved[SAVED_RECIPE] = s->recipe;
+    saved[SAVED_RECIPE] = cgan_recipe_number(tr->recipe);
     saved[SAVED_EPOCHS] = s->epochs;
     saved[SAVED_BATCH] = s->batch;
     saved[SAVED_SEED] = s->seed;
@@ -112,11 +112,13 @@ bool cgan_read_settings(const char *folder, struct cgan_settings *s, char *error
     reel_context_free(c);
     if (!ok)
         return false;
-    if (saved[SAVED_RECIPE] < RECIPE_DEFAULT || saved[SAVED_RECIPE] > RECIPE_REFERENCE) {
+    const struct cgan_recipe *recipe = cgan_recipe_at(saved[SAVED_RECIPE]);
+    if (!recipe) {
         snprintf(error, error_size, "%s: it has a recipe that this program does not know", path);
         return false;
     }
-    s->recipe = (int)saved[SAVED_RECIPE];
+    s->network = recipe->network;
+    s->recipe = recipe->name;
     s->epochs = saved[SAVED_EPOCHS];
     s->batch = saved[SAVED_BATCH];
     s->seed = saved[SAVED_SEED];
@@ -128,7 +130,8 @@ bool cgan_read_settings(const char *folder, struct cgan_settings *s, char *error
 bool cgan_expect_same_run(const struct cgan_settings *given, const struct cgan_settings *saved, char *error,
                           size_t error_size)
 {
-    const char *other = given->recipe != saved->recipe             ? "--recipe"
+    const char *other = given->network != saved->network           ? "--network"
+                        : given->recipe != saved->recipe           ? "--recipe"
                         : given->batch != saved->batch             ? "--batch"
                         : given->seed != saved->seed               ? "--seed"
                         : bits_of(given->lr) != bits_of(saved->lr) ? "--lr"

@@ -10,23 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const recipe_names[] = {"default", "reference", NULL};
-
-static const struct cgan_recipe recipes[] = {
-    [RECIPE_DEFAULT] = {.batch = 128,
-                        .lr = 1e-3,
-                        .beta1 = 0.0,
-                        .beta2 = 0.99,
-                        .batch_norm_eps = 1e-5,
-                        .dropout = 0.0,
-                        .average = 0.9995,
-                        .penalty = 1.0,
-                        .penalty_every = 4,
-                        .cool_down = 0.7,
-                        .final_lr = 0.1},
-    [RECIPE_REFERENCE] = {.batch = 64, .lr = 2e-4, .beta1 = 0.5, .beta2 = 0.999, .batch_norm_eps = 0.8, .dropout = 0.4},
-};
-
 /* ---- Files ---- */
 
 /* The running statistics of batch norm belong to the weights of the last step. For the averaged weights they are taken
@@ -182,9 +165,9 @@ static void epoch_text(const struct cgan_settings *s, int64_t epoch, char text[9
 
 static void set_learning_rate(struct cgan_training *tr, double fraction)
 {
-    double cool_down = tr->recipe.cool_down, lr = tr->settings->lr;
+    double cool_down = tr->recipe->cool_down, lr = tr->settings->lr;
     if (cool_down > 0 && fraction > 1 - cool_down) {
-        double part = (fraction - (1 - cool_down)) / cool_down, last = lr * tr->recipe.final_lr;
+        double part = (fraction - (1 - cool_down)) / cool_down, last = lr * tr->recipe->final_lr;
         lr = last + (lr - last) * 0.5 * (1 + cos(acos(-1.0) * part));
     }
     reel_optim_set_lr(tr->g_optim, 0, lr);
@@ -267,6 +250,12 @@ static bool load_data(struct cgan_training *tr)
                  tr->settings->data, (long long)d->columns, (long long)d->rows, CGAN_MAX_SIDE, CGAN_MAX_SIDE);
         return false;
     }
+    if (tr->settings->network == GAN_CONV && (d->rows % GAN_CONV_SIDES || d->columns % GAN_CONV_SIDES)) {
+        snprintf(tr->error, sizeof tr->error,
+                 "%s: its images are %lld x %lld, --network conv wants multiples of %d; --network mlp takes them",
+                 tr->settings->data, (long long)d->columns, (long long)d->rows, GAN_CONV_SIDES);
+        return false;
+    }
     return true;
 }
 
@@ -300,18 +289,16 @@ static bool build(struct cgan_training *tr)
     if (s->detect_anomaly)
         reel_set_detect_anomaly(tr->context, true);
     tr->tape = reel_tape_new(tr->context);
-    struct gan_sizes sizes = gan_image_sizes(tr->recipe.batch_norm_eps, tr->recipe.dropout);
-    sizes.data = tr->pixels;
-    sizes.classes = tr->classes;
+    struct gan_sizes sizes = cgan_recipe_sizes(tr->recipe, tr->image.rows, tr->image.columns, tr->classes);
     tr->gan = gan_new(tr->context, &sizes);
     reel_adam_options adam = reel_adam_defaults();
     adam.lr = s->lr;
-    adam.beta1 = tr->recipe.beta1;
-    adam.beta2 = tr->recipe.beta2;
+    adam.beta1 = tr->recipe->beta1;
+    adam.beta2 = tr->recipe->beta2;
     tr->g_optim = reel_adam_new(tr->gan.generator, &adam);
     tr->d_optim = reel_adam_new(tr->gan.discriminator, &adam);
-    if (tr->recipe.average > 0)
-        tr->average = reel_ema_new(tr->gan.generator, tr->recipe.average);
+    if (tr->recipe->average > 0)
+        tr->average = reel_ema_new(tr->gan.generator, tr->recipe->average);
     int64_t n = tr->classes * GRID_COLUMNS * sizes.noise;
     if (!allocate(tr))
         return false;
@@ -348,8 +335,11 @@ static void release(struct cgan_training *tr)
 
 int cgan_train(int argc, char **argv)
 {
-    struct cgan_settings s = {
-        .recipe = RECIPE_DEFAULT, .data = DATASET_FASHION_MNIST, .out = "cgan-out", .minutes = 10};
+    struct cgan_settings s = {.network = GAN_CONV,
+                              .recipe = RECIPE_PROJECTION,
+                              .data = DATASET_FASHION_MNIST,
+                              .out = "cgan-out",
+                              .minutes = 10};
     const struct option options[] = {
         OPTION_TEXT("data", &s.data, "DIR", "folder with MNIST-style idx or idx.gz files"),
         OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv, the model and the checkpoint"),
@@ -363,8 +353,9 @@ int cgan_train(int argc, char **argv)
         OPTION_TEXT("resume", &s.resume, "DIR", "go on with the run that DIR holds, with its settings"),
         OPTION_FLAG("extend", &s.extend, "with --resume: another --epochs or --minutes is meant"),
         OPTION_FLAG("detect-anomaly", &s.detect_anomaly, "end at the first number that is not finite and say where"),
-        OPTION_CHOICE("recipe", &s.recipe, recipe_names, "NAME",
-                      "default: non-saturating loss with R1; reference: PyTorch-GAN's script"),
+        OPTION_CHOICE("network", &s.network, cgan_network_names, "NAME", "of linear layers, or of convolutions"),
+        OPTION_CHOICE("recipe", &s.recipe, cgan_recipe_names, "NAME",
+                      "short: for a few minutes; mlp also has concatenation, and reference: PyTorch-GAN's script"),
     };
     const struct arguments arguments = {
         .usage = "cgan train",
@@ -392,11 +383,15 @@ int cgan_train(int argc, char **argv)
     if (s.epochs == 0 && s.minutes == 0)
         return fputs("cgan train: --epochs 0 with --minutes 0 would never end\n", stderr), ARGUMENTS_WRONG;
 
-    tr.recipe = recipes[s.recipe];
+    tr.recipe = cgan_recipe_find(s.network, s.recipe);
+    if (!tr.recipe)
+        return fprintf(stderr, "cgan train: --network %s has no --recipe %s; add --network %s\n",
+                       cgan_network_names[s.network], cgan_recipe_names[s.recipe], cgan_network_names[GAN_MLP]),
+               ARGUMENTS_WRONG;
     if (s.batch == 0)
-        s.batch = tr.recipe.batch;
+        s.batch = tr.recipe->batch;
     if (s.lr <= 0)
-        s.lr = tr.recipe.lr;
+        s.lr = tr.recipe->lr;
     if (s.batch == 1)
         return fputs("cgan train: --batch 1: batch norm needs at least 2 images a step\n", stderr), ARGUMENTS_WRONG;
     if (s.resume && !cgan_expect_same_run(&s, &saved, tr.error, sizeof tr.error))
@@ -410,10 +405,11 @@ int cgan_train(int argc, char **argv)
         run_note(&tr.run, "epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1\n");
     if (ok) {
         process_catch_stop();
-        fprintf(stderr, "%lld images of %lld x %lld in %lld classes from %s; recipe %s, batch %lld, %d thread%s\n",
+        fprintf(stderr,
+                "%lld images of %lld x %lld in %lld classes from %s; network %s, recipe %s, batch %lld, %d thread%s\n",
                 (long long)tr.data.count, (long long)tr.image.columns, (long long)tr.image.rows, (long long)tr.classes,
-                s.data, recipe_names[s.recipe], (long long)s.batch, reel_get_num_threads(tr.context),
-                reel_get_num_threads(tr.context) == 1 ? "" : "s");
+                s.data, cgan_network_names[s.network], cgan_recipe_names[s.recipe], (long long)s.batch,
+                reel_get_num_threads(tr.context), reel_get_num_threads(tr.context) == 1 ? "" : "s");
         ok = train(&tr);
     }
     if (!ok)

@@ -3,29 +3,17 @@
 #define MODELS_CGAN_TRAINING_H
 
 #include "cgan.h"
+#include "cgan_recipe.h"
 #include "run.h"
-
-enum recipe { RECIPE_DEFAULT, RECIPE_REFERENCE };
 
 enum { GRID_COLUMNS = 10 };
 
 struct cgan_settings {
-    int recipe;
+    int network, recipe; /* places in their lists of names */
     const char *data, *out, *resume;
     int64_t epochs, batch, seed, threads;
     double minutes, lr;
     bool overwrite, extend, detect_anomaly;
-};
-
-/* What differs between the recipes besides the loss. */
-struct cgan_recipe {
-    int64_t batch;
-    double lr, beta1, beta2, batch_norm_eps, dropout;
-    double average;        /* largest decay of the moving average of the generator; 0: none */
-    double penalty;        /* gamma of R1; 0: none */
-    int64_t penalty_every; /* steps; the penalty counts as many times */
-    double cool_down;      /* for this last part of the training a cosine lowers the learning rate ... */
-    double final_lr;       /* ... to this part of it */
 };
 
 /* Means since the last line of metrics. */
@@ -41,7 +29,7 @@ enum { SAVED_RECIPE, SAVED_EPOCHS, SAVED_BATCH, SAVED_SEED, SAVED_MINUTES, SAVED
 struct cgan_training {
     const struct cgan_settings *settings;
     struct run run;
-    struct cgan_recipe recipe;
+    const struct cgan_recipe *recipe;
     struct dataset data;
     struct cgan_image image;
     int64_t pixels, classes;

@@ -67,7 +67,7 @@ void classifier_free(struct classifier *c)
     *c = (struct classifier){0};
 }
 
-double classifier_apply(const struct classifier *c, const struct labelled *set, int64_t *predicted, float *features)
+double classifier_apply(const struct classifier *c, const struct labelled *set, float *confidence, float *features)
 {
     reel_tape *t = c->tape;
     int64_t right = 0;
@@ -75,17 +75,20 @@ double classifier_apply(const struct classifier *c, const struct labelled *set, 
         int64_t n = set->count - first < APPLY_BATCH ? set->count - first : APPLY_BATCH;
         reel_no_grad_begin(t);
         reel_var f = features_of(c, reel_borrow(t, set->x + first * c->pixels, REEL_SHAPE(n, c->pixels)));
-        reel_var best = reel_argmax(t, reel_forward(t, c->fc3, f), 1, false);
-        const int64_t *classes = reel_data_int64(t, best);
+        reel_var scores = reel_forward(t, c->fc3, f);
+        const int64_t *classes = reel_data_int64(t, reel_argmax(t, scores, 1, false));
+        const reel_real *probabilities = reel_data_real(t, reel_softmax(t, scores, 1));
         const reel_real *values = reel_data_real(t, f);
-        for (int64_t i = 0; classes && i < n; i++)
+        bool ok = reel_context_status(c->context) == REEL_OK;
+        for (int64_t i = 0; ok && i < n; i++) {
             right += classes[i] == set->y[first + i];
-        if (classes && predicted)
-            memcpy(predicted + first, classes, (size_t)n * sizeof *predicted);
-        if (values && features)
+            if (confidence)
+                confidence[first + i] = probabilities[i * c->classes + set->y[first + i]];
+        }
+        if (ok && features)
             memcpy(features + first * CLASSIFIER_FEATURES, values, (size_t)n * CLASSIFIER_FEATURES * sizeof *features);
         reel_no_grad_end(t);
-        if (!classes || !values)
+        if (!ok)
             return NAN;
         reel_tape_reset(t);
     }

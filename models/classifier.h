@@ -30,9 +30,10 @@ struct classifier classifier_train(reel_context *context, const struct labelled 
                                    int64_t steps, reel_progress *progress);
 void classifier_free(struct classifier *classifier);
 
-/* For every image of the set: the class it is put in, and its features [count, CLASSIFIER_FEATURES]; either may be
- * NULL. Returns the share of images put in the class of their label, or NaN on error. */
-double classifier_apply(const struct classifier *classifier, const struct labelled *set, int64_t *predicted,
+/* For every image of the set: the probability that it is of the class of its label [count], and its features [count,
+ * CLASSIFIER_FEATURES]; either may be NULL. Returns the share of images put in the class of their label, or NaN on
+ * error. */
+double classifier_apply(const struct classifier *classifier, const struct labelled *set, float *confidence,
                         float *features);
 
 #endif

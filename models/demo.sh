@@ -27,7 +27,7 @@ echo 'demo: training (Ctrl-C ends it early and keeps what it has learned)'
 # The interrupt is for cgan, which ends by itself and leaves its pictures to be named below.
 trap : INT
 status=0
-"$root/build/release/models/cgan" train --minutes 2 --threads "$(nproc)" --out "$root/build/demo" $overwrite "$@" || status=$?
+"$root/build/release/models/cgan" train --minutes 2 --recipe short --threads "$(nproc)" --out "$root/build/demo" $overwrite "$@" || status=$?
 
 # 130 is what an interrupted program usually returns.
 case $status in 0 | 130) ;; *) exit "$status" ;; esac

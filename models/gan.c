@@ -1,9 +1,9 @@
-/* The networks of the conditional GANs. */
-#include "gan.h"
+/* The networks of the conditional GANs: of linear layers, and what they have in common with those of convolutions. */
+#include "gan_conv.h"
 
 #include <stdio.h>
 
-static const double slope = 0.2;
+static const double slope = GAN_SLOPE;
 
 struct gan_sizes gan_notebook_sizes(void)
 {
@@ -33,6 +33,16 @@ struct gan_sizes gan_image_sizes(double batch_norm_eps, double dropout)
                               .label_first = true};
 }
 
+struct gan_sizes gan_projection_sizes(void)
+{
+    struct gan_sizes sizes = gan_image_sizes(1e-5, 0);
+    sizes.generator_layers = 3;
+    for (int i = 0; i < sizes.generator_layers; i++)
+        sizes.generator[i] = sizes.generator[i + 1];
+    sizes.projection = true;
+    return sizes;
+}
+
 /* "model.5": places in the script's nn.Sequential, where activations count too. */
 static const char *model_name(char text[32], int place)
 {
@@ -49,47 +59,71 @@ static reel_linear_options ending_with(reel_activation activation, bool between)
     return o;
 }
 
-struct gan gan_new(reel_context *context, const struct gan_sizes *sizes)
+static void add_generator(struct gan *gan)
 {
-    struct gan gan = {.sizes = *sizes};
-    char name[32];
-
-    gan.generator = reel_params_new(context);
-    gan.generator_label = reel_embedding_new(gan.generator, "label_emb", sizes->classes, sizes->embedding, NULL);
+    const struct gan_sizes *sizes = &gan->sizes;
     reel_batch_norm_options norm = reel_batch_norm_defaults();
     norm.eps = sizes->batch_norm_eps;
+    char name[32];
     int64_t in = sizes->noise + sizes->embedding;
     int place = 0;
     for (int i = 0; i < sizes->generator_layers; i++) {
         int64_t out = sizes->generator[i];
         bool has_norm = sizes->batch_norm && i > 0;
         reel_linear_options linear = ending_with(REEL_ACTIVATION_LEAKY_RELU, has_norm);
-        gan.generator_linear[i] = reel_linear_new(gan.generator, model_name(name, place++), in, out, &linear);
+        gan->generator_layer[i] = reel_linear_new(gan->generator, model_name(name, place++), in, out, &linear);
         if (has_norm)
-            gan.generator_norm[i] = reel_batch_norm1d_new(gan.generator, model_name(name, place++), out, &norm);
+            gan->generator_norm[i] = reel_batch_norm1d_new(gan->generator, model_name(name, place++), out, &norm);
         place++;
         in = out;
     }
     reel_linear_options last = ending_with(REEL_ACTIVATION_TANH, false);
-    gan.generator_linear[sizes->generator_layers] =
-        reel_linear_new(gan.generator, model_name(name, place), in, sizes->data, &last);
+    gan->generator_layer[sizes->generator_layers] =
+        reel_linear_new(gan->generator, model_name(name, place), in, sizes->data, &last);
+}
 
-    gan.discriminator = reel_params_new(context);
-    gan.discriminator_label =
-        reel_embedding_new(gan.discriminator, "label_embedding", sizes->classes, sizes->embedding, NULL);
-    in = sizes->data + sizes->embedding;
-    place = 0;
+static void add_discriminator(struct gan *gan)
+{
+    const struct gan_sizes *sizes = &gan->sizes;
+    char name[32];
+    int64_t in = sizes->data + (sizes->projection ? 0 : sizes->embedding);
+    int place = 0;
     for (int i = 0; i < sizes->discriminator_layers; i++) {
         int64_t out = sizes->discriminator[i];
         bool has_dropout = i > 0 && sizes->dropout > 0;
         reel_linear_options linear = ending_with(REEL_ACTIVATION_LEAKY_RELU, has_dropout);
-        gan.discriminator_linear[i] = reel_linear_new(gan.discriminator, model_name(name, place++), in, out, &linear);
+        gan->discriminator_layer[i] = reel_linear_new(gan->discriminator, model_name(name, place++), in, out, &linear);
         place += has_dropout ? 2 : 1;
         in = out;
     }
-    gan.discriminator_linear[sizes->discriminator_layers] =
-        reel_linear_new(gan.discriminator, model_name(name, place), in, 1, NULL);
-    gan.discriminator_dropout = reel_dropout_new(gan.discriminator, sizes->dropout);
+    if (!sizes->projection)
+        gan->discriminator_layer[sizes->discriminator_layers] =
+            reel_linear_new(gan->discriminator, model_name(name, place), in, 1, NULL);
+    gan->discriminator_dropout = reel_dropout_new(gan->discriminator, sizes->dropout);
+}
+
+static void add_heads(struct gan *gan)
+{
+    int64_t width = gan->sizes.discriminator[gan->sizes.discriminator_layers - 1], classes = gan->sizes.classes;
+    gan->projection = reel_projection_new(gan->discriminator, "projection", width, classes);
+    REEL_OPTIONS(linear, unbiased, unbiased.bias = false);
+    gan->class_head = reel_linear_new(gan->discriminator, "class_head", width, classes, &unbiased);
+}
+
+struct gan gan_new(reel_context *context, const struct gan_sizes *sizes)
+{
+    struct gan gan = {.sizes = *sizes};
+    gan.generator = reel_params_new(context);
+    gan.generator_label = reel_embedding_new(gan.generator, "label_emb", sizes->classes, sizes->embedding, NULL);
+    bool conv = sizes->network == GAN_CONV;
+    (conv ? gan_conv_add_generator : add_generator)(&gan);
+    gan.discriminator = reel_params_new(context);
+    if (!sizes->projection)
+        gan.discriminator_label =
+            reel_embedding_new(gan.discriminator, "label_embedding", sizes->classes, sizes->embedding, NULL);
+    (conv ? gan_conv_add_discriminator : add_discriminator)(&gan);
+    if (sizes->projection)
+        add_heads(&gan);
     return gan;
 }
 
@@ -102,14 +136,15 @@ void gan_free(struct gan *gan)
 
 int64_t gan_generator_numel(const struct gan_sizes *sizes)
 {
-    enum { NORM = 4 /* weight, bias, running mean and variance */, TRACKED = 1 };
     int64_t in = sizes->noise + sizes->embedding, numel = sizes->classes * sizes->embedding;
+    if (sizes->network == GAN_CONV)
+        return numel + gan_conv_generator_numel(sizes);
     for (int i = 0; i <= sizes->generator_layers; i++) {
         bool last = i == sizes->generator_layers;
         int64_t out = last ? sizes->data : sizes->generator[i];
         numel += (in + 1) * out;
         if (sizes->batch_norm && i > 0 && !last)
-            numel += NORM * out + TRACKED;
+            numel += gan_norm_numel(out);
         in = out;
     }
     return numel;
@@ -120,22 +155,48 @@ reel_var gan_generate(reel_tape *tape, const struct gan *gan, reel_var noise, re
     reel_var embedded = reel_forward(tape, gan->generator_label, labels);
     reel_var h = gan->sizes.label_first ? reel_cat(tape, REEL_VARS(embedded, noise), 1)
                                         : reel_cat(tape, REEL_VARS(noise, embedded), 1);
+    if (gan->sizes.network == GAN_CONV)
+        return gan_conv_generate(tape, gan, h);
     for (int i = 0; i < gan->sizes.generator_layers; i++) {
-        h = reel_forward(tape, gan->generator_linear[i], h);
+        h = reel_forward(tape, gan->generator_layer[i], h);
         if (gan->generator_norm[i])
             h = reel_leaky_relu(tape, reel_forward(tape, gan->generator_norm[i], h), slope);
     }
-    return reel_forward(tape, gan->generator_linear[gan->sizes.generator_layers], h);
+    return reel_forward(tape, gan->generator_layer[gan->sizes.generator_layers], h);
+}
+
+reel_var gan_features(reel_tape *tape, const struct gan *gan, reel_var x, reel_var labels)
+{
+    if (gan->sizes.network == GAN_CONV)
+        return gan_conv_features(tape, gan, x);
+    reel_var h = x;
+    if (!gan->sizes.projection) {
+        reel_var embedded = reel_forward(tape, gan->discriminator_label, labels);
+        h = reel_cat(tape, REEL_VARS(x, embedded), 1);
+    }
+    for (int i = 0; i < gan->sizes.discriminator_layers; i++) {
+        h = reel_forward(tape, gan->discriminator_layer[i], h);
+        if (i > 0 && gan->sizes.dropout > 0)
+            h = reel_leaky_relu(tape, reel_forward(tape, gan->discriminator_dropout, h), slope);
+    }
+    return h;
+}
+
+reel_var gan_scores(reel_tape *tape, const struct gan *gan, reel_var features, reel_var labels)
+{
+    if (!gan->sizes.projection)
+        return reel_forward(tape, gan->discriminator_layer[gan->sizes.discriminator_layers], features);
+    reel_var scores;
+    reel_forward_all(tape, gan->projection, REEL_VARS(features, labels), &scores, 1);
+    return scores;
+}
+
+reel_var gan_class_scores(reel_tape *tape, const struct gan *gan, reel_var features)
+{
+    return reel_forward(tape, gan->class_head, features);
 }
 
 reel_var gan_discriminate(reel_tape *tape, const struct gan *gan, reel_var x, reel_var labels)
 {
-    reel_var embedded = reel_forward(tape, gan->discriminator_label, labels);
-    reel_var h = reel_cat(tape, REEL_VARS(x, embedded), 1);
-    for (int i = 0; i < gan->sizes.discriminator_layers; i++) {
-        h = reel_forward(tape, gan->discriminator_linear[i], h);
-        if (i > 0 && gan->sizes.dropout > 0)
-            h = reel_leaky_relu(tape, reel_forward(tape, gan->discriminator_dropout, h), slope);
-    }
-    return reel_forward(tape, gan->discriminator_linear[gan->sizes.discriminator_layers], h);
+    return gan_scores(tape, gan, gan_features(tape, gan, x, labels), labels);
 }

@@ -115,3 +115,74 @@ void class_spread(const float *x, const int64_t *y, int64_t n, int dim, int64_t 
         spread[c] = sqrt(total);
     }
 }
+
+/* The real and imaginary factors of a transform of n numbers: the second index runs over the numbers. */
+static void fill_waves(double *cosines, double *sines, int64_t n)
+{
+    for (int64_t u = 0; u < n; u++)
+        for (int64_t i = 0; i < n; i++) {
+            double angle = 2 * acos(-1.0) * (double)(u * i % n) / (double)n;
+            cosines[u * n + i] = cos(angle);
+            sines[u * n + i] = -sin(angle);
+        }
+}
+
+/* Frequency u of n in cycles a pixel, 0 to 1/2. */
+static double cycles(int64_t u, int64_t n)
+{
+    return (double)(u <= n - u ? u : n - u) / (double)n;
+}
+
+double high_frequency_power(const float *images, int64_t n, int64_t rows, int64_t columns)
+{
+    const double quarter = 0.25;
+    size_t square = (size_t)(columns * columns), other = (size_t)(rows * rows), pixels = (size_t)(rows * columns);
+    double *memory = malloc(sizeof *memory * (2 * square + 2 * other + 2 * pixels));
+    if (!memory)
+        return NAN;
+    double *across_cos = memory, *across_sin = across_cos + square, *down_cos = across_sin + square;
+    double *down_sin = down_cos + other, *real = down_sin + other, *imaginary = real + pixels;
+    fill_waves(across_cos, across_sin, columns);
+    fill_waves(down_cos, down_sin, rows);
+    double total = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const float *image = images + k * rows * columns;
+        /* Rows are transformed first, to [v, row], then what they became. */
+        for (int64_t v = 0; v < columns; v++)
+            for (int64_t r = 0; r < rows; r++) {
+                double a = 0, b = 0;
+                for (int64_t c = 0; c < columns; c++) {
+                    a += image[r * columns + c] * across_cos[v * columns + c];
+                    b += image[r * columns + c] * across_sin[v * columns + c];
+                }
+                real[v * rows + r] = a;
+                imaginary[v * rows + r] = b;
+            }
+        for (int64_t v = 0; v < columns; v++)
+            for (int64_t u = 0; u < rows; u++) {
+                double x = cycles(u, rows), y = cycles(v, columns);
+                if (x * x + y * y <= quarter * quarter)
+                    continue;
+                double a = 0, b = 0;
+                for (int64_t r = 0; r < rows; r++) {
+                    a += real[v * rows + r] * down_cos[u * rows + r] - imaginary[v * rows + r] * down_sin[u * rows + r];
+                    b += real[v * rows + r] * down_sin[u * rows + r] + imaginary[v * rows + r] * down_cos[u * rows + r];
+                }
+                total += a * a + b * b;
+            }
+    }
+    free(memory);
+    return total / (double)n / ((double)pixels * (double)pixels);
+}
+
+static int compare(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+double percentile(float *x, int64_t n, double part)
+{
+    qsort(x, (size_t)n, sizeof *x, compare);
+    return x[(int64_t)(part * (double)(n - 1))];
+}

@@ -13,4 +13,13 @@ double frechet_distance(const float *a, int64_t n, const float *b, int64_t m, in
  * spread; 0 for a class without vectors. x [n, dim], y [n] in 0..classes-1. */
 void class_spread(const float *x, const int64_t *y, int64_t n, int dim, int64_t classes, double *spread);
 
+/* The mean over n images [rows, columns] of their power at spatial frequencies of more than half the Nyquist frequency:
+ * of the squared magnitudes |F(u, v)|^2 / (rows * columns)^2 of the discrete Fourier transform, the sum over all with
+ * (u/rows)^2 + (v/columns)^2 > (1/4)^2, u and v from -1/2 of rows and columns to 1/2. Of an image's variance it is the
+ * part in fine grain. NaN when memory ran out. */
+double high_frequency_power(const float *images, int64_t n, int64_t rows, int64_t columns);
+
+/* The element of x [n] that a part of all, 0 to 1, is not above; sorts x. */
+double percentile(float *x, int64_t n, double part);
+
 #endif

@@ -17,31 +17,57 @@ import common
 
 torch, safetensors, onnx, onnxruntime = common.modules("torch", "safetensors.torch", "onnx", "onnxruntime")
 
-NOISE, EMBEDDING, CLASSES, PER_CLASS, SIDE, SEED = 100, 10, 4, 48, 3, 5
+CLASSES, PER_CLASS, SIDE, SEED = 4, 48, 8, 5
 
 
-class Generator(torch.nn.Module):
-    """That of PyTorch-GAN's cgan.py, with the size of the images open."""
+class Linear(torch.nn.Module):
+    """That of PyTorch-GAN's cgan.py, which begins wider and has a layer less."""
 
-    def __init__(self, classes, pixels, eps):
+    NOISE, EMBEDDING = 100, 10
+
+    def __init__(self, classes, side, eps):
         super().__init__()
-        self.label_emb = torch.nn.Embedding(classes, EMBEDDING)
+        self.label_emb = torch.nn.Embedding(classes, self.EMBEDDING)
 
         def block(inside, outside, normalize=True):
             norm = [torch.nn.BatchNorm1d(outside, eps)] if normalize else []
             return [torch.nn.Linear(inside, outside), *norm, torch.nn.LeakyReLU(0.2)]
 
         self.model = torch.nn.Sequential(
-            *block(NOISE + EMBEDDING, 128, normalize=False),
-            *block(128, 256),
+            *block(self.NOISE + self.EMBEDDING, 256, normalize=False),
             *block(256, 512),
             *block(512, 1024),
-            torch.nn.Linear(1024, pixels),
+            torch.nn.Linear(1024, side * side),
             torch.nn.Tanh(),
         )
 
     def forward(self, noise, label):
         return self.model(torch.cat((self.label_emb(label), noise), -1))
+
+
+class Convolutions(torch.nn.Module):
+    """From a quarter of the sides to the image."""
+
+    NOISE, EMBEDDING = 64, 16
+
+    def __init__(self, classes, side, eps):
+        super().__init__()
+        self.label_emb = torch.nn.Embedding(classes, self.EMBEDDING)
+        self.side = side // 4
+        self.linear = torch.nn.Linear(self.NOISE + self.EMBEDDING, 64 * self.side**2, bias=False)
+        self.norm1 = torch.nn.BatchNorm2d(64, eps)
+        self.conv1 = torch.nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False)
+        self.norm2 = torch.nn.BatchNorm2d(32, eps)
+        self.conv2 = torch.nn.ConvTranspose2d(32, 1, 4, 2, 1)
+
+    def forward(self, noise, label):
+        leaky_relu = torch.nn.functional.leaky_relu
+        h = self.linear(torch.cat((noise, self.label_emb(label)), -1)).reshape(-1, 64, self.side, self.side)
+        h = self.conv1(leaky_relu(self.norm1(h), 0.2))
+        return self.conv2(leaky_relu(self.norm2(h), 0.2)).tanh().flatten(1)
+
+
+NETWORKS = {"mlp": Linear, "conv": Convolutions}
 
 
 def write_data(folder):
@@ -60,6 +86,13 @@ def session_of(path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
+def network_of(model):
+    """The class, and the metadata, of a model.safetensors."""
+    with safetensors.safe_open(model, "pt") as file:
+        metadata = file.metadata()
+    return NETWORKS[metadata["network"]], metadata
+
+
 def draw(program, folder, model):
     """Exports the model; gives the path, and what cgan sample draws: images, their labels, and its noise."""
     path, sample = f"{folder}/model.onnx", f"{folder}/sample.safetensors"
@@ -68,16 +101,14 @@ def draw(program, folder, model):
     subprocess.run([program, "sample", "--model", model, *options], check=True)
     drawn = safetensors.load_file(sample)
     torch.manual_seed(SEED)
-    return path, drawn["x"], drawn["y"], torch.randn(len(drawn["y"]), NOISE)
+    return path, drawn["x"], drawn["y"], torch.randn(len(drawn["y"]), network_of(model)[0].NOISE)
 
 
-def check(program, folder):
-    data = f"{folder}/data"
-    os.mkdir(data)
-    write_data(data)
-    options = ["--data", data, "--batch", "16", "--epochs", "3", "--minutes", "0", "--out", f"{folder}/run"]
-    subprocess.run([program, "train", *options], check=True, stderr=subprocess.DEVNULL)
-    path, images, labels, noise = draw(program, folder, f"{folder}/run/model.safetensors")
+def check(program, folder, name):
+    run, model = f"{folder}/{name}", f"{folder}/{name}/model.safetensors"
+    options = ["--data", folder, "--batch", "16", "--epochs", "3", "--minutes", "0", "--out", run]
+    subprocess.run([program, "train", "--network", name, *options], check=True, stderr=subprocess.DEVNULL)
+    path, images, labels, noise = draw(program, folder, model)
     wrong = []
     for batch in 1, 7, 64:
         for first in range(0, 3 * batch, batch):
@@ -86,16 +117,15 @@ def check(program, folder):
             problem = common.compare(path, inputs, [images[piece].numpy()])
             if problem:
                 wrong.append(f"batch {batch} from {first}: {problem}")
-    with safetensors.safe_open(f"{folder}/run/model.safetensors", "pt") as file:
-        eps = float(file.metadata()["batch_norm_eps"])
-    generator = Generator(CLASSES, SIDE * SIDE, eps)
-    generator.load_state_dict(safetensors.load_file(f"{folder}/run/model.safetensors"))
+    network, metadata = network_of(model)
+    generator = network(CLASSES, SIDE, float(metadata["batch_norm_eps"]))
+    generator.load_state_dict(safetensors.load_file(model))
     generator.eval()
     difference = (generator(noise, labels) - images).abs().max().item()
     if not difference < common.TOLERANCE:
         wrong.append(f"PyTorch's generator differs by {difference}")
     print("\n".join(wrong))
-    print(f"{len(labels)} images in batches of 1, 7 and 64; PyTorch's generator differs by {difference:.1e}")
+    print(f"{name}: {len(labels)} images in batches of 1, 7 and 64; PyTorch's generator differs by {difference:.1e}")
     return not wrong
 
 
@@ -113,4 +143,5 @@ with tempfile.TemporaryDirectory() as work:
     if len(sys.argv) > 2:
         picture(sys.argv[1], work, sys.argv[2])
     else:
-        sys.exit(not check(sys.argv[1], work))
+        write_data(work)
+        sys.exit(not all([check(sys.argv[1], work, name) for name in NETWORKS]))

@@ -46,6 +46,8 @@ echo kept >"$work/old/metrics.csv"
 refused 'train, missing folder' 1 'no-such-folder' "$cgan" train --data "$work/no-such-folder" --out "$work/out"
 refused 'train, bad number' 2 'outside 0..65536' "$cgan" train --batch 70000 --out "$work/out"
 refused 'train, no end' 2 'never end' "$cgan" train --epochs 0 --minutes 0 --out "$work/out"
+refused 'train, a recipe of the other network' 2 'add --network mlp' \
+    "$cgan" train --recipe reference --network conv --out "$work/out"
 refused 'train, batches of one' 2 'at least 2' "$cgan" train --batch 1 --out "$work/out"
 
 # What is printed and cannot be written is an error.
@@ -55,11 +57,11 @@ for command in notebook cgan 'cgan train' 'cgan sample' 'cgan eval' 'cgan export
 done
 refused 'notebook without stdout' 1 'stdout: ' sh -c '"$0" >&-' "$programs/notebook"
 
-# A small data set of our own, then broken in each way.
+# A small data set of our own, eight images of 4 x 4, then broken in each way.
 mkdir "$work/small"
 images=$work/small/train-images-idx3-ubyte labels=$work/small/train-labels-idx1-ubyte
-printf '\0\0\10\3\0\0\0\10\0\0\0\2\0\0\0\2' >"$images"
-head -c 32 /dev/zero >>"$images"
+printf '\0\0\10\3\0\0\0\10\0\0\0\4\0\0\0\4' >"$images"
+head -c 128 /dev/zero >>"$images"
 printf '\0\0\10\1\0\0\0\10\0\1\2\0\1\2\0\1' >"$labels"
 cp "$images" "$work/images" && cp "$labels" "$work/labels"
 head -c 40 "$work/images" >"$images"
@@ -93,6 +95,22 @@ check 'sample writes a picture' test -s "$work/s.png"
 "$cgan" sample --model "$work/a/model.safetensors" --per-class 2 --seed 1 --out "$work/s.safetensors" 2>"$work/stderr"
 check 'sample writes arrays' test -s "$work/s.safetensors"
 
+# Each recipe of linear layers gives a model that the other commands take.
+for recipe in projection short concatenation reference; do
+    "$cgan" train --network mlp --recipe "$recipe" --data "$work/small" --batch 4 --epochs 1 --minutes 0 --threads 1 \
+        --out "$work/$recipe" >"$work/stdout" 2>"$work/stderr"
+    check "mlp, $recipe" test $? -eq 0
+    "$cgan" sample --model "$work/$recipe/model.safetensors" --per-class 2 --out "$work/$recipe.png" 2>"$work/stderr"
+    check "a picture of mlp, $recipe" test -s "$work/$recipe.png"
+done
+# Files from before there was a choice do not say which network it is.
+sed 's/"network":"mlp"/"notwork":"mlp"/' "$work/concatenation/model.safetensors" >"$work/old.safetensors"
+"$cgan" sample --model "$work/old.safetensors" --per-class 2 --out "$work/old.png" 2>"$work/stderr"
+check 'a model that names no network' cmp -s "$work/old.png" "$work/concatenation.png"
+sed 's/"network":"mlp"/"network":"wat"/' "$work/concatenation/model.safetensors" >"$work/other.safetensors"
+refused 'sample, a network of another program' 1 'not a model' \
+    "$cgan" sample --model "$work/other.safetensors" --out "$work/t.png"
+
 refused 'sample, no model' 1 'no-such-file' "$cgan" sample --model "$work/no-such-file" --out "$work/t.png"
 refused 'sample, a file of another shape' 1 'not a model' "$cgan" sample --model "$work/s.safetensors" --out "$work/t.png"
 # 4 MB that claim an image of 1024 x 1024, for which the networks would have 6 GB.
@@ -117,7 +135,7 @@ refused 'eval, images of other classes' 1 'label 9' "$cgan" eval --model "$work/
 refused 'eval, no model' 2 '--model' "$cgan" eval
 "$cgan" export --model "$work/a/model.safetensors" --out "$work/a.onnx" 2>"$work/stderr"
 check 'export writes a model' test -s "$work/a.onnx"
-check 'that has the params by their names' grep -q 'model.11.weight' "$work/a.onnx"
+check 'that has the params by their names' grep -q 'conv2.weight' "$work/a.onnx"
 refused 'export, nowhere to write' 1 'no-such-folder' \
     "$cgan" export --model "$work/a/model.safetensors" --out "$work/no-such-folder/b.onnx"
 refused 'export, a file of another kind' 1 'metrics.csv' "$cgan" export --model "$work/a/metrics.csv" --out "$work/b.onnx"
@@ -135,10 +153,11 @@ check 'the files of the new run alone' test "$(ls "$work/again" | tr '\n' ' ')" 
 check 'the metrics of the new run alone' test "$(wc -l <"$work/again/metrics.csv")" -eq 2
 
 # A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
-"$cgan" train --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1 --out "$work/whole" 2>"$work/stderr"
-resumed() {
-    env --default-signal=INT "$cgan" train --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1 \
-        --out "$2" >"$work/stdout" 2>"$work/stderr" &
+resumed() { # SIGNAL FOLDER NETWORK
+    "$cgan" train --network "$3" --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1 \
+        --out "$work/whole-$3" --overwrite 2>"$work/stderr"
+    env --default-signal=INT "$cgan" train --network "$3" --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 \
+        --threads 1 --out "$2" >"$work/stdout" 2>"$work/stderr" &
     process=$!
     waited=0
     while [ $waited -lt 600 ] && ! [ -s "$2/samples-0003.png" ]; do
@@ -151,25 +170,27 @@ resumed() {
     "$cgan" train --data "$work/small" --resume "$2" --threads 2 >"$work/stdout" 2>"$work/stderr"
     check "resumed after $1" test $? -eq 0
     for file in model.safetensors samples-0008.png; do
-        check "resumed after $1: $file" cmp -s "$work/whole/$file" "$2/$file"
+        check "resumed after $1: $file" cmp -s "$work/whole-$3/$file" "$2/$file"
     done
-    check "resumed after $1: metrics" test "$(cut -d, -f1,2,4- "$work/whole/metrics.csv" | cksum)" = \
+    check "resumed after $1: metrics" test "$(cut -d, -f1,2,4- "$work/whole-$3/metrics.csv" | cksum)" = \
         "$(cut -d, -f1,2,4- "$2/metrics.csv" | cksum)"
 }
-resumed INT "$work/resume-int"
-resumed KILL "$work/resume-kill"
+resumed INT "$work/resume-int" conv
+resumed KILL "$work/resume-kill" mlp
 refused 'extend without resume' 2 'for --resume' "$cgan" train --data "$work/small" --extend --out "$work/none"
-refused 'resume with another length' 1 'add --extend' "$cgan" train --data "$work/small" --epochs 9 --resume "$work/whole"
-refused 'resume with another seed' 1 'another --seed' "$cgan" train --data "$work/small" --seed 6 --resume "$work/whole"
+refused 'resume with another length' 1 'add --extend' "$cgan" train --data "$work/small" --epochs 9 --resume "$work/whole-mlp"
+refused 'resume with another network' 1 'another --network' \
+    "$cgan" train --data "$work/small" --network conv --resume "$work/whole-mlp"
+refused 'resume with another seed' 1 'another --seed' "$cgan" train --data "$work/small" --seed 6 --resume "$work/whole-mlp"
 refused 'resume what is no run' 1 'no-such-folder' "$cgan" train --data "$work/small" --resume "$work/no-such-folder"
-"$cgan" train --data "$work/small" --epochs 9 --extend --resume "$work/whole" >"$work/stdout" 2>"$work/stderr"
-check 'an extended training' test $? -eq 0 -a -s "$work/whole/samples-0009.png"
+"$cgan" train --data "$work/small" --epochs 9 --extend --resume "$work/whole-mlp" >"$work/stdout" 2>"$work/stderr"
+check 'an extended training' test $? -eq 0 -a -s "$work/whole-mlp/samples-0009.png"
 check 'an extended training says what changes' grep -q -e '--epochs 9 .* instead of --epochs 8' "$work/stderr"
 
 # A training whose numbers overflow, since its checkpoint got weights of 3e38.
 cp -r "$work/c" "$work/diverging"
 checkpoint=$work/diverging/checkpoint.safetensors
-begin=$(head -c 100000 "$checkpoint" | grep -ao '"discriminator.model.0.weight":[^}]*offsets":.[0-9]*' | grep -o '[0-9]*$')
+begin=$(head -c 100000 "$checkpoint" | grep -ao '"discriminator.conv1.weight":[^}]*offsets":.[0-9]*' | grep -o '[0-9]*$')
 header=$(od -An -t u8 -N 8 "$checkpoint")
 head -c 2048 /dev/zero | tr '\0' '\177' |
     dd of="$checkpoint" bs=1 seek=$((8 + header + begin)) conv=notrunc 2>"$work/stderr"
@@ -184,7 +205,7 @@ diverging() { # PATTERN OPTION...
         cmp "$work/c/model.safetensors" "$work/diverging/model.safetensors"
 }
 diverging 'the loss is not a number after [0-9]* steps'
-diverging 'linear_bias "model.0": its result is .*("model.0.weight").* to 3[.0-9]*e+38' --detect-anomaly
+diverging 'conv_bias "conv1": its result is .*("conv1.weight").* to 3[.0-9]*e+38' --detect-anomaly
 
 # Closed streams: nothing that is printed may land in a file.
 sh -c '"$@" >&- 2>&-' - "$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 \
@@ -199,8 +220,8 @@ check 'a training that nobody listens to' test "$(cat "$work/status")" -eq 0
 check 'its model is the same, too' cmp -s "$work/a/model.safetensors" "$work/pipe/model.safetensors"
 
 # Files may not grow beyond 1 MiB: the model does not fit, as on a full disk, and pictures and metrics do.
-(ulimit -f 2048 && exec "$cgan" train --data "$work/small" --batch 4 --epochs 3 --minutes 0 --threads 1 \
-    --out "$work/full") >"$work/stdout" 2>"$work/stderr"
+(ulimit -f 2048 && exec "$cgan" train --network mlp --data "$work/small" --batch 4 --epochs 3 --minutes 0 \
+    --threads 1 --out "$work/full") >"$work/stdout" 2>"$work/stderr"
 check 'without room for the model training says so in the end' test $? -eq 1
 check 'one warning' test "$(grep -c 'warning: .*checkpoint.safetensors.*File too large' "$work/stderr")" -eq 1
 check 'but goes on to its end' test "$(wc -l <"$work/full/metrics.csv")" -eq 4 -a -s "$work/full/samples-0003.png"
@@ -209,7 +230,10 @@ check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 4
 mkdir "$work/wide"
 printf '\0\0\10\3\0\0\0\10\0\0\0\1\0\0\0\5' | cat - /dev/zero | head -c 56 >"$work/wide/train-images-idx3-ubyte"
 cp "$labels" "$work/wide"
-"$cgan" train --data "$work/wide" --batch 4 --epochs 1 --minutes 0 --threads 1 --out "$work/wide/out" 2>"$work/stderr"
+refused 'train, images that convolutions do not halve' 1 '5 x 1.*--network mlp' \
+    "$cgan" train --data "$work/wide" --batch 4 --out "$work/wide/out"
+"$cgan" train --network mlp --data "$work/wide" --batch 4 --epochs 1 --minutes 0 --threads 1 --out "$work/wide/out" \
+    2>"$work/stderr"
 refused 'sample, a picture that cannot be' 1 'do not make a picture' \
     timeout 5 "$cgan" sample --model "$work/wide/out/model.safetensors" --out "$work/late.png" --per-class 100000
 
@@ -217,11 +241,11 @@ refused 'sample, a picture that cannot be' 1 'do not make a picture' \
 # with the interrupt ignored, so it is set anew.
 stopped() {
     : >"$work/stderr" # of the one before, which says what is waited for
-    env --default-signal="$1" "$cgan" train --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$2" \
+    env --default-signal="$1" "$cgan" train --network mlp --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$2" \
         >"$work/stdout" 2>"$work/stderr" &
     process=$!
     waited=0
-    while [ $waited -lt 60 ] && ! grep -q 'recipe default' "$work/stderr"; do
+    while [ $waited -lt 60 ] && ! grep -q 'recipe projection' "$work/stderr"; do
         sleep 1
         waited=$((waited + 1))
     done
@@ -238,11 +262,11 @@ stopped TERM "$work/term"
 stopped HUP "$work/hup"
 
 # What nohup ignores stays ignored.
-(trap '' HUP && exec "$cgan" train --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$work/nohup") \
+(trap '' HUP && exec "$cgan" train --network mlp --data "$data" --epochs 1000 --minutes 0 --threads 1 --out "$work/nohup") \
     >"$work/stdout" 2>"$work/nohup.err" &
 process=$!
 waited=0
-while [ $waited -lt 60 ] && ! grep -q 'recipe default' "$work/nohup.err"; do
+while [ $waited -lt 60 ] && ! grep -q 'recipe projection' "$work/nohup.err"; do
     sleep 1
     waited=$((waited + 1))
 done

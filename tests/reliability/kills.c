@@ -273,7 +273,7 @@ static void check_output(const char *name)
     reel_context *c = make_context();
     reel_safetensors *model = reel_safetensors_open(c, in_folder(name));
     CHECK(model, "%s", reel_error(c));
-    const char *weight = strcmp(name, "checkpoint.safetensors") == 0 ? "generator.model.11.weight" : "model.11.weight";
+    const char *weight = strcmp(name, "checkpoint.safetensors") == 0 ? "generator.model.8.weight" : "model.8.weight";
     CHECK(reel_safetensors_find(model, weight), "%s holds no generator", name);
     reel_safetensors_close(model);
     reel_context_free(c);
@@ -286,8 +286,8 @@ static pid_t start_training(const char *cgan, const char *data, const char *epoc
     if (child == 0) {
         int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
         dup2(nowhere, STDERR_FILENO);
-        execl(cgan, "cgan", "train", "--data", data, "--out", folder, "--batch", "2", "--epochs", epochs, "--minutes",
-              "0", "--threads", "1", "--overwrite", (char *)NULL);
+        execl(cgan, "cgan", "train", "--network", "mlp", "--data", data, "--out", folder, "--batch", "2", "--epochs",
+              epochs, "--minutes", "0", "--threads", "1", "--overwrite", (char *)NULL);
         _exit(127);
     }
     return child;

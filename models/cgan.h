@@ -2,8 +2,10 @@
 #ifndef MODELS_CGAN_H
 #define MODELS_CGAN_H
 
-#include "gan.h"
+#include "class_names.h"
 #include "dataset.h"
+#include "gan.h"
+
 #include <reel/watch/progress.h>
 
 #include <stdio.h>
@@ -19,9 +21,10 @@ int cgan_export(int argc, char **argv);
 /* Images of more pixels a side are not taken. Labels are bytes. */
 enum { CGAN_MAX_SIDE = 65536, CGAN_MAX_CLASSES = 256 };
 
-/* How wide and high the images are that a model makes. */
+/* How wide and high the images are that a model makes, and what they show. */
 struct cgan_image {
     int64_t rows, columns;
+    struct class_names names;
 };
 
 /* Makes networks for the sizes that a model file has, and reads the generator from it. Returns false with one line in

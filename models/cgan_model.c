@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char network_key[] = "network", eps_key[] = "batch_norm_eps", rows_key[] = "image_rows",
-                  columns_key[] = "image_columns";
+                  columns_key[] = "image_columns", names_key[] = "class_names";
 
 reel_status cgan_save(const struct gan *gan, const struct cgan_image *image, const char *path)
 {
@@ -18,8 +18,10 @@ reel_status cgan_save(const struct gan *gan, const struct cgan_image *image, con
     const reel_metadata metadata[] = {{network_key, cgan_network_names[gan->sizes.network]},
                                       {eps_key, eps},
                                       {rows_key, rows},
-                                      {columns_key, columns}};
-    return reel_save_safetensors_with(gan->generator, path, metadata, 4);
+                                      {columns_key, columns},
+                                      {names_key, image->names.text}};
+    int n = sizeof metadata / sizeof *metadata - (image->names.text[0] == 0);
+    return reel_save_safetensors_with(gan->generator, path, metadata, n);
 }
 
 /* A number from the metadata, or NaN. */
@@ -68,7 +70,7 @@ static bool read_sizes(const reel_safetensors *file, struct gan_sizes *sizes, st
     if (!labels || labels->shape.ndim != 2 || !(eps >= 0) || !(rows >= 1 && rows <= CGAN_MAX_SIDE) ||
         !(columns >= 1 && columns <= CGAN_MAX_SIDE))
         return false;
-    *image = (struct cgan_image){(int64_t)rows, (int64_t)columns};
+    *image = (struct cgan_image){.rows = (int64_t)rows, .columns = (int64_t)columns};
     /* Files from before there was a choice do not say which network it is. */
     if (network && strcmp(network, cgan_network_names[GAN_CONV]) == 0)
         *sizes = gan_conv_sizes(image->rows, image->columns);
@@ -80,6 +82,7 @@ static bool read_sizes(const reel_safetensors *file, struct gan_sizes *sizes, st
     sizes->data = image->rows * image->columns;
     if (sizes->classes < 1 || sizes->classes > CGAN_MAX_CLASSES)
         return false;
+    class_names_take(&image->names, reel_safetensors_metadata(file, names_key), sizes->classes);
     int64_t numel = 0;
     for (int64_t i = 0; i < reel_safetensors_count(file); i++)
         numel += reel_safetensors_at(file, i)->numel;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct settings {
-    const char *model, *out;
+    const char *model, *out, *only;
     int64_t per_class, seed, threads;
 };
 
@@ -39,26 +39,63 @@ static bool draw(reel_context *c, const struct gan *gan, const int64_t *y, int64
     return ok;
 }
 
+/* Which classes are drawn, and how a picture shows them: one row a class, or of a single one as many as there are room
+ * for. */
+struct sheet {
+    int64_t first_class, classes;
+    struct class_lines lines;
+    reel_picture_options grid;
+};
+
+static bool lay_out(struct sheet *sheet, const struct settings *s, const struct gan *gan,
+                    const struct cgan_image *image, char error[CGAN_ERROR_SIZE])
+{
+    enum { COLUMNS = 10 };
+    class_names_split(&image->names, &sheet->lines);
+    sheet->grid = reel_picture_defaults();
+    sheet->grid.scale = 2;
+    sheet->grid.columns = s->per_class;
+    sheet->grid.labels = sheet->lines.line;
+    sheet->grid.n_labels = sheet->lines.count;
+    sheet->first_class = 0;
+    sheet->classes = gan->sizes.classes;
+    if (!s->only)
+        return true;
+    sheet->classes = 1;
+    sheet->first_class = class_names_find(&image->names, gan->sizes.classes, s->only);
+    if (sheet->first_class < 0) {
+        snprintf(error, CGAN_ERROR_SIZE, "%s has no class \"%s\"%s", s->model, s->only,
+                 sheet->lines.count > 0 ? "" : ", and its classes have numbers alone");
+        return false;
+    }
+    sheet->grid.columns = s->per_class < COLUMNS ? s->per_class : COLUMNS;
+    sheet->grid.labels = &sheet->lines.line[sheet->first_class];
+    sheet->grid.n_labels = sheet->lines.count > 0;
+    return true;
+}
+
 static bool draw_and_write(reel_context *c, const struct settings *s, const struct gan *gan,
                            const struct cgan_image *image, char error[CGAN_ERROR_SIZE])
 {
+    struct sheet sheet;
+    if (!lay_out(&sheet, s, gan, image, error))
+        return false;
     bool png = ends_with(s->out, ".png");
-    const reel_shape shape = REEL_SHAPE(gan->sizes.classes * s->per_class, image->rows, image->columns);
-    REEL_OPTIONS(picture, grid, grid.columns = s->per_class, grid.scale = 2);
-    if (png && reel_picture_size(c, shape, &grid, NULL, NULL) != REEL_OK) {
+    int64_t n = sheet.classes * s->per_class, pixels = gan->sizes.data;
+    const reel_shape shape = REEL_SHAPE(n, image->rows, image->columns);
+    if (png && reel_picture_size(c, shape, &sheet.grid, NULL, NULL) != REEL_OK) {
         snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
         return false;
     }
-    int64_t n = gan->sizes.classes * s->per_class, pixels = gan->sizes.data;
     float *x = malloc((size_t)(n * pixels) * sizeof *x);
     int64_t *y = malloc((size_t)n * sizeof *y);
     bool ok = x && y;
     if (!ok)
         snprintf(error, CGAN_ERROR_SIZE, "out of memory for %lld images", (long long)n);
     for (int64_t i = 0; ok && i < n; i++)
-        y[i] = i / s->per_class;
+        y[i] = sheet.first_class + i / s->per_class;
     if (ok) {
-        ok = draw(c, gan, y, n, x) && (png ? reel_picture_save(c, s->out, x, shape, &grid) == REEL_OK
+        ok = draw(c, gan, y, n, x) && (png ? reel_picture_save(c, s->out, x, shape, &sheet.grid) == REEL_OK
                                            : write_arrays(c, s->out, x, y, n, pixels));
         if (!ok)
             snprintf(error, CGAN_ERROR_SIZE, "%s", reel_error(c));
@@ -93,6 +130,7 @@ int cgan_sample(int argc, char **argv)
     const struct option options[] = {
         OPTION_TEXT("model", &s.model, "FILE", "model.safetensors of cgan train"),
         OPTION_TEXT("out", &s.out, "FILE", "what to write: a .png grid, or .safetensors"),
+        OPTION_TEXT("class", &s.only, "NAME", "this class alone: its name, or its number"),
         OPTION_INTEGER("per-class", &s.per_class, 1, 100000, "N", "samples of each class"),
         OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of the noise"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),

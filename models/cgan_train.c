@@ -34,9 +34,11 @@ static reel_shape picture_shape(const struct cgan_training *tr)
     return REEL_SHAPE(tr->classes * GRID_COLUMNS, tr->image.rows, tr->image.columns);
 }
 
-static reel_picture_options picture_of_classes(void)
+static reel_picture_options picture_of_classes(const struct cgan_training *tr)
 {
     REEL_OPTIONS(picture, o, o.columns = GRID_COLUMNS, o.scale = 2);
+    o.labels = tr->lines.line;
+    o.n_labels = tr->lines.count;
     return o;
 }
 
@@ -80,7 +82,7 @@ static bool write_model(struct cgan_training *tr, int64_t epoch, bool *written)
     reel_var y = reel_borrow_of(t, REEL_INT64, tr->grid_labels, REEL_SHAPE(n));
     const reel_real *made = reel_data_real(t, gan_generate(t, &tr->gan, z, y));
     reel_no_grad_end(t);
-    const reel_picture_options grid = picture_of_classes();
+    const reel_picture_options grid = picture_of_classes(tr);
     char path[RUN_MAX_PATH];
     if (made) {
         run_path(&tr->run, path, RUN_MODEL);
@@ -236,10 +238,13 @@ static bool load_data(struct cgan_training *tr)
     if (!dataset_load(&tr->data, tr->settings->data, true, 256, tr->error, sizeof tr->error))
         return false;
     struct dataset *d = &tr->data;
-    tr->image = (struct cgan_image){d->rows, d->columns};
+    tr->image = (struct cgan_image){.rows = d->rows, .columns = d->columns};
     tr->pixels = d->rows * d->columns;
     for (int64_t i = 0; i < d->count; i++)
         tr->classes = d->labels[i] >= tr->classes ? d->labels[i] + 1 : tr->classes;
+    if (!class_names_load(&tr->image.names, tr->settings->data, tr->classes, tr->error, sizeof tr->error))
+        return false;
+    class_names_split(&tr->image.names, &tr->lines);
     if (tr->settings->batch > d->count) {
         snprintf(tr->error, sizeof tr->error, "--batch %lld is more than the %lld images in %s",
                  (long long)tr->settings->batch, (long long)d->count, tr->settings->data);
@@ -302,7 +307,7 @@ static bool build(struct cgan_training *tr)
     int64_t n = tr->classes * GRID_COLUMNS * sizes.noise;
     if (!allocate(tr))
         return false;
-    const reel_picture_options grid = picture_of_classes();
+    const reel_picture_options grid = picture_of_classes(tr);
     reel_picture_size(tr->context, picture_shape(tr), &grid, NULL, NULL);
     const reel_real *noise = reel_data_real(tr->tape, reel_randn(tr->tape, REEL_SHAPE(n)));
     if (!noise) {

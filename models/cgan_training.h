@@ -32,6 +32,7 @@ struct cgan_training {
     const struct cgan_recipe *recipe;
     struct dataset data;
     struct cgan_image image;
+    struct class_lines lines;
     int64_t pixels, classes;
     float *pixel_table; /* [count, pixels], in -1..1 */
     float *x;           /* [batch, pixels] */

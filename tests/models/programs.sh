@@ -111,6 +111,23 @@ sed 's/"network":"mlp"/"network":"wat"/' "$work/concatenation/model.safetensors"
 refused 'sample, a network of another program' 1 'not a model' \
     "$cgan" sample --model "$work/other.safetensors" --out "$work/t.png"
 
+# Names of classes come from the data and stay with the model.
+refused 'sample, classes without names' 1 'numbers alone' \
+    "$cgan" sample --model "$work/a/model.safetensors" --class boot --out "$work/t.png"
+cp -r "$work/small" "$work/named"
+printf 'bag\nboot\nhat\n' >"$work/named/labels.txt"
+"$cgan" train --data "$work/named" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 --out "$work/names" 2>"$work/stderr"
+check 'names change no number' test "$(tail -n 1 "$work/names/metrics.csv" | cut -d, -f 4-)" = \
+    "$(tail -n 1 "$work/a/metrics.csv" | cut -d, -f 4-)"
+"$cgan" sample --model "$work/names/model.safetensors" --per-class 3 --class Boot --out "$work/boot.safetensors" \
+    2>"$work/stderr"
+"$cgan" sample --model "$work/names/model.safetensors" --per-class 3 --class 1 --out "$work/one.safetensors" 2>"$work/stderr"
+check 'a class by its name is that of its number' cmp "$work/boot.safetensors" "$work/one.safetensors"
+refused 'sample, a class that is not there' 1 'has no class "shoe"$' \
+    "$cgan" sample --model "$work/names/model.safetensors" --class shoe --out "$work/t.png"
+printf 'bag\n' >"$work/named/labels.txt"
+refused 'train, too few names' 1 'labels.txt' "$cgan" train --data "$work/named" --batch 4 --out "$work/none"
+
 refused 'sample, no model' 1 'no-such-file' "$cgan" sample --model "$work/no-such-file" --out "$work/t.png"
 refused 'sample, a file of another shape' 1 'not a model' "$cgan" sample --model "$work/s.safetensors" --out "$work/t.png"
 # 4 MB that claim an image of 1024 x 1024, for which the networks would have 6 GB.

@@ -61,6 +61,9 @@ REEL_API reel_var reel_eye(reel_tape *tape, int64_t rows, int64_t columns);
 REEL_API reel_var reel_rand(reel_tape *tape, reel_shape shape);
 REEL_API reel_var reel_randn(reel_tape *tape, reel_shape shape);
 
+/* Exponentially distributed with mean 1 (torch.Tensor.exponential_). */
+REEL_API reel_var reel_exponential(reel_tape *tape, reel_shape shape);
+
 /* int64 from low..high-1, each as likely (torch.randint). REEL_ERROR_ARGUMENT unless low < high. */
 REEL_API reel_var reel_randint(reel_tape *tape, int64_t low, int64_t high, reel_shape shape);
 

@@ -263,6 +263,17 @@ reel_var reel_randn(reel_tape *tape, reel_shape shape)
     return v;
 }
 
+reel_var reel_exponential(reel_tape *tape, reel_shape shape)
+{
+    reel_var v;
+    struct reel_node *node = reel_tape_add_array(tape, REEL_REAL, &shape, "exponential", &v);
+    if (node) {
+        node->drawn_by = REEL_DRAW_EXPONENTIAL;
+        reel_generator_exponential(&tape->context->generator, node->array.data, node->array.numel);
+    }
+    return v;
+}
+
 reel_var reel_randint(reel_tape *tape, int64_t low, int64_t high, reel_shape shape)
 {
     if (!tape || tape->context->status != REEL_OK)

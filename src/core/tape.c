@@ -119,7 +119,7 @@ void reel_tape_forget_params(reel_tape *tape, const reel_params *params)
 
 const char *reel_draw_name(enum reel_draw draw)
 {
-    static const char *const names[] = {"nothing", "rand", "randn", "randint", "randperm", "alias_draw"};
+    static const char *const names[] = {"nothing", "rand", "randn", "exponential", "randint", "randperm", "alias_draw"};
     return names[draw];
 }
 

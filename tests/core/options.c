@@ -108,6 +108,7 @@ static reel_module *weight_norm(reel_module *module, const void *options)
     F(reel_gru_new, recurrent, reel_gru_new(p, "m", 2, 2, &o))                                                         \
     F(reel_lstm_new, recurrent, reel_lstm_new(p, "m", 2, 2, &o))                                                       \
     F(reel_scaled_dot_product_attention, attention, reel_scaled_dot_product_attention(t, x, x, x, &o))                 \
+    F(reel_gumbel_softmax, gumbel_softmax, reel_gumbel_softmax(t, x, &o))                                              \
     F(reel_attention_weights, attention, reel_attention_weights(t, x, x, &o))                                          \
     F(reel_multihead_attention_new, multihead_attention, reel_multihead_attention_new(p, "m", 2, 1, &o))               \
     F(reel_transformer_encoder_layer_new, transformer, reel_transformer_encoder_layer_new(p, "m", 2, 1, &o))           \

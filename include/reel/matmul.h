@@ -1,4 +1,4 @@
-/* Products of matrices.
+/* Products of matrices, and sums of products.
  *
  *     reel_var products = reel_matmul(t, a, reel_transpose(t, b, -2, -1)); // [64, 8], [10, 8] -> [64, 10]
  *     reel_var h = reel_linear_activation(t, x, weight, bias, REEL_ACTIVATION_TANH, 0); // [64, 8] -> [64, 32] */
@@ -34,6 +34,15 @@ typedef enum reel_activation {
  * there is no such activation. */
 REEL_API reel_var reel_linear_activation(reel_tape *tape, reel_var x, reel_var weight, reel_var bias,
                                          reel_activation activation, double negative_slope);
+
+/* A sum of products of real operands, 1 to 16 of them, as torch.einsum("bij,bjk->bik", a, b) says it: a letter for each
+ * axis of each operand; the result has the letters behind the arrow, in that order, and what it lacks is summed over. A
+ * letter twice in an operand is its diagonal. "..." stands for the axes that letters leave, which broadcast. Without an
+ * arrow the result has those of the ellipsis, then the letters that are there once, capitals first. Axes of size 1 are
+ * broadcast. Operands are multiplied from left to right, as products of matrices or element by element; put the small
+ * ones first. REEL_ERROR_ARGUMENT for an equation that is none or of other operands, REEL_ERROR_SHAPE for sizes that do
+ * not fit, and where a product on the way has more than 8 axes. In C, REEL_VARS(a, b) stands for `operands, n`. */
+REEL_API reel_var reel_einsum(reel_tape *tape, const char *equation, const reel_var *operands, int n);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,5 @@
 /* Written by draws.py. */
+/* clang-format off */
 #ifdef REEL_F64
 static const double golden_bernoulli[] = {0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1};
 static const int64_t golden_with_replacement[] = {3, 5, 3, 1, 1, 3, 1, 2, 2, 4, 4, 3, 5, 4, 5, 5, 4, 0, 3, 6, 4, 4, 5, 0, 5, 4, 3, 5, 1, 5, 5, 5, 1, 5, 4, 5};

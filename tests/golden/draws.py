@@ -9,7 +9,7 @@ Made with torch 2.15.0. Float32 and float64 tensors draw differently, so both ar
 import torch
 
 torch.set_num_threads(1)
-print("/* Written by draws.py. */\n#ifdef REEL_F64")
+print("/* Written by draws.py. */\n/* clang-format off */\n#ifdef REEL_F64")
 for dtype in (torch.float64, torch.float32):
     p = (torch.arange(40) % 9).to(dtype) / 8
     weights = (1 + 5 * torch.arange(21) % 8).to(dtype).reshape(3, 7)

@@ -319,4 +319,47 @@ def positions(length, features):
 case("sinusoidal_positions", lambda: positions(5, 6))
 case("sinusoidal_positions_odd", lambda: positions(4, 5))
 
+# ---- Einstein's sums ----
+
+
+def einsum(equation):
+    return lambda *operands: torch.einsum(equation, *operands)
+
+
+case("einsum_product", einsum("ij,jk->ik"), real(3, 4), real(4, 2))
+case("einsum_implicit", einsum("ij,jk"), real(3, 4), real(4, 2))
+case("einsum_order", einsum("ba"), real(3, 4))
+case("einsum_capitals_first", einsum("aB"), real(3, 4))
+case("einsum_trace", einsum("ii"), real(4, 4))
+case("einsum_diagonal", einsum("ii->i"), real(4, 4))
+case("einsum_diagonal_batch", einsum("ibi->bi"), real(3, 2, 3))
+case("einsum_diagonal_three", einsum("iii->i"), real(3, 3, 3))
+case("einsum_diagonal_one", einsum("ii->i"), real(1, 1))
+case("einsum_sum", einsum("ijk->j"), real(2, 3, 4))
+case("einsum_sum_all", einsum("ij->"), real(2, 3))
+case("einsum_permute", einsum("ijk -> kij"), real(2, 3, 4))
+case("einsum_dot", einsum("i,i->"), real(5), real(5))
+case("einsum_outer", einsum("i,j->ij"), real(3), real(4))
+case("einsum_rows", einsum("bi,bi->b"), real(4, 3), real(4, 3))
+case("einsum_elements", einsum("ij,ij->ij"), real(2, 3), real(2, 3))
+case("einsum_batches", einsum("bij,bjk->bik"), real(2, 3, 4), real(2, 4, 2))
+case("einsum_transposed", einsum("jbi,kjb->bik"), real(4, 2, 3), real(2, 4, 2))
+case("einsum_bilinear", einsum("bi,kij,bj->bk"), real(3, 2), real(4, 2, 5), real(3, 5))
+case("einsum_chain", einsum("ij,jk,kl->il"), real(2, 3), real(3, 4), real(4, 2))
+case("einsum_scores", einsum("bqhd,bkhd->bhqk"), real(2, 3, 2, 4), real(2, 5, 2, 4))
+case("einsum_two_summed", einsum("aijb,bjic->ac"), real(2, 3, 4, 2), real(2, 4, 3, 3))
+case("einsum_ellipsis", einsum("...ij,...jk->...ik"), real(2, 1, 3, 4), real(3, 4, 2))
+case("einsum_ellipsis_implicit", einsum("...ij,...jk"), real(2, 3, 4), real(2, 4, 2))
+case("einsum_ellipsis_last", einsum("i...->...i"), real(2, 3, 4))
+case("einsum_ellipsis_summed", einsum("i...->i"), real(2, 3, 4))
+case("einsum_ellipsis_of_nothing", einsum("...i,...i->..."), real(3), real(3))
+case("einsum_broadcast", einsum("ij,ij->j"), real(1, 4), real(3, 4))
+case("einsum_broadcast_summed", einsum("ij,jk->ik"), real(3, 1), real(4, 2))
+case("einsum_alone_summed", einsum("ij,kl->jl"), real(2, 3), real(4, 2))
+case("einsum_repeated_inside", einsum("ii,ij->j"), real(3, 3), real(3, 2))
+case("einsum_nothing_to_sum", einsum("ij,jk->ik"), real(2, 0), real(0, 3))
+case("einsum_scalars", einsum(",ij->ij"), real(), real(2, 3))
+case("einsum_shared_later", einsum("ij,ij,i->j"), real(2, 3), real(2, 3), real(2))
+case("einsum_many", einsum("a,b,c,d->bd"), real(2), real(3), real(2), real(2))
+
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

@@ -164,6 +164,41 @@ enum { MOST = 8 };
          y[0] = reel_attention_weights(t, x[0], x[1], &o))                                                             \
     CASE(sinusoidal_positions, y[0] = reel_sinusoidal_positions(t, 5, 6))                                              \
     CASE(sinusoidal_positions_odd, y[0] = reel_sinusoidal_positions(t, 4, 5))                                          \
+    CASE(einsum_product, y[0] = reel_einsum(t, "ij,jk->ik", x, 2))                                                     \
+    CASE(einsum_implicit, y[0] = reel_einsum(t, "ij,jk", x, 2))                                                        \
+    CASE(einsum_order, y[0] = reel_einsum(t, "ba", x, 1))                                                              \
+    CASE(einsum_capitals_first, y[0] = reel_einsum(t, "aB", x, 1))                                                     \
+    CASE(einsum_trace, y[0] = reel_einsum(t, "ii", x, 1))                                                              \
+    CASE(einsum_diagonal, y[0] = reel_einsum(t, "ii->i", x, 1))                                                        \
+    CASE(einsum_diagonal_batch, y[0] = reel_einsum(t, "ibi->bi", x, 1))                                                \
+    CASE(einsum_diagonal_three, y[0] = reel_einsum(t, "iii->i", x, 1))                                                 \
+    CASE(einsum_diagonal_one, y[0] = reel_einsum(t, "ii->i", x, 1))                                                    \
+    CASE(einsum_sum, y[0] = reel_einsum(t, "ijk->j", x, 1))                                                            \
+    CASE(einsum_sum_all, y[0] = reel_einsum(t, "ij->", x, 1))                                                          \
+    CASE(einsum_permute, y[0] = reel_einsum(t, "ijk -> kij", x, 1))                                                    \
+    CASE(einsum_dot, y[0] = reel_einsum(t, "i,i->", x, 2))                                                             \
+    CASE(einsum_outer, y[0] = reel_einsum(t, "i,j->ij", x, 2))                                                         \
+    CASE(einsum_rows, y[0] = reel_einsum(t, "bi,bi->b", x, 2))                                                         \
+    CASE(einsum_elements, y[0] = reel_einsum(t, "ij,ij->ij", x, 2))                                                    \
+    CASE(einsum_batches, y[0] = reel_einsum(t, "bij,bjk->bik", x, 2))                                                  \
+    CASE(einsum_transposed, y[0] = reel_einsum(t, "jbi,kjb->bik", x, 2))                                               \
+    CASE(einsum_bilinear, y[0] = reel_einsum(t, "bi,kij,bj->bk", x, 3))                                                \
+    CASE(einsum_chain, y[0] = reel_einsum(t, "ij,jk,kl->il", x, 3))                                                    \
+    CASE(einsum_scores, y[0] = reel_einsum(t, "bqhd,bkhd->bhqk", x, 2))                                                \
+    CASE(einsum_two_summed, y[0] = reel_einsum(t, "aijb,bjic->ac", x, 2))                                              \
+    CASE(einsum_ellipsis, y[0] = reel_einsum(t, "...ij,...jk->...ik", x, 2))                                           \
+    CASE(einsum_ellipsis_implicit, y[0] = reel_einsum(t, "...ij,...jk", x, 2))                                         \
+    CASE(einsum_ellipsis_last, y[0] = reel_einsum(t, "i...->...i", x, 1))                                              \
+    CASE(einsum_ellipsis_summed, y[0] = reel_einsum(t, "i...->i", x, 1))                                               \
+    CASE(einsum_ellipsis_of_nothing, y[0] = reel_einsum(t, "...i,...i->...", x, 2))                                    \
+    CASE(einsum_broadcast, y[0] = reel_einsum(t, "ij,ij->j", x, 2))                                                    \
+    CASE(einsum_broadcast_summed, y[0] = reel_einsum(t, "ij,jk->ik", x, 2))                                            \
+    CASE(einsum_alone_summed, y[0] = reel_einsum(t, "ij,kl->jl", x, 2))                                                \
+    CASE(einsum_repeated_inside, y[0] = reel_einsum(t, "ii,ij->j", x, 2))                                              \
+    CASE(einsum_nothing_to_sum, y[0] = reel_einsum(t, "ij,jk->ik", x, 2))                                              \
+    CASE(einsum_scalars, y[0] = reel_einsum(t, ",ij->ij", x, 2))                                                       \
+    CASE(einsum_shared_later, y[0] = reel_einsum(t, "ij,ij,i->j", x, 3))                                               \
+    CASE(einsum_many, y[0] = reel_einsum(t, "a,b,c,d->bd", x, 4))                                                      \
     CASE(pad_zeros, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2), REEL_PAD_CONSTANT, 0))                                  \
     CASE(pad_value, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 0, 0, 2), REEL_PAD_CONSTANT, -1.5))                         \
     CASE(pad_cut, y[0] = reel_pad(t, x[0], REEL_SIZES(-1, 2, 1, -1), REEL_PAD_CONSTANT, 0))                            \
@@ -495,6 +530,50 @@ Test(functions, refuse_what_they_cannot_do)
     expect_refused(reel_prod(t, integers, 0, false), REEL_ERROR_DTYPE, "prod: x is int64, it must be real");
     expect_refused(reel_linspace(t, 0, INFINITY, 3), REEL_ERROR_ARGUMENT, "linspace: 3 numbers from 0 to inf");
     expect_refused(reel_eye(t, -1, 3), REEL_ERROR_SHAPE, NULL);
+}
+
+Test(functions, refuse_equations_that_are_none)
+{
+    static const struct {
+        const char *equation;
+        int n;
+        reel_status status;
+        const char *why;
+    } refused[] = {
+        {"ij,jk->il", 2, REEL_ERROR_ARGUMENT, "a letter of the result is there twice, or in no operand"},
+        {"ij,jk->ii", 2, REEL_ERROR_ARGUMENT, "a letter of the result is there twice, or in no operand"},
+        {"ij,jk->ik,", 2, REEL_ERROR_ARGUMENT, "something behind the result"},
+        {"ij,jk->ik->", 2, REEL_ERROR_ARGUMENT, "something behind the result"},
+        {"ij,jk-ik", 2, REEL_ERROR_ARGUMENT, "- is no arrow"},
+        {"ij,j1->ik", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"ij,..jk", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"......,ij", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"ij", 2, REEL_ERROR_ARGUMENT, "fewer operands in it than are given"},
+        {"ij,jk", 1, REEL_ERROR_ARGUMENT, "more operands in it than are given"},
+        {"ijk,jk", 2, REEL_ERROR_SHAPE, "an operand has another number of axes than letters"},
+        {"i,jk", 2, REEL_ERROR_SHAPE, "an operand has another number of axes than letters"},
+        {"...ijk,jk", 2, REEL_ERROR_SHAPE, "an operand has fewer axes than letters"},
+        {"ij,ij", 2, REEL_ERROR_SHAPE, "axes with the same letter have different sizes"},
+        {"ii,ij", 2, REEL_ERROR_SHAPE, "a letter is repeated for axes of different sizes"},
+        {"abcdefghi,jk", 2, REEL_ERROR_SHAPE, "more than 8 axes"},
+        {"ab,cd,ef,gh,ij->abcdefghij", 5, REEL_ERROR_SHAPE, "more than 8 axes"},
+        {"ab,cd,ef,gh,ij", 5, REEL_ERROR_SHAPE, "more than 8 axes"},
+        {"ab,cd,ef,gh,ij,abcd,efghij->a", 5, REEL_ERROR_ARGUMENT, "more operands in it than are given"},
+    };
+    reel_var a = reel_ones(t, REEL_SHAPE(2, 3)), b = reel_ones(t, REEL_SHAPE(3, 4));
+    const reel_var x[] = {a, b, a, a, a};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "einsum \"%s\": %s", refused[i].equation, refused[i].why);
+        expect_refused(reel_einsum(t, refused[i].equation, x, refused[i].n), refused[i].status, text);
+    }
+    reel_var integers = reel_full_int64(t, REEL_SHAPE(2, 3), 1);
+    expect_refused(reel_einsum(t, "ij,jk", REEL_VARS(integers, b)), REEL_ERROR_DTYPE, NULL);
+    expect_refused(reel_einsum(t, "ij", x, 0), REEL_ERROR_ARGUMENT,
+                   "einsum: 0 operands, it takes 1 to 16, and an equation");
+    expect_refused(reel_einsum(t, "ij", x, 17), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_einsum(t, NULL, x, 1), REEL_ERROR_ARGUMENT, NULL);
+    expect_refused(reel_einsum(t, "ij", NULL, 1), REEL_ERROR_ARGUMENT, NULL);
 }
 
 Test(functions, refuse_attention_that_does_not_fit)

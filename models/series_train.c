@@ -42,8 +42,13 @@ static const struct series_recipe recipes[] = {
                     .noise = 0.1,
                     .cool_down = 0.7,
                     .final_lr = 0.1},
-    [SERIES_NOTEBOOK] =
-        {.loss = REEL_GAN_NON_SATURATING, .batch = 32, .hidden = 32, .lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999},
+    [SERIES_NOTEBOOK] = {.loss = REEL_GAN_NON_SATURATING,
+                         .batch = 32,
+                         .hidden = 32,
+                         .lr = 1e-4,
+                         .beta1 = 0.9,
+                         .beta2 = 0.999,
+                         .penalty_every = 1},
 };
 
 /* ---- Files ---- */

@@ -83,6 +83,11 @@ for recipe in conv gru; do
 done
 "$series" train --data sines --recipe notebook --steps 2 --minutes 0 --threads 1 --out "$work/notebook" 2>"$work/stderr"
 check 'the notebook trains' test $? -eq 0 -a -s "$work/notebook/samples-0001.png"
+"$series" train --data sines --recipe notebook --gamma 0.5 --steps 2 --minutes 0 --threads 1 --out "$work/penalty" \
+    2>"$work/stderr"
+check 'the notebook trains with penalties through its LSTM' test $? -eq 0
+# shellcheck disable=SC2016
+check 'which are more than zero' awk -F, 'NR == 2 && $8 > 0 { found = 1 } END { exit !found }' "$work/penalty/metrics.csv"
 
 # What sample wrote can be read again, and has the classes and lengths of the training series.
 "$series" data --data "$work/conv.npz" --test-part 0 >"$work/stdout" 2>"$work/stderr"

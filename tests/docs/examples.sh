@@ -1,8 +1,8 @@
 #!/bin/sh
-# Every header has an example in a comment, and each compiles: sh examples.sh SOURCE C-COMPILER
+# Every header has an example in a comment, and each compiles: sh examples.sh SOURCE BUILD C-COMPILER
 set -eu
 
-source=$1 cc=$2
+source=$1 cc=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0

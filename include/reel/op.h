@@ -66,6 +66,7 @@ typedef struct reel_call {
     const reel_var *inputs;      /* the vars behind in */
     const reel_var *outputs;     /* the vars behind out; only in vjp */
     const bool *needed;          /* in vjp: which input gradients are asked for */
+    const char *layer;           /* the name of the layer that applied it; NULL outside of layers that have one */
 } reel_call;
 
 /* The gradient of an output in a first-order pass: a matrix [rows, columns] whose rows are `stride` elements apart,

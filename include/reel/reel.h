@@ -50,6 +50,7 @@
 #include <reel/gradcheck.h>
 #include <reel/idx.h>
 #include <reel/init.h>
+#include <reel/inspect.h>
 #include <reel/join.h>
 #include <reel/loader.h>
 #include <reel/loss.h>

@@ -60,6 +60,21 @@ reel_status reel_call_failed(const reel_call *call, reel_status status, const ch
     return call->context->status;
 }
 
+/* forward, when somebody watches. */
+static __attribute__((noinline)) reel_status watched_forward(reel_call *call)
+{
+    const reel_context *c = call->context;
+    const reel_call_hook *hook = c->watched & REEL_WATCHED_CALLS ? &c->hook : NULL;
+    if (hook)
+        hook->begin(call, REEL_CALL_FORWARD, 0, hook->user);
+    reel_status status = call->op->forward(call);
+    if (hook)
+        hook->end(call, REEL_CALL_FORWARD, 0, hook->user);
+    if (status == REEL_OK && c->status == REEL_OK && c->watched & REEL_WATCHED_FINITE)
+        status = reel_anomaly_expect_result(call);
+    return status;
+}
+
 /* Gives the outputs their shapes and elements. */
 static reel_status compute(reel_call *call, struct reel_node *nodes)
 {
@@ -81,11 +96,11 @@ static reel_status compute(reel_call *call, struct reel_node *nodes)
     if (!call->op->forward)
         return reel_fail(tape->context, REEL_ERROR_ARGUMENT, "%s: the operation has no forward", call->op->name);
     const void *outer = tape->temporary;
-    status = call->op->forward(call);
+    status = tape->context->watched ? watched_forward(call) : call->op->forward(call);
     reel_tape_release_temporary(tape, outer);
     if (status != REEL_OK || tape->context->status != REEL_OK)
         return reel_call_failed(call, status, "forward");
-    return tape->context->detect_anomaly ? reel_anomaly_expect_result(call) : REEL_OK;
+    return REEL_OK;
 }
 
 /* The work of reel_apply once the inputs are known to be good. */
@@ -138,7 +153,8 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
                         .out = out,
                         .attributes = op->attributes_size > 0 ? memory + l.attributes : NULL,
                         .inputs = vars,
-                        .outputs = vars + n_inputs};
+                        .outputs = vars + n_inputs,
+                        .layer = tape->context->layer};
 
     tape->applying = true;
     reel_status status = compute(call, nodes);

@@ -164,14 +164,32 @@ static reel_status run_rule(struct reel_pass *pass, reel_call *call)
     return REEL_OK;
 }
 
-/* While it looks for anomalies, a rule may come by infinities on its way, but not give any. */
+/* How many gradients the rule of a call is asked for. */
+static int count_needed(const struct reel_pass *pass, const reel_call *call)
+{
+    int n = 0;
+    for (int k = 0; k < call->n_inputs; k++)
+        n += reel_pass_sink(pass, call->inputs[k])->needed && reel_op_says(call->op, call->op->differentiable, k);
+    return n;
+}
+
+/* run_rule, when somebody watches. Where anomalies are looked for, a rule may come by infinities on its way, but not
+ * give any. */
 static reel_status run_watched_rule(struct reel_pass *pass, reel_call *call)
 {
     reel_context *c = call->context;
-    c->detect_anomaly = false;
+    const uint8_t watched = c->watched;
+    const int n = watched & REEL_WATCHED_CALLS ? count_needed(pass, call) : 0;
+    if (n > 0)
+        c->hook.begin(call, REEL_CALL_BACKWARD, n, c->hook.user);
+    c->watched = (uint8_t)(watched & ~REEL_WATCHED_FINITE);
     run_rule(pass, call);
-    c->detect_anomaly = true;
-    return c->status == REEL_OK ? reel_anomaly_expect_gradients(pass, call) : c->status;
+    c->watched = watched;
+    if (n > 0)
+        c->hook.end(call, REEL_CALL_BACKWARD, n, c->hook.user);
+    if (c->status != REEL_OK || !(watched & REEL_WATCHED_FINITE))
+        return c->status;
+    return reel_anomaly_expect_gradients(pass, call);
 }
 
 /* Inlined into the one loop there is: a call for each var would be felt. */
@@ -199,7 +217,7 @@ static inline __attribute__((always_inline)) reel_status visit(struct reel_pass 
         any = any || sink[i].data;
     }
     const void *outer = pass->tape->temporary;
-    if (any && pass->tape->context->detect_anomaly && !reel_is_recomputation(call))
+    if (any && pass->tape->context->watched && !reel_is_recomputation(call))
         run_watched_rule(pass, call);
     else if (any)
         run_rule(pass, call);

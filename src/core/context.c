@@ -73,7 +73,7 @@ reel_context *reel_context_new_checked(const reel_context_options *options, size
         c->num_threads = MAX_THREADS;
     reel_manual_seed(c, o.seed);
     const char *detect = getenv("REEL_DETECT_ANOMALY");
-    c->detect_anomaly = detect && *detect && strcmp(detect, "0") != 0;
+    c->watched = detect && *detect && strcmp(detect, "0") != 0 ? REEL_WATCHED_FINITE : 0;
     if (!warm_up(c, c->num_threads)) {
         reel_context_free(c);
         return NULL;
@@ -214,12 +214,29 @@ int reel_get_num_threads(const reel_context *context)
 void reel_set_detect_anomaly(reel_context *context, bool on)
 {
     if (context)
-        context->detect_anomaly = on;
+        context->watched = (uint8_t)((context->watched & ~REEL_WATCHED_FINITE) | (on ? REEL_WATCHED_FINITE : 0));
 }
 
 bool reel_is_anomaly_enabled(const reel_context *context)
 {
-    return context && context->detect_anomaly;
+    return context && context->watched & REEL_WATCHED_FINITE;
+}
+
+reel_status reel_set_call_hook(reel_context *context, const reel_call_hook *hook)
+{
+    if (!context)
+        return REEL_ERROR_ARGUMENT;
+    if (!hook) {
+        context->watched = (uint8_t)(context->watched & ~REEL_WATCHED_CALLS);
+        return context->status;
+    }
+    if (!hook->begin || !hook->end)
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "set_call_hook: one of its functions is NULL");
+    if (context->watched & REEL_WATCHED_CALLS)
+        return reel_fail(context, REEL_ERROR_STATE, "set_call_hook: the context has a hook already");
+    context->hook = *hook;
+    context->watched |= REEL_WATCHED_CALLS;
+    return context->status;
 }
 
 bool reel_threads_deterministic(void)

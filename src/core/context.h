@@ -7,9 +7,16 @@
 #include "kern/random.h"
 
 #include <reel/context.h>
+#include <reel/inspect.h>
 
 #include <assert.h>
 #include <pthread.h>
+
+/* What more is done when an operation runs. All in one place, so that a call asks once. */
+enum reel_watched {
+    REEL_WATCHED_FINITE = 1, /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
+    REEL_WATCHED_CALLS = 2   /* a hook is told */
+};
 
 struct reel_context {
     struct reel_memory memory;
@@ -18,7 +25,8 @@ struct reel_context {
     uint64_t philox_draws; /* how often Philox was drawn from since the seed: dropout, fast initial values */
     uint64_t last_generation;
     int num_threads;
-    bool detect_anomaly;      /* results that are not finite are errors (core/anomaly.h); off while a rule runs */
+    uint8_t watched;          /* what is done about each call: of enum reel_watched */
+    reel_call_hook hook;      /* with REEL_WATCHED_CALLS */
     struct reel_tape *tapes;  /* a list: those of this context */
     struct reel_params *sets; /* a list: those that are not freed yet */
     pthread_t owner;          /* the thread that made it */

@@ -384,3 +384,22 @@ reel_tape_statistics reel_tape_stats(const reel_tape *tape)
 {
     return tape ? tape->statistics : (reel_tape_statistics){0, 0, 0, 0, 0};
 }
+
+int64_t reel_tape_count(const reel_tape *tape)
+{
+    return tape ? tape->count : 0;
+}
+
+const reel_call *reel_tape_call(const reel_tape *tape, int64_t number)
+{
+    if (!tape || number < 0 || number >= tape->count || tape->nodes[number]->output != 0)
+        return NULL;
+    return tape->nodes[number]->call;
+}
+
+const reel_param *reel_call_param(const reel_call *call, int input)
+{
+    if (!call || input < 0 || input >= call->n_inputs)
+        return NULL;
+    return call->tape->nodes[call->inputs[input].number]->param;
+}

@@ -451,6 +451,22 @@ PICK_ENUM(reel_pad_mode)
 PICK_ENUM(reel_gan_loss)
 PICK_ENUM(reel_interpolation)
 
+/* A hook is told of every call that follows, and only counts. */
+static void own_call_hook(const reel_call *call, reel_call_phase phase, int n_gradients, void *user)
+{
+    (void)call;
+    (void)phase;
+    (void)n_gradients;
+    ++*(int64_t *)user;
+}
+
+static inline const reel_call_hook *pick_reel_call_hook_pointer(struct picker *k, const char *name)
+{
+    static int64_t calls;
+    static const reel_call_hook hooks[] = {{own_call_hook, own_call_hook, &calls}, {own_call_hook, NULL, &calls}};
+    return pick_pointer(k, name, &hooks[k->random ? next(2) : 0]);
+}
+
 static inline reel_status pick_reel_status(struct picker *k, const char *name)
 {
     (void)name;
@@ -581,6 +597,7 @@ static bool is_allowed(const char *function, const char *name)
         {"reel_param_set_grad", "grad"},       /* no gradient */
         {"reel_clip_grad_norm", "total_norm"}, /* nobody asks */
         {"reel_sink_rows", "source"},          /* row i gets row i */
+        {"reel_set_call_hook", "hook"},        /* none */
     };
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         if ((!allowed[i][0] || strcmp(allowed[i][0], function) == 0) && strcmp(allowed[i][1], name) == 0)

@@ -4,7 +4,9 @@
 #define REEL_WATCH_H
 
 #include <reel/watch/picture.h>
+#include <reel/watch/profiler.h>
 #include <reel/watch/progress.h>
 #include <reel/watch/run.h>
+#include <reel/watch/summary.h>
 
 #endif

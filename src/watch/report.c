@@ -1,45 +1,11 @@
 /* report.html: a page with its style, its script, and what the run remembers as JSON. */
 #include "report.h"
 
+#include "json.h"
 #include "run.h"
 
 #include <math.h>
 #include <string.h>
-
-/* ---- JSON ---- */
-
-/* A text, with what could end the script or the string escaped. What is no UTF-8 becomes a question mark. */
-static void put_string(struct buffer *b, const char *text)
-{
-    buffer_text(b, "\"");
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at) {
-        int more = *at < 0x80                  ? 0
-                   : *at >= 0xc2 && *at < 0xe0 ? 1
-                   : *at >= 0xe0 && *at < 0xf0 ? 2
-                   : *at >= 0xf0 && *at < 0xf5 ? 3
-                                               : -1;
-        for (int i = 1; i <= more; i++)
-            if ((at[i] & 0xc0) != 0x80)
-                more = -1;
-        if (more < 0)
-            buffer_text(b, "?");
-        else if (*at < 0x20 || *at == '"' || *at == '\\' || *at == '<' || *at == 0x7f)
-            buffer_format(b, "\\u%04x", *at);
-        else
-            buffer_add(b, at, (size_t)more + 1);
-        at += more < 0 ? 1 : more + 1;
-    }
-    buffer_text(b, "\"");
-}
-
-static void put_number(struct buffer *b, double value)
-{
-    if (isfinite(value))
-        buffer_format(b, "%.7g", value);
-    else
-        buffer_text(b, "null");
-}
 
 /* A comma before all but the first. */
 static void put_comma(struct buffer *b, int64_t i)
@@ -70,7 +36,7 @@ static void put_point(struct buffer *b, const struct point *p, int64_t *written)
 {
     put_comma(b, (*written)++);
     buffer_format(b, "[%lld,%.2f,", (long long)p->stamp.step, p->stamp.seconds);
-    put_number(b, p->value);
+    json_number(b, p->value);
     buffer_text(b, "]");
 }
 
@@ -98,13 +64,13 @@ static void put_scalars(struct buffer *b, const struct history *h, int64_t run)
     int64_t written = 0;
     put_comma(b, run);
     buffer_text(b, "{\"name\":");
-    put_string(b, h->name);
+    json_string(b, h->name);
     buffer_text(b, ",\"scalars\":{");
     for (int64_t i = 0; i < h->series.n; i++) {
         if (all[i].kind != SERIES_SCALAR || all[i].items.n == 0)
             continue;
         put_comma(b, written++);
-        put_string(b, all[i].name);
+        json_string(b, all[i].name);
         buffer_text(b, ":[");
         put_points(b, all[i].items.items, all[i].items.n);
         buffer_text(b, "]");
@@ -121,7 +87,7 @@ static void put_image(struct buffer *b, const struct series *s)
                   (long long)s->height, (long long)s->rows, (long long)s->gap);
     for (int i = 0; i < s->n_labels; i++) {
         put_comma(b, i);
-        put_string(b, s->labels[i]);
+        json_string(b, s->labels[i]);
     }
     buffer_text(b, "],\"items\":[");
     for (int64_t i = 0; i < s->items.n; i++) {
@@ -143,12 +109,12 @@ static void put_histograms(struct buffer *b, const struct series *s)
         buffer_format(b, "[%lld,[", (long long)all[i].stamp.step);
         for (int k = 0; k < h->buckets; k++) {
             put_comma(b, k);
-            put_number(b, h->limits[k]);
+            json_number(b, h->limits[k]);
         }
         buffer_text(b, "],[");
         for (int k = 0; k < h->buckets; k++) {
             put_comma(b, k);
-            put_number(b, h->counts[k]);
+            json_number(b, h->counts[k]);
         }
         buffer_text(b, "]]\n");
     }
@@ -162,7 +128,7 @@ static void put_texts(struct buffer *b, const struct series *s)
     for (int64_t i = 0; i < s->items.n; i++) {
         put_comma(b, i);
         buffer_format(b, "[%lld,", (long long)notes[i].stamp.step);
-        put_string(b, notes[i].text);
+        json_string(b, notes[i].text);
         buffer_text(b, "]");
     }
     buffer_text(b, "]");
@@ -179,7 +145,7 @@ static void put_kind(struct buffer *b, const struct history *h, enum series_kind
             continue;
         put_comma(b, written++);
         buffer_text(b, "{\"name\":");
-        put_string(b, all[i].name);
+        json_string(b, all[i].name);
         put(b, &all[i]);
         buffer_text(b, "}\n");
     }
@@ -197,9 +163,9 @@ static void put_pair(void *user, const char *name, const char *value)
     struct pairs *pairs = user;
     put_comma(pairs->to, pairs->written++);
     buffer_text(pairs->to, "[");
-    put_string(pairs->to, name);
+    json_string(pairs->to, name);
     buffer_text(pairs->to, ",");
-    put_string(pairs->to, value);
+    json_string(pairs->to, value);
     buffer_text(pairs->to, "]");
 }
 
@@ -210,12 +176,12 @@ static void put_data(struct buffer *b, const reel_run *run)
     const struct config *configs = run->configs.items;
     const struct history *others = run->others.items;
     buffer_text(b, "{\"title\":");
-    put_string(b, run->title);
+    json_string(b, run->title);
     buffer_format(b, ",\"begun\":%.0f,\"written\":%.0f,\"seconds\":%.2f,\"ended\":%s", run->begun_wall, wall_clock(),
                   seconds, run->ended ? "true" : "false");
     if (run->unit) {
         buffer_text(b, ",\"unit\":");
-        put_string(b, run->unit);
+        json_string(b, run->unit);
         buffer_format(b, ",\"counted\":%lld,\"counting\":%.2f", (long long)run->counted, seconds - run->before);
     }
     buffer_text(b, ",\"configuration\":[");
@@ -231,6 +197,10 @@ static void put_data(struct buffer *b, const reel_run *run)
     put_kind(b, &run->history, SERIES_IMAGE, "images", put_image);
     put_kind(b, &run->history, SERIES_HISTOGRAM, "histograms", put_histograms);
     put_kind(b, &run->history, SERIES_TEXT, "texts", put_texts);
+    if (run->profile.size > 0) {
+        buffer_text(b, ",\"profile\":");
+        buffer_add(b, run->profile.bytes, run->profile.size);
+    }
     buffer_text(b, "}");
 }
 

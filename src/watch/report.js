@@ -366,6 +366,112 @@
     }
   }
 
+  // ---- The profile ----
+
+  // What ran in what: ranges, then the phase, then layers by the parts of their names, then operations.
+  function profileTree(profile) {
+    const root = {name: 'step', us: profile.us, calls: 1, flops: 0, bytes: 0, kind: 'range', parts: new Map(), outer: null};
+    const places = [root];
+    const enter = (outer, name, kind) => {
+      const key = kind + ' ' + name;
+      if (!outer.parts.has(key)) outer.parts.set(key, {name, us: 0, calls: 0, flops: 0, bytes: 0, kind, parts: new Map(), outer});
+      return outer.parts.get(key);
+    };
+    for (const [parent, kind, name, operation, calls, us, flops, bytes] of profile.nodes) {
+      const path = [];
+      let place = places[parent];
+      if (operation) {
+        if (place.kind === 'range') path.push([kind, kind + ' phase']);
+        for (const part of name ? name.split('.') : []) path.push([part, kind + ' layer']);
+        path.push([operation, kind]);
+      } else {
+        path.push([name, 'range']);
+      }
+      path.forEach(([part, partKind], i) => {
+        place = enter(place, part, partKind);
+        place.us += us;
+        place.flops += flops;
+        place.bytes += bytes;
+        if (i === path.length - 1) place.calls += calls;
+      });
+      places.push(place);
+    }
+    return root;
+  }
+
+  function profile() {
+    if (!data.profile) return;
+    const root = profileTree(data.profile);
+    const colors = {range: '#cfd3d8', forward: '#9fd0a8', 'forward phase': '#7fbd8b', 'forward layer': '#b9dfbf', backward: '#f2b48a',
+                    'backward phase': '#e79c69', 'backward layer': '#f7cdb0'};
+    const graph = make('div', {class: 'flame'}), about = make('p', {class: 'hint'});
+    const time = us => us >= 1000 ? short(us / 1000) + ' ms' : short(us) + ' µs';
+    function say(node) {
+      const rate = (work, unit) => work > 0 && node.us > 0 ? ', ' + short(work / node.us / 1000) + ' ' + unit : '';
+      about.textContent = node.name + ': ' + time(node.us) + ' a step, ' + short(100 * node.us / root.us) + ' %' +
+        (node.calls && node !== root ? ', ' + short(node.calls) + (node.calls === 1 ? ' call' : ' calls') : '') +
+        rate(node.flops, 'GFLOP/s') + rate(node.bytes, 'GB/s');
+    }
+    function draw(focus) {
+      graph.replaceChildren();
+      let depth = 0;
+      const bar = (node, row, left, width) => {
+        depth = Math.max(depth, row + 1);
+        graph.append(make('button', {
+          type: 'button', title: node.name, style: 'left:' + left + '%;width:' + width + '%;top:' + row * 24 + 'px;background:' + colors[node.kind],
+          onclick: () => draw(node), onpointerenter: () => say(node), onfocus: () => say(node)
+        }, node.name));
+      };
+      const outer = [];
+      for (let node = focus; node; node = node.outer) outer.unshift(node);
+      outer.forEach((node, row) => bar(node, row, 0, 100));
+      // No recursion: what is still to be drawn.
+      const open = [[focus, outer.length, 0, 100]];
+      while (open.length) {
+        const [node, row, begin, whole] = open.pop();
+        let left = begin;
+        for (const part of [...node.parts.values()].sort((a, b) => b.us - a.us)) {
+          const width = whole * part.us / Math.max(node.us, 1e-9);
+          if (width > 0.15) {
+            bar(part, row, left, width);
+            open.push([part, row + 1, left, width]);
+          }
+          left += width;
+        }
+      }
+      graph.style.height = depth * 24 + 'px';
+      say(focus);
+    }
+    draw(root);
+
+    // A line for each operation in each layer, and each range: without what ran inside.
+    const inside = data.profile.nodes.map(() => 0);
+    for (const node of data.profile.nodes) if (node[0] > 0) inside[node[0] - 1] += node[5];
+    const lines = new Map();
+    data.profile.nodes.forEach(([, kind, name, operation, calls, us, flops, bytes], i) => {
+      const key = name + '\n' + operation;
+      if (!lines.has(key)) lines.set(key, {name, operation, calls: {forward: 0, backward: 0}, forward: 0, backward: 0, flops: 0, bytes: 0});
+      const line = lines.get(key);
+      line.calls[kind === 'backward' ? 'backward' : 'forward'] += calls;
+      line[kind === 'backward' ? 'backward' : 'forward'] += us - inside[i];
+      line.flops += flops;
+      line.bytes += bytes;
+    });
+    const all = [...lines.values()].sort((a, b) => b.forward + b.backward - a.forward - a.backward).slice(0, 40);
+    const head = ['', 'calls', 'forward µs', 'backward µs', '%', 'GFLOP/s', 'GB/s'];
+    const rows = all.map(line => {
+      const us = line.forward + line.backward, rate = work => work > 0 && us > 0 ? short(work / us / 1000) : '';
+      return [line.operation ? (line.name ? line.name + ' (' + line.operation + ')' : line.operation) : line.name, short(line.calls.forward || line.calls.backward),
+              short(line.forward), short(line.backward), short(100 * us / root.us), rate(line.flops), rate(line.bytes)];
+    });
+    section('Profile', make('div', {class: 'card'}, graph, about),
+            make('div', {class: 'card numbers', style: 'margin-top:12px'}, make('table', {},
+              make('thead', {}, make('tr', {}, ...head.map(name => make('th', {scope: 'col'}, name)))),
+              make('tbody', {}, ...rows.map(row => make('tr', {}, ...row.map(value => make('td', {}, value))))))),
+            make('p', {class: 'hint'}, 'Per step, of ' + data.profile.steps.toLocaleString('en') +
+              '. Click a bar to look into it, one above it to go back; the table counts each line without what ran inside it.'));
+  }
+
   // ---- The rest ----
 
   function head() {
@@ -405,6 +511,7 @@
   images();
   curves();
   histograms();
+  profile();
   texts();
   about();
 })();

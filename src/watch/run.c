@@ -311,6 +311,7 @@ static void destroy(reel_run *run)
         close(run->events_file);
     history_free(&run->history);
     buffer_free(&run->events);
+    buffer_free(&run->profile);
     free(others);
     free(configs);
     free(files);

@@ -92,11 +92,12 @@ struct reel_run {
     struct list others;  /* struct history */
     struct list configs; /* struct config */
     struct buffer events;
-    int events_file;      /* -1: not open */
-    int64_t events_size;  /* of what is whole in it */
-    struct list pictures; /* struct picture_file: not yet written */
-    bool incomplete;      /* memory ran out for something */
-    double written, took; /* when files were last written, and how long that took */
+    int events_file;       /* -1: not open */
+    int64_t events_size;   /* of what is whole in it */
+    struct buffer profile; /* JSON; empty: none */
+    struct list pictures;  /* struct picture_file: not yet written */
+    bool incomplete;       /* memory ran out for something */
+    double written, took;  /* when files were last written, and how long that took */
     int64_t last_step;
     char *unit;
     int64_t counted, counted_before;

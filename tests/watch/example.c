@@ -19,13 +19,43 @@ static void draw(double progress)
                                                  cos(k / SIDE * 0.2 + i % COLUMNS));
 }
 
+/* Some steps of a small network, for the profile. */
+static void profile(reel_context *c, reel_run *run)
+{
+    reel_tape *t = reel_tape_new(c);
+    reel_params *params = reel_params_new(c);
+    reel_module *fc1 = reel_linear_new(params, "net.fc1", PIXELS, 256, NULL);
+    reel_module *norm = reel_batch_norm1d_new(params, "net.norm", 256, NULL);
+    reel_module *fc2 = reel_linear_new(params, "net.fc2", 256, 1, NULL);
+    reel_optim *adam = reel_adam_new(params, NULL);
+    reel_profiler *p = reel_profiler_new(c, NULL);
+    for (int i = 0; i < 20; i++) {
+        reel_var x = reel_randn(t, REEL_SHAPE(64, PIXELS));
+        reel_var h = reel_relu(t, reel_forward(t, norm, reel_forward(t, fc1, x)));
+        reel_zero_grad(params);
+        reel_backward(t, reel_mean_all(t, reel_square(t, reel_forward(t, fc2, h))), params);
+        reel_profiler_enter(p, "optimizer");
+        reel_optim_step(adam);
+        reel_profiler_leave(p);
+        reel_tape_reset(t);
+        reel_profiler_step(p);
+    }
+    reel_profiler_stop(p);
+    reel_run_set_profile(run, p);
+    reel_profiler_free(p);
+    reel_optim_free(adam);
+    reel_params_free(params);
+    reel_tape_free(t);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                                "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
     if (argc < 2)
         return 2;
-    reel_context *c = reel_context_new(NULL);
+    REEL_OPTIONS(context, one, one.num_threads = 1);
+    reel_context *c = reel_context_new(&one);
     REEL_OPTIONS(run, o, o.overwrite = true, o.title = "An <example>");
     REEL_OPTIONS(picture, grid, grid.columns = COLUMNS, grid.scale = 2, grid.labels = names, grid.n_labels = CLASSES);
     reel_run *run = reel_run_open(c, argv[1], &o);
@@ -47,6 +77,7 @@ int main(int argc, char **argv)
         reel_run_add_histogram(run, "pixels", pixels, CLASSES * COLUMNS * PIXELS, step + 1);
         reel_run_add_text(run, "notes", "A text with <b>, & and \xc3\xa4,\nin two lines", step + 1);
     }
+    profile(c, run);
     if (reel_run_close(run) != REEL_OK) {
         fprintf(stderr, "%s\n", reel_error(c));
         return 1;

@@ -43,12 +43,12 @@ def look(browser, url, shots):
     browser.open(url)
     expect("the title", browser.run("document.querySelector('h1').textContent") == "An <example>")
     headings = browser.run("[...document.querySelectorAll('h2')].map(h => h.textContent)")
-    expect(f"sections {headings}", headings == ["samples", "Curves", "Distributions", "notes", "Configuration and machine"])
+    expect(f"sections {headings}", headings == ["samples", "Curves", "Distributions", "Profile", "notes", "Configuration and machine"])
     names = browser.run("[...document.querySelectorAll('.chart h3')].map(h => h.textContent)")
     expect(f"charts {names}", names == ["loss", "quality", "throughput"])
     expect("class names", browser.run("document.querySelectorAll('.picture li')[9].textContent") == "Ankle boot")
     expect("a text", browser.run("document.querySelector('pre').textContent").startswith("A text with <b>, & and ä,\nin two"))
-    expect("the configuration", browser.run("document.querySelector('td').textContent") == "1e-3")
+    expect("the configuration", browser.run("document.querySelector('section:last-of-type td').textContent") == "1e-3")
     expect("two runs", len(browser.run("[...document.querySelectorAll('.chart')[0].querySelectorAll('.legend button')].map(b => 1)")) == 4)
     # Class names stand beside their rows.
     rows = browser.run("""(() => { const image = document.querySelector('.picture img').getBoundingClientRect();
@@ -95,6 +95,21 @@ def look(browser, url, shots):
     expect("the whole again", paths(browser) == whole)
     browser.run("document.querySelector('.legend button').click()")
     expect("a hidden curve", len(paths(browser)) == len(whole) - 1)
+
+    # The flame graph: into the backward phase, and back.
+    bars = browser.run("[...document.querySelectorAll('.flame button')].map(b => b.textContent)")
+    expect(f"bars {bars}", {"step", "forward", "backward", "optimizer", "net", "fc1", "linear_bias"} <= set(bars))
+    fits = browser.run("""(() => { const box = document.querySelector('.flame').getBoundingClientRect();
+        return [...document.querySelectorAll('.flame button')].every(b => { const r = b.getBoundingClientRect();
+        return r.left >= box.left - 1 && r.right <= box.right + 1 && r.bottom <= box.bottom + 1; }); })()""")
+    expect("bars inside the graph", fits)
+    browser.run("[...document.querySelectorAll('.flame button')].find(b => b.textContent === 'backward').click()")
+    inner = browser.run("[...document.querySelectorAll('.flame button')].map(b => b.textContent)")
+    expect(f"only the backward phase {inner}", "optimizer" not in inner and inner[:2] == ["step", "backward"])
+    expect("what it says", "a step" in browser.run("document.querySelector('.flame + .hint').textContent"))
+    browser.run("document.querySelector('.flame button').click()")
+    table = browser.run("[...document.querySelectorAll('.numbers tbody td:first-child')].map(t => t.textContent)")
+    expect(f"the table {table}", {"net.fc1 (linear_bias)", "optimizer"} <= set(table))
 
     # A reload finds everything as it was left.
     browser.open(url)

@@ -31,8 +31,15 @@ static int64_t number(const reel_safetensors *file, const char *key)
     return *end ? -1 : value;
 }
 
-/* Whether the file can be a generator of this program. It has a tensor whose size is what hidden layers of such a width
- * need, so that a small file does not cost much memory. */
+/* An axis of a tensor, or -1. */
+static int64_t size_of(const reel_safetensors *file, const char *name, int axis)
+{
+    const reel_tensor_info *tensor = reel_safetensors_find(file, name);
+    return tensor && axis < tensor->shape.ndim ? tensor->shape.dim[axis] : -1;
+}
+
+/* Whether the file can be a generator of this program. Its tensors are as large as such sizes make them, so that a
+ * small file does not cost much memory. */
 static bool read_sizes(const reel_safetensors *file, struct series_sizes *s)
 {
     const reel_tensor_info *mean = reel_safetensors_find(file, "scale.mean");
@@ -48,11 +55,17 @@ static bool read_sizes(const reel_safetensors *file, struct series_sizes *s)
                                .varying = number(file, varying_key)};
     if (series_sizes_wrong(s) || s->varying < 0 || s->varying > 1)
         return false;
-    const char *name = s->network == SERIES_CONV  ? "up2.weight"
-                       : s->network == SERIES_GRU ? "gru.weight_hh_l0"
-                                                  : "lstm.weight_hh_l0";
-    const reel_tensor_info *square = reel_safetensors_find(file, name);
-    return square && square->shape.ndim >= 2 && square->shape.dim[square->shape.ndim == 3 ? 0 : 1] == s->hidden;
+    if (s->steps > SERIES_MAX_LENGTH || s->longest > SERIES_MAX_LENGTH || s->classes > SERIES_MAX_CLASSES)
+        return false;
+    switch (s->network) {
+    case SERIES_GRU:
+        return size_of(file, "gru.weight_hh_l0", 1) == s->hidden;
+    case SERIES_NOTEBOOK:
+        return size_of(file, "lstm.weight_hh_l0", 1) == s->hidden;
+    default:
+        return size_of(file, "up2.weight", 0) == s->hidden &&
+               size_of(file, "start.weight", 0) == 2 * s->hidden * series_first_steps(s);
+    }
 }
 
 bool series_model_load(reel_context *context, const char *path, struct series_gan *gan, char error[SERIES_ERROR_SIZE])

@@ -23,8 +23,7 @@ static reel_module *transposed(reel_params *params, const char *name, int64_t in
     return reel_conv_transpose1d_new(params, name, in, out, 4, &o);
 }
 
-/* The length of what the generator begins with, and of what the discriminator's last convolution gives. */
-static int64_t quarter(const struct series_sizes *s)
+int64_t series_first_steps(const struct series_sizes *s)
 {
     return (s->steps + 3) / 4;
 }
@@ -47,7 +46,7 @@ static void make_generator(struct series_gan *g, reel_params *p)
         g->out = reel_linear_new(p, "out", hidden, s->channels, NULL);
         return;
     }
-    g->start = reel_linear_new(p, "start", NOISE + told, 2 * hidden * quarter(s), NULL);
+    g->start = reel_linear_new(p, "start", NOISE + told, 2 * hidden * series_first_steps(s), NULL);
     g->up1 = transposed(p, "up1", 2 * hidden, hidden);
     g->up2 = transposed(p, "up2", hidden, hidden);
     g->out = convolution(p, "out", hidden, s->channels, 5, 1, 2);
@@ -142,7 +141,7 @@ static reel_var generate_by_convolution(reel_tape *t, const struct series_gan *g
     const struct series_sizes *s = &g->sizes;
     int64_t n = reel_size(t, noise, 0);
     reel_var h = activate(t, reel_forward(t, g->start, reel_cat(t, REEL_VARS(noise, condition(t, g, b)), 1)));
-    h = reel_reshape(t, h, REEL_SHAPE(n, 2 * s->hidden, quarter(s)));
+    h = reel_reshape(t, h, REEL_SHAPE(n, 2 * s->hidden, series_first_steps(s)));
     h = activate(t, reel_forward(t, g->up1, h));
     h = activate(t, reel_forward(t, g->up2, h));
     h = reel_narrow(t, reel_forward(t, g->out, h), 2, 0, s->steps);

@@ -50,6 +50,9 @@ const char *series_sizes_wrong(const struct series_sizes *sizes);
 struct series_batch series_batch_of(reel_tape *tape, const struct series_gan *gan, const int64_t *labels,
                                     const int64_t *lengths, int64_t n);
 
+/* Steps that the convolutional generator begins with; two layers double them. */
+int64_t series_first_steps(const struct series_sizes *sizes);
+
 /* How much noise a series takes. */
 int64_t series_noise_size(const struct series_sizes *sizes);
 

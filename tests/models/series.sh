@@ -100,6 +100,18 @@ refused 'sample, a file of another kind' 1 'not a model' \
     "$series" sample --model "$work/conv.safetensors" --out "$work/t.npz"
 refused 'sample, no idea what to write' 2 'neither in' \
     "$series" sample --model "$work/conv/model.safetensors" --out "$work/t.gif"
+# A small file whose networks would have 40 GB.
+header='{"__metadata__":{"series_network":"0","series_hidden":"40000","series_steps":"24","series_varying":"0"},
+"scale.mean":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+"length_counts":{"dtype":"I64","shape":[1,1],"data_offsets":[4,12]},
+"up2.weight":{"dtype":"F32","shape":[40000,1,1],"data_offsets":[12,160012]}}'
+{
+    printf '\220\1\0\0\0\0\0\0'
+    printf '%-400s' "$header"
+    head -c 160012 /dev/zero
+} >"$work/large.safetensors"
+refused 'sample, a small file that claims much' 1 'not a model' \
+    "$series" sample --model "$work/large.safetensors" --out "$work/t.npz"
 check 'a refused sample writes nothing' test ! -e "$work/t.npz"
 
 # Every row of the table, in a size that says nothing; and what the model and the data must have in common.

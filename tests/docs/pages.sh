@@ -13,18 +13,20 @@ fail() {
     failed=1
 }
 
-# Programs. A page about gradient checks is in double.
+# Programs. A page about gradient checks is in double, one about reel::watch needs that.
 for page in "$source"/README.md "$source"/docs/*.md; do
     name=$(printf %s "${page#"$source"/}" | tr / _)
     awk -v out="$work/$name" -f "$source/tests/docs/pages.awk" "$page" || failed=1
     library=reel flags=
     if grep -q -- '-DREEL_F64' "$page" && [ "$name" != README.md ]; then library=reel_f64 flags=-DREEL_F64; fi
+    libraries=$build/lib$library.so
+    ! grep -q '^#include <reel/watch.h>' "$page" || libraries="$build/libreel_watch.so $libraries"
     for program in "$work/$name".c "$work/${name}"_*.c; do
         [ -f "$program" ] || continue
         base=${program%.c}
         # shellcheck disable=SC2086
         "$cc" -std=c11 -D_GNU_SOURCE -O1 $flags -Wall -Wextra -Werror -Wno-unused-variable -Wno-unused-but-set-variable \
-            -Wno-unused-function -I"$source/include" "$program" "$build/lib$library.so" -Wl,-rpath,"$build" -lm -o "$base" ||
+            -Wno-unused-function -I"$source/include" "$program" $libraries -Wl,-rpath,"$build" -lm -o "$base" ||
             { fail "$page does not compile"; continue; }
         mkdir -p "$base.folder"
         if ! (cd "$base.folder" && timeout 120 "$base") >"$base.printed" 2>"$base.errors"; then
@@ -62,6 +64,11 @@ for page in "$source"/README.md "$source"/docs/*.md "$source"/docs/man/*; do
         *) grep -qx -- "$name" "$work/known" || fail "$page names $name, which there is not" ;;
         esac
     done
+done
+
+# README.md names each header.
+for header in "$source"/include/reel/*.h; do
+    grep -q "\`${header##*/}\`" "$source/README.md" || fail "README.md does not name ${header##*/}"
 done
 
 # Each page is a chapter of the book.

@@ -117,8 +117,8 @@ bool cgan_read_settings(const char *folder, struct cgan_settings *s, char *error
         snprintf(error, error_size, "%s: it has a recipe that this program does not know", path);
         return false;
     }
-    s->network = recipe->network;
-    s->recipe = recipe->name;
+    s->network = (int)recipe->network;
+    s->recipe = (int)recipe->name;
     s->epochs = saved[SAVED_EPOCHS];
     s->batch = saved[SAVED_BATCH];
     s->seed = saved[SAVED_SEED];

@@ -25,7 +25,7 @@ def start():
         kernel = p[name + ".weight"][:, :, ::-1, ::-1]
         y = lax.conv_general_dilated(x, kernel, (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2),
                                      dimension_numbers=("NCHW", "IOHW", "NCHW"))  # fmt: skip
-        return y + p[name + ".bias"][None, :, None, None]
+        return y + p[name + ".bias"][None, :, None, None] if name + ".bias" in p else y
 
     def batch_norm(p, running, name, h):
         mean, var = jnp.mean(h, (0, 2, 3)), jnp.var(h, (0, 2, 3))
@@ -37,7 +37,7 @@ def start():
         return y, running
 
     def conv_generate(p, running, z, labels):
-        h = dense(p, "widen", jnp.concatenate([z, p["label.weight"][labels]], 1))
+        h = jnp.concatenate([z, p["label.weight"][labels]], 1) @ p["widen.weight"].T
         h, running = batch_norm(p, running, "norm1", h.reshape(len(z), -1, 7, 7))
         h, running = batch_norm(p, running, "norm2", conv_transpose(p, "up1", nn.leaky_relu(h, SLOPE)))
         return jnp.tanh(conv_transpose(p, "up2", nn.leaky_relu(h, SLOPE))), running

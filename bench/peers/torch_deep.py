@@ -22,10 +22,11 @@ def start():
             super().__init__()
             self.label = nn.Embedding(*sizes(state, "label"))
             out, into = sizes(state, "widen")
-            self.widen = nn.Linear(into, out)
+            self.widen = nn.Linear(into, out, bias=False)
             self.wide, narrow = sizes(state, "up1")[:2]
             self.norm1, self.norm2 = nn.BatchNorm2d(self.wide), nn.BatchNorm2d(narrow)
-            self.up1, self.up2 = nn.ConvTranspose2d(self.wide, narrow, 4, 2, 1), nn.ConvTranspose2d(narrow, 1, 4, 2, 1)
+            self.up1 = nn.ConvTranspose2d(self.wide, narrow, 4, 2, 1, bias=False)
+            self.up2 = nn.ConvTranspose2d(narrow, 1, 4, 2, 1)
 
         def forward(self, z, labels):
             h = self.widen(torch.cat([z, self.label(labels)], 1))

@@ -106,14 +106,47 @@ static bool write_model(struct cgan_training *tr, int64_t epoch, bool *written)
     return ok;
 }
 
-static void note_metrics(struct cgan_training *tr, int64_t epoch, double seconds)
+/* Whoever judges knows neither the training's images nor its seed (cgan eval). */
+enum { JUDGE_SEED = 1000, JUDGE_SAMPLES = 2000, JUDGE_REAL = 10000 };
+
+static bool start_judging(struct cgan_training *tr)
+{
+    if (tr->settings->eval_every == 0)
+        return true;
+    REEL_OPTIONS(context, o, o.seed = JUDGE_SEED, o.num_threads = (int)tr->settings->threads);
+    tr->judge_context = reel_context_new(&o);
+    reel_progress *progress = reel_progress_new(stderr, "steps", JUDGE_STEPS);
+    reel_progress_set_label(progress, "the judge learns");
+    bool ok = judge_learn(&tr->judge, tr->judge_context, tr->settings->data, &tr->image, tr->classes, JUDGE_REAL,
+                          progress, tr->error);
+    reel_progress_free(progress);
+    return ok;
+}
+
+/* The model that was written, in every so many epochs: three columns of the metrics, which are empty else. */
+static bool judge_epoch(struct cgan_training *tr, int64_t epoch, bool written, char text[96])
+{
+    int64_t every = tr->settings->eval_every;
+    strcpy(text, ",,");
+    if (every == 0 || epoch % every != 0 || !written)
+        return true;
+    struct verdict v;
+    char path[RUN_MAX_PATH];
+    run_path(&tr->run, path, RUN_MODEL);
+    if (!judge_model(&tr->judge, path, JUDGE_SAMPLES, JUDGE_SEED, &v, tr->error))
+        return false;
+    snprintf(text, 96, "%.6g,%.6g,%.6g", v.label_accuracy, v.frechet, v.diversity);
+    return true;
+}
+
+static void note_metrics(struct cgan_training *tr, int64_t epoch, double seconds, const char *judged)
 {
     const struct cgan_metrics *m = &tr->metrics;
     double steps = (double)(m->steps ? m->steps : 1), penalties = (double)(m->penalties ? m->penalties : 1);
-    char line[256];
-    snprintf(line, sizeof line, "%lld,%lld,%.3f,%.6g,%.6g,%.6g,%.6g,%.6g\n", (long long)epoch, (long long)tr->step,
+    char line[384];
+    snprintf(line, sizeof line, "%lld,%lld,%.3f,%.6g,%.6g,%.6g,%.6g,%.6g,%s\n", (long long)epoch, (long long)tr->step,
              seconds, m->d_loss / steps, m->g_loss / steps, m->d_real / steps, m->d_fake / steps,
-             m->penalty / penalties);
+             m->penalty / penalties, judged);
     run_note(&tr->run, line);
 }
 
@@ -122,10 +155,11 @@ static bool write_outputs(struct cgan_training *tr, int64_t epoch, double second
 {
     bool complained = !*written;
     *written = true;
-    note_metrics(tr, epoch, seconds);
     tr->seconds = seconds;
-    if (!write_checkpoint(tr, written) || !write_model(tr, epoch, written))
+    char judged[96];
+    if (!write_checkpoint(tr, written) || !write_model(tr, epoch, written) || !judge_epoch(tr, epoch, *written, judged))
         return false;
+    note_metrics(tr, epoch, seconds, judged);
     if (run_write_metrics(&tr->run, tr->context, epoch) != REEL_OK) {
         missing(tr, written, reel_error(tr->context));
         reel_clear_error(tr->context);
@@ -329,6 +363,8 @@ static void release(struct cgan_training *tr)
     reel_tape_free(tr->tape);
     gan_free(&tr->gan);
     reel_context_free(tr->context);
+    judge_free(&tr->judge);
+    reel_context_free(tr->judge_context);
     free(tr->pixel_table);
     free(tr->x);
     free(tr->y);
@@ -352,6 +388,8 @@ int cgan_train(int argc, char **argv)
         OPTION_NUMBER("minutes", &s.minutes, 0, 1e6, "M", "end after M minutes; 0: no limit"),
         OPTION_INTEGER("batch", &s.batch, 0, 65536, "N", "images a step; 0: the recipe's"),
         OPTION_NUMBER("lr", &s.lr, 0, 10, "X", "learning rate; 0: the recipe's"),
+        OPTION_INTEGER("eval-every", &s.eval_every, 0, 1000000, "N",
+                       "judge the samples after every N epochs; 0: never"),
         OPTION_INTEGER("seed", &s.seed, 0, INT64_MAX, "N", "seed of everything drawn"),
         OPTION_INTEGER("threads", &s.threads, 0, 256, "N", "threads; 0: one a core"),
         OPTION_FLAG("overwrite", &s.overwrite, "replace the run that --out holds"),
@@ -407,7 +445,8 @@ int cgan_train(int argc, char **argv)
     if (ok && s.resume)
         ok = cgan_load_checkpoint(&tr);
     else if (ok)
-        run_note(&tr.run, "epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1\n");
+        run_note(&tr.run, "epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1,label_accuracy,frechet,diversity\n");
+    ok = ok && start_judging(&tr);
     if (ok) {
         process_catch_stop();
         fprintf(stderr,

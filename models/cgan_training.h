@@ -4,6 +4,7 @@
 
 #include "cgan.h"
 #include "cgan_recipe.h"
+#include "judge.h"
 #include "run.h"
 
 enum { GRID_COLUMNS = 10 };
@@ -11,7 +12,7 @@ enum { GRID_COLUMNS = 10 };
 struct cgan_settings {
     int network, recipe; /* places in their lists of names */
     const char *data, *out, *resume;
-    int64_t epochs, batch, seed, threads;
+    int64_t epochs, batch, seed, threads, eval_every;
     double minutes, lr;
     bool overwrite, extend, detect_anomaly;
 };
@@ -46,6 +47,8 @@ struct cgan_training {
     reel_optim *g_optim, *d_optim;
     reel_ema *average;
     struct cgan_metrics metrics;
+    struct judge judge; /* in a context of its own, so that judging changes no bit of the training */
+    reel_context *judge_context;
     int64_t step, epoch, next_batch; /* the epoch under way, and its first batch that is not done */
     double seconds;                  /* until the last checkpoint */
     int64_t saved[SAVED];

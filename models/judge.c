@@ -108,3 +108,29 @@ bool judge_images(const struct judge *j, const struct labelled *set, struct verd
     free(spread);
     return ok;
 }
+
+bool judge_model(const struct judge *j, const char *path, int64_t samples, uint64_t seed, struct verdict *v,
+                 char error[CGAN_ERROR_SIZE])
+{
+    reel_context *c = j->classifier.context;
+    struct gan gan;
+    struct cgan_image image;
+    if (!cgan_load(c, path, &gan, &image, error))
+        return false;
+    float *x = malloc((size_t)(samples * j->pixels) * sizeof *x);
+    int64_t *y = malloc((size_t)samples * sizeof *y);
+    reel_tape *tape = reel_tape_new(c);
+    reel_manual_seed(c, seed);
+    for (int64_t i = 0; y && i < samples; i++)
+        y[i] = i % j->classes;
+    const struct labelled set = {samples, x, y};
+    bool ok = x && y && cgan_generate(tape, &gan, y, samples, x, NULL);
+    if (!ok)
+        snprintf(error, CGAN_ERROR_SIZE, "%s", x && y ? reel_error(c) : "out of memory");
+    ok = ok && judge_images(j, &set, v, error);
+    reel_tape_free(tape);
+    gan_free(&gan);
+    free(x);
+    free(y);
+    return ok;
+}

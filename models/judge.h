@@ -39,4 +39,8 @@ void judge_free(struct judge *judge);
 bool judge_images(const struct judge *judge, const struct labelled *set, struct verdict *verdict,
                   char error[CGAN_ERROR_SIZE]);
 
+/* Judges so many samples of the model in a file, drawn from a seed; the judge's context draws. */
+bool judge_model(const struct judge *judge, const char *path, int64_t samples, uint64_t seed, struct verdict *verdict,
+                 char error[CGAN_ERROR_SIZE]);
+
 #endif

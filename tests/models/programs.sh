@@ -88,6 +88,13 @@ check 'the same seed gives the same model' cmp -s "$work/a/model.safetensors" "$
 "$cgan" train --data "$work/small" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 --detect-anomaly --out "$work/c" \
     >"$work/stdout" 2>"$work/stderr"
 check 'the search for anomalies changes nothing' cmp -s "$work/a/model.safetensors" "$work/c/model.safetensors"
+cp -r "$work/small" "$work/both"
+for kind in images-idx3 labels-idx1; do cp "$work/small/train-$kind-ubyte" "$work/both/t10k-$kind-ubyte"; done
+"$cgan" train --data "$work/both" --batch 4 --epochs 2 --minutes 0 --seed 3 --threads 1 --eval-every 2 --out "$work/judged" \
+    >"$work/stdout" 2>"$work/stderr"
+check 'judging changes nothing' cmp -s "$work/a/model.safetensors" "$work/judged/model.safetensors"
+check 'one epoch of two is judged' test "$(grep -c ',[0-9.e-][0-9.e-]*,[0-9.e-][0-9.e-]*,[0-9.e-][0-9.e-]*$' "$work/judged/metrics.csv") $(
+    grep -c ',,,$' "$work/judged/metrics.csv")" = '1 1'
 check 'a picture after every epoch' test -s "$work/a/samples-0002.png"
 check 'a line of metrics after every epoch' test "$(wc -l <"$work/a/metrics.csv")" -eq 3
 "$cgan" sample --model "$work/a/model.safetensors" --per-class 2 --seed 1 --out "$work/s.png" 2>"$work/stderr"

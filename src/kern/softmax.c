@@ -82,16 +82,14 @@ static void gradient_rows(const struct reel_kern_softmax *s, int64_t first, int6
 void reel_kern_softmax(const struct reel_kern_softmax *s, const reel_real *x, reel_real *y, reel_real *room,
                        int threads)
 {
-    reel_real *maxima = room, *sums = room + s->outer * s->inner;
+    reel_real *sums = room, *maxima = room + s->outer * s->inner;
     reel_kern_softmax_sums(s, x, maxima, sums, threads);
     for (int64_t i = 0; s->log && i < s->outer * s->inner; i++)
         sums[i] = reel_math_log(sums[i]);
-    /* exp(-INFINITY - 0) / 1 instead of NaN */
+    /* Instead of NaN, exp(-INFINITY - INFINITY) / INFINITY. */
     for (int64_t i = 0; s->masked && i < s->outer * s->inner; i++)
-        if (maxima[i] == -(reel_real)INFINITY) {
-            maxima[i] = 0;
-            sums[i] = 1;
-        }
+        if (maxima[i] == -(reel_real)INFINITY)
+            maxima[i] = sums[i] = (reel_real)INFINITY;
     REEL_PARALLEL_FOR(first, last, row_count(s), rows_at_once(s), threads,
                       softmax_rows(s, first, last, x, maxima, sums, y));
 }

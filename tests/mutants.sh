@@ -1,7 +1,7 @@
 #!/bin/bash
 # Whether the registry's tests notice mistakes: one token of a kernel or a rule is changed, and ops_values or ops_registry
 # (in double, with sanitizers) has to fail; or, for what no sample can show, the test of tests/ops or tests/kern that has
-# the file's name.
+# the file's name; or, for functions that are made of operations, ops_functions.
 #
 #     bash tests/mutants.sh [COUNT [SEED]]    tries COUNT mutants (200), drawn with SEED (1)
 #     bash tests/mutants.sh list              prints all there are: file, line, place, old and new token, operation, text
@@ -244,12 +244,14 @@ passes ops_values_f64 && passes ops_registry_f64 || { cat "$work/test.log"; echo
 
 tried=0 caught=0 listed=0 missed=0
 
-# own_test_catches FILE: whether a test of the file's name fails that passes without the mutant (which is tried once).
+# own_test_catches FILE: whether a test of the file's name, or that of functions, fails that passes without the mutant
+# (which is tried once).
 own_test_catches() {
-    local test
-    for test in ops kern; do
-        [ -e "$folder/tree/tests/$test/$(basename "$1")" ] || continue
-        test=${test}_$(basename "$1" .c)_f64
+    local name test
+    name=$(basename "$1" .c)
+    for test in "ops $name" "kern $name" 'ops functions'; do
+        [ -e "$folder/tree/tests/${test/ //}.c" ] || continue
+        test=${test/ /_}_f64
         build "$test" && ! passes "$test" && sound "$1" "$test" && return
     done
     return 1

@@ -1,5 +1,4 @@
-"""Prints tests/golden/draws.h: what torch.bernoulli, multinomial, exponential_ and gumbel_softmax draw, for
-tests/ops/draw.c, and the gradients of gumbel_softmax.
+"""Prints tests/golden/draws.h: what torch.bernoulli and torch.multinomial draw, for tests/ops/draw.c.
 
     python tests/golden/draws.py > tests/golden/draws.h
 
@@ -23,14 +22,6 @@ for dtype in (torch.float64, torch.float32):
         ("of_a_vector", "int64_t", torch.multinomial(weights[0], 7)),
         ("behind", "double", torch.rand(2, dtype=dtype)),
     ]
-    torch.manual_seed(12)
-    draws.append(("exponential", "double", torch.empty(100, dtype=dtype).exponential_()))
-    u = (((37 * torch.arange(20)) % 64) * 2 - 63).to(dtype).reshape(4, 5) / 64
-    for name, options in (("gumbel", {"tau": 0.7}), ("gumbel_hard", {"hard": True, "dim": 0})):
-        logits = u.flip(1).clone().requires_grad_()
-        y = torch.nn.functional.gumbel_softmax(logits, **options)
-        (u * y).sum().backward()
-        draws += [(name, "double", y), (f"{name}_grad", "double", logits.grad)]
     for name, kind, values in draws:
         numbers = ", ".join(f"{v:.17g}" if isinstance(v, float) else str(v) for v in values.reshape(-1).tolist())
         print(f"static const {kind} golden_{name}[] = {{{numbers}}};")

@@ -361,5 +361,6 @@ case("einsum_nothing_to_sum", einsum("ij,jk->ik"), real(2, 0), real(0, 3))
 case("einsum_scalars", einsum(",ij->ij"), real(), real(2, 3))
 case("einsum_shared_later", einsum("ij,ij,i->j"), real(2, 3), real(2, 3), real(2))
 case("einsum_many", einsum("a,b,c,d->bd"), real(2), real(3), real(2), real(2))
+case("einsum_letters_at_the_ends", einsum("aAzZ...->Z...zAa"), real(2, 1, 3, 2, 2))
 
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

@@ -199,6 +199,7 @@ enum { MOST = 8 };
     CASE(einsum_scalars, y[0] = reel_einsum(t, ",ij->ij", x, 2))                                                       \
     CASE(einsum_shared_later, y[0] = reel_einsum(t, "ij,ij,i->j", x, 3))                                               \
     CASE(einsum_many, y[0] = reel_einsum(t, "a,b,c,d->bd", x, 4))                                                      \
+    CASE(einsum_letters_at_the_ends, y[0] = reel_einsum(t, "aAzZ...->Z...zAa", x, 1))                                  \
     CASE(pad_zeros, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2), REEL_PAD_CONSTANT, 0))                                  \
     CASE(pad_value, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 0, 0, 2), REEL_PAD_CONSTANT, -1.5))                         \
     CASE(pad_cut, y[0] = reel_pad(t, x[0], REEL_SIZES(-1, 2, 1, -1), REEL_PAD_CONSTANT, 0))                            \
@@ -546,6 +547,10 @@ Test(functions, refuse_equations_that_are_none)
         {"ij,jk->ik->", 2, REEL_ERROR_ARGUMENT, "something behind the result"},
         {"ij,jk-ik", 2, REEL_ERROR_ARGUMENT, "- is no arrow"},
         {"ij,j1->ik", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"@j,jk", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"[j,jk", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"`j,jk", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
+        {"{j,jk", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
         {"ij,..jk", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
         {"......,ij", 2, REEL_ERROR_ARGUMENT, "neither letters, an ellipsis, a comma nor an arrow"},
         {"ij", 2, REEL_ERROR_ARGUMENT, "fewer operands in it than are given"},

@@ -18,7 +18,7 @@ static void usage(FILE *stream)
           "  sample  draws series from a trained model\n"
           "  eval    measures how good a trained model is\n"
           "  data    says what is in a set of series\n"
-          "series COMMAND --help lists the options of a command.\n",
+          "series COMMAND --help lists the options of a command, series --version prints the version.\n",
           stream);
 }
 
@@ -33,8 +33,12 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
             if (strcmp(argv[1], commands[i].name) == 0)
                 return commands[i].run(argc - 1, argv + 1);
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-            usage(stdout);
+        bool version = strcmp(argv[1], "--version") == 0;
+        if (version || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+            if (version)
+                arguments_print_version("series");
+            else
+                usage(stdout);
             return process_flush("series") ? 0 : 1;
         }
         fprintf(stderr, "series: there is no command \"%s\"\n", argv[1]);

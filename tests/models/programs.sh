@@ -34,7 +34,7 @@ refused() {
 "$programs/notebook" --seed 7 --json >"$work/notebook.json" 2>"$work/stderr"
 check 'notebook prints the numbers of PyTorch' cmp -s "$work/notebook.json" "$golden/notebook.json"
 version="(reel) $(sed -n 's/^#define REEL_VERSION_[MP][A-Z]* //p' "$golden/../../include/reel/types.h" | paste -sd.)"
-for command in notebook cgan 'cgan train'; do
+for command in notebook cgan 'cgan train' series; do
     # shellcheck disable=SC2086
     check "$command --version" test "$("$programs"/$command --version)" = "$command $version"
 done

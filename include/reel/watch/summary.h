@@ -1,7 +1,9 @@
 /* What a model is made of, as a table (as Keras' model.summary() and torchinfo).
  *
  *     const reel_shape shape = REEL_SHAPE(64, 784);
- *     reel_summary(context, stdout, model, &shape, NULL, 1);
+ *     reel_summary(context, stdout, module, &shape, NULL, 1);
+ *
+ * writes
  *
  *     layer                    operation            output                    params           FLOP
  *     fc1                      linear_bias          [64, 256]                200,960     25,690,112

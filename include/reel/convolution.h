@@ -6,6 +6,7 @@
 #define REEL_CONVOLUTION_H
 
 #include <reel/options.h>
+#include <reel/pad.h>
 #include <reel/types.h>
 
 #ifdef __cplusplus
@@ -16,14 +17,16 @@ extern "C" {
  * means "the same as the first", and in one dimension only the first counts. Each is below 2^31. */
 typedef struct reel_conv_options {
     reel_options_mark mark;
-    int64_t stride[2];         /* {1, -1}; at least 1 */
-    int64_t padding[2];        /* {0, -1}: zeros that the input gets at both ends */
-    int64_t dilation[2];       /* {1, -1}; at least 1: the distance of neighbours in the kernel */
-    int64_t output_padding[2]; /* {0, -1}: of transposed convolutions, what the output is larger by at its end */
-    int64_t groups;            /* 1: channels are cut into so many parts, each convolved by itself */
-    bool padding_same;         /* instead of `padding`: as many zeros as keep the size, with a stride of 1; where their
-                                  number is odd, one more at the end (padding='same') */
-    bool bias;                 /* true. Of layers; the functions below have a bias if it is not the null var */
+    int64_t stride[2];          /* {1, -1}; at least 1 */
+    int64_t padding[2];         /* {0, -1}: zeros that the input gets at both ends */
+    int64_t dilation[2];        /* {1, -1}; at least 1: the distance of neighbours in the kernel */
+    int64_t output_padding[2];  /* {0, -1}: of transposed convolutions, what the output is larger by at its end */
+    int64_t groups;             /* 1: channels are cut into so many parts, each convolved by itself */
+    bool padding_same;          /* instead of `padding`: as many zeros as keep the size, with a stride of 1; where their
+                                   number is odd, one more at the end (padding='same') */
+    reel_pad_mode padding_mode; /* REEL_PAD_CONSTANT: zeros. Else what the input gets at its ends in their place, with
+                                   padding_same too; not of transposed convolutions */
+    bool bias;                  /* true. Of layers; the functions below have a bias if it is not the null var */
 } reel_conv_options;
 REEL_API reel_conv_options reel_conv_defaults(void);
 

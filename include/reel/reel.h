@@ -68,6 +68,7 @@
 #include <reel/pad.h>
 #include <reel/parametrize.h>
 #include <reel/params.h>
+#include <reel/pool.h>
 #include <reel/print.h>
 #include <reel/recompute.h>
 #include <reel/recurrent.h>

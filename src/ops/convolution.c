@@ -8,6 +8,7 @@
 #include "ops/convolution.h"
 #include "ops/family.h"
 
+#include <reel/pad.h>
 #include <reel/reduce.h>
 #include <reel/view.h>
 
@@ -546,6 +547,10 @@ reel_status reel_conv_take_options(reel_context *context, const char *name, int 
             return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: padding_same is for convolutions with a stride of 1",
                              name);
     }
+    const bool known = o->padding_mode == REEL_PAD_CONSTANT || o->padding_mode == REEL_PAD_REFLECT ||
+                       o->padding_mode == REEL_PAD_REPLICATE || o->padding_mode == REEL_PAD_CIRCULAR;
+    if (!known || (transposed && o->padding_mode != REEL_PAD_CONSTANT))
+        return reel_fail(context, REEL_ERROR_ARGUMENT, "%s: there is no padding_mode %d", name, (int)o->padding_mode);
     return REEL_OK;
 }
 
@@ -612,11 +617,30 @@ static int64_t size_along(const struct convolution_call *call, int axis)
     return call->x.dim[call->x.ndim - call->axes + axis];
 }
 
+/* x with the padding that is no zeros, after which there is none left to add. The null var on error. */
+static reel_var pad(reel_tape *tape, struct convolution_call *call, reel_var x)
+{
+    reel_conv_options *o = &call->options;
+    int64_t amounts[4];
+    for (int i = 0; i < call->axes; i++) {
+        int64_t reach = (call->weight.dim[2 + i] - 1) * o->dilation[i], *pair = amounts + 2 * (call->axes - 1 - i);
+        pair[0] = o->padding_same ? reach / 2 : o->padding[i];
+        pair[1] = o->padding_same ? reach - reach / 2 : o->padding[i];
+        o->padding[i] = 0;
+    }
+    o->padding_same = false;
+    x = reel_pad(tape, x, amounts, 2 * call->axes, o->padding_mode, 0);
+    call->x = reel_shape_of(tape, x);
+    return x;
+}
+
 static reel_var convolve(reel_tape *tape, const char *name, int axes, reel_var x, reel_var weight, reel_var bias,
                          const reel_conv_options *options)
 {
     struct convolution_call call;
     if (!begin(tape, name, axes, false, x, weight, options, &call))
+        return reel_null();
+    if (call.options.padding_mode != REEL_PAD_CONSTANT && reel_is_null(x = pad(tape, &call, x)))
         return reel_null();
     const reel_conv_options *o = &call.options;
     struct conv_attributes a = attributes_of(&call);

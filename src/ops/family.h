@@ -58,6 +58,7 @@ struct reel_op_family {
     FAMILY(recurrent)                                                                                                  \
     FAMILY(sequence)                                                                                                   \
     FAMILY(convolution)                                                                                                \
+    FAMILY(pool)                                                                                                       \
     FAMILY(normalize)                                                                                                  \
     FAMILY(dropout)                                                                                                    \
     FAMILY(loss)                                                                                                       \

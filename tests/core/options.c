@@ -97,6 +97,15 @@ static reel_module *weight_norm(reel_module *module, const void *options)
     F(reel_rms_norm_new, rms_norm, reel_rms_norm_new(p, "m", REEL_SHAPE(2), &o))                                       \
     F(reel_spectral_norm, spectral_norm, with_module(spectral_norm, &o))                                               \
     F(reel_weight_norm, weight_norm, with_module(weight_norm, &o))                                                     \
+    F(reel_max_pool1d_new, pool, reel_max_pool1d_new(p, 2, &o))                                                        \
+    F(reel_max_pool2d_new, pool, reel_max_pool2d_new(p, 2, 2, &o))                                                     \
+    F(reel_avg_pool1d_new, pool, reel_avg_pool1d_new(p, 2, &o))                                                        \
+    F(reel_avg_pool2d_new, pool, reel_avg_pool2d_new(p, 2, 2, &o))                                                     \
+    F(reel_max_pool1d, pool, reel_max_pool1d(t, x, 2, &o, NULL))                                                       \
+    F(reel_max_pool2d, pool, reel_max_pool2d(t, x, 2, 2, &o, NULL))                                                    \
+    F(reel_avg_pool1d, pool, reel_avg_pool1d(t, x, 2, &o))                                                             \
+    F(reel_avg_pool2d, pool, reel_avg_pool2d(t, x, 2, 2, &o))                                                          \
+    F(reel_upsample_new, upsample, reel_upsample_new(p, &o))                                                           \
     F(reel_conv1d_new, conv, reel_conv1d_new(p, "m", 2, 2, 3, &o))                                                     \
     F(reel_conv2d_new, conv, reel_conv2d_new(p, "m", 2, 2, 3, 3, &o))                                                  \
     F(reel_conv_transpose1d_new, conv, reel_conv_transpose1d_new(p, "m", 2, 2, 3, &o))                                 \

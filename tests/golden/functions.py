@@ -13,6 +13,7 @@ import math
 import pathlib
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 torch.set_num_threads(1)
@@ -241,6 +242,39 @@ case("linear_of_one", lambda x: F.interpolate(x, (3,), mode="linear"), real(2, 2
 case("bilinear", lambda x: F.interpolate(x, (6, 8), mode="bilinear"), real(2, 2, 3, 4))
 case("bilinear_aligned", lambda x: F.interpolate(x, (2, 7), mode="bilinear", align_corners=True), real(1, 2, 3, 3))
 case("trilinear", lambda x: F.interpolate(x, (3, 4, 2), mode="trilinear"), real(1, 2, 2, 2, 3))
+
+# ---- Pools ----
+
+tied = exact([[[1.0, 3.0, 3.0, -2.0, NAN, 0.0, NAN, -INF, -INF]]])
+case("max_pool1d", lambda x: F.max_pool1d(x, 2, return_indices=True), real(2, 3, 7))
+case("max_pool1d_ties", lambda x: F.max_pool1d(x, 3, 2, 1, ceil_mode=True, return_indices=True), tied)
+case("max_pool1d_single", lambda x: F.max_pool1d(x, 3, 2, 1, 2), real(3, 9))
+case("max_pool2d", lambda x: F.max_pool2d(x, (2, 3), (1, 2), (1, 0), ceil_mode=True, return_indices=True), real(2, 2, 4, 6))
+case("max_pool2d_single", lambda x: F.max_pool2d(x, 2, return_indices=True), real(2, 4, 4))
+case("avg_pool1d", lambda x: F.avg_pool1d(x, 3, 2, 1), real(2, 2, 6))
+case("avg_pool1d_ceil", lambda x: F.avg_pool1d(x, 2, ceil_mode=True), real(2, 2, 5))
+case("avg_pool2d", lambda x: F.avg_pool2d(x, (3, 2), (2, 1), (1, 0), True, False), real(2, 2, 4, 5))
+case("avg_pool2d_divided", lambda x: F.avg_pool2d(x, 2, divisor_override=3), real(2, 5, 4))
+case("avg_pool2d_outside", lambda x: F.avg_pool2d(x, 3, 5, 1, ceil_mode=True), real(1, 1, 5, 6))
+case("adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x, 4, return_indices=True), real(2, 2, 6))
+case("adaptive_max_pool2d", lambda x: F.adaptive_max_pool2d(x, (None, 3), return_indices=True), real(1, 2, 3, 5))
+case("adaptive_avg_pool1d", lambda x: F.adaptive_avg_pool1d(x, 4), real(2, 6))
+case("adaptive_avg_pool2d", lambda x: F.adaptive_avg_pool2d(x, (2, None)), real(1, 2, 3, 5))
+
+# ---- Convolutions with other padding than zeros ----
+
+
+def padded(mode, axes, *sizes, **options):
+    """The layer's way: _reversed_padding_repeated_twice and _conv_forward."""
+    layer = (nn.Conv1d if axes == 1 else nn.Conv2d)(2, 3, sizes, padding_mode=mode, **options)
+    return lambda x, w, b: layer._conv_forward(x, w, b)
+
+
+case("conv1d_circular", padded("circular", 1, 3, padding=2), real(2, 2, 5), real(3, 2, 3), real(3))
+case("conv1d_reflect_same", padded("reflect", 1, 4, padding="same", dilation=2), real(2, 2, 9), real(3, 2, 4), real(3))
+case("conv1d_replicate_single", padded("replicate", 1, 3, padding=1, stride=2), real(2, 5), real(3, 2, 3), real(3))
+case("conv2d_replicate", padded("replicate", 2, 3, 2, padding=(2, 1), stride=2), real(1, 2, 4, 5), real(3, 2, 3, 2), real(3))
+case("conv2d_reflect_same", padded("reflect", 2, 3, 2, padding="same"), real(1, 2, 4, 3), real(3, 2, 3, 2), real(3))
 
 # ---- Normalisation ----
 

@@ -220,6 +220,47 @@ def rms_norm(x, *rest):
     return F.rms_norm(x, x.shape[1:], weight, eps)
 
 
+def pool_attributes(attributes):
+    axes, adaptive = attributes[:2]
+    pairs = [list(attributes[first : first + axes]) for first in (2, 4, 6, 8, 10)]
+    return axes, adaptive, pairs, attributes[12], attributes[13] or None
+
+
+def fitting(pool, size):
+    """What the function gives in whichever mode has this size."""
+    for ceil in False, True:
+        y = pool(ceil)
+        if list((y[0] if isinstance(y, tuple) else y).shape[2:]) == list(size):
+            return y
+    raise ValueError(f"no mode gives {size}")
+
+
+def max_pool(x, *attributes):
+    axes, adaptive, (kernel, stride, padding, dilation, size), _, _ = pool_attributes(attributes)
+    if adaptive:
+        return (F.adaptive_max_pool1d if axes == 1 else F.adaptive_max_pool2d)(x, size, return_indices=True)
+    function = F.max_pool1d if axes == 1 else F.max_pool2d
+    return fitting(lambda ceil: function(x, kernel, stride, padding, dilation, ceil, return_indices=True), size)
+
+
+def avg_pool(x, *attributes, size=None):
+    axes, adaptive, (kernel, stride, padding, _, wanted), count, divisor = pool_attributes(attributes)
+    size = size or wanted
+    if adaptive:
+        return (F.adaptive_avg_pool1d if axes == 1 else F.adaptive_avg_pool2d)(x, size)
+    if axes == 1:
+        return fitting(lambda ceil: F.avg_pool1d(x, kernel, stride, padding, ceil, count), size)
+    return fitting(lambda ceil: F.avg_pool2d(x, kernel, stride, padding, ceil, count, divisor), size)
+
+
+def avg_pool_backward(g, *attributes):
+    """As a product with the matrix of PyTorch's pool, which is linear."""
+    _, _, (*_, size), _, _ = pool_attributes(attributes)
+    plane = torch.eye(math.prod(size)).reshape(-1, 1, *size)
+    matrix = avg_pool(plane, *attributes, size=list(g.shape[2:])).reshape(math.prod(size), -1)
+    return (g.reshape(g.shape[0] * g.shape[1], matrix.shape[1]) @ matrix.T).reshape(g.shape[:2] + tuple(size))
+
+
 def class_loss(function):
     def apply(x, target, *rest):
         weight, attributes = (rest[0], rest[1:]) if len(rest) == 4 else (None, rest)
@@ -387,6 +428,7 @@ BAG = "qi??"
 CLASSES = "iqd"
 CONV = "i2q2q2q2qq"
 LOSS = "id"
+POOL = "i?2q2q2q2q2q?q"
 
 OPERATIONS = {
     "add": ("", torch.add),
@@ -521,6 +563,9 @@ OPERATIONS = {
     "conv_transpose": (CONV, conv_transpose),
     "conv_transpose_bias": (CONV, conv_transpose),
     "conv_weight": (CONV, conv_weight),
+    "max_pool": (POOL, max_pool),
+    "avg_pool": (POOL, avg_pool),
+    "avg_pool_backward": (POOL, avg_pool_backward),
 }
 
 # What a second derivative is where a gradient is not the derivative is not PyTorch's to say: it has none here.

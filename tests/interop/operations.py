@@ -21,6 +21,8 @@ REFUSED = {
     "embedding_bag_weighted": "rows of an index",
     "embedding_bag_scaled": "rows of an index",
     "embedding_bag_weighted_scaled": "rows of an index",
+    "max_pool": "windows have one size",
+    "avg_pool": "windows have one size",
     "conv": "all of x is read",
     "conv_bias": "all of x is read",
     "conv_transpose": "all of x is read",

@@ -224,6 +224,40 @@ enum { MOST = 8 };
     CASE(bilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(6, 8), REEL_INTERPOLATE_LINEAR, false))                 \
     CASE(bilinear_aligned, y[0] = reel_interpolate(t, x[0], REEL_SIZES(2, 7), REEL_INTERPOLATE_LINEAR, true))          \
     CASE(trilinear, y[0] = reel_interpolate(t, x[0], REEL_SIZES(3, 4, 2), REEL_INTERPOLATE_LINEAR, false))             \
+    CASE(max_pool1d, y[0] = reel_max_pool1d(t, x[0], 2, NULL, &y[1]))                                                  \
+    CASE(max_pool1d_ties, OPTIONS(pool, o.stride[0] = 2, o.padding[0] = 1, o.ceil_mode = true);                        \
+         y[0] = reel_max_pool1d(t, x[0], 3, &o, &y[1]))                                                                \
+    CASE(max_pool1d_single, OPTIONS(pool, o.stride[0] = 2, o.padding[0] = 1, o.dilation[0] = 2);                       \
+         y[0] = reel_max_pool1d(t, x[0], 3, &o, NULL))                                                                 \
+    CASE(max_pool2d,                                                                                                   \
+         OPTIONS(pool, o.stride[0] = 1, o.stride[1] = 2, o.padding[0] = 1, o.padding[1] = 0, o.ceil_mode = true);      \
+         y[0] = reel_max_pool2d(t, x[0], 2, 3, &o, &y[1]))                                                             \
+    CASE(max_pool2d_single, y[0] = reel_max_pool2d(t, x[0], 2, 2, NULL, &y[1]))                                        \
+    CASE(avg_pool1d, OPTIONS(pool, o.stride[0] = 2, o.padding[0] = 1); y[0] = reel_avg_pool1d(t, x[0], 3, &o))         \
+    CASE(avg_pool1d_ceil, OPTIONS(pool, o.ceil_mode = true); y[0] = reel_avg_pool1d(t, x[0], 2, &o))                   \
+    CASE(avg_pool2d, OPTIONS(pool, o.stride[0] = 2, o.stride[1] = 1, o.padding[0] = 1, o.padding[1] = 0,               \
+                             o.ceil_mode = true, o.count_include_pad = false);                                         \
+         y[0] = reel_avg_pool2d(t, x[0], 3, 2, &o))                                                                    \
+    CASE(avg_pool2d_divided, OPTIONS(pool, o.divisor_override = 3); y[0] = reel_avg_pool2d(t, x[0], 2, 2, &o))         \
+    CASE(avg_pool2d_outside, OPTIONS(pool, o.stride[0] = 5, o.padding[0] = 1, o.ceil_mode = true);                     \
+         y[0] = reel_avg_pool2d(t, x[0], 3, 3, &o))                                                                    \
+    CASE(adaptive_max_pool1d, y[0] = reel_adaptive_max_pool1d(t, x[0], 4, &y[1]))                                      \
+    CASE(adaptive_max_pool2d, y[0] = reel_adaptive_max_pool2d(t, x[0], 0, 3, &y[1]))                                   \
+    CASE(adaptive_avg_pool1d, y[0] = reel_adaptive_avg_pool1d(t, x[0], 4))                                             \
+    CASE(adaptive_avg_pool2d, y[0] = reel_adaptive_avg_pool2d(t, x[0], 2, 0))                                          \
+    CASE(conv1d_circular, OPTIONS(conv, o.padding[0] = 2, o.padding_mode = REEL_PAD_CIRCULAR);                         \
+         y[0] = reel_conv1d(t, x[0], x[1], x[2], &o))                                                                  \
+    CASE(conv1d_reflect_same,                                                                                          \
+         OPTIONS(conv, o.padding_same = true, o.dilation[0] = 2, o.padding_mode = REEL_PAD_REFLECT);                   \
+         y[0] = reel_conv1d(t, x[0], x[1], x[2], &o))                                                                  \
+    CASE(conv1d_replicate_single,                                                                                      \
+         OPTIONS(conv, o.padding[0] = 1, o.stride[0] = 2, o.padding_mode = REEL_PAD_REPLICATE);                        \
+         y[0] = reel_conv1d(t, x[0], x[1], x[2], &o))                                                                  \
+    CASE(conv2d_replicate,                                                                                             \
+         OPTIONS(conv, o.padding[0] = 2, o.padding[1] = 1, o.stride[0] = 2, o.padding_mode = REEL_PAD_REPLICATE);      \
+         y[0] = reel_conv2d(t, x[0], x[1], x[2], &o))                                                                  \
+    CASE(conv2d_reflect_same, OPTIONS(conv, o.padding_same = true, o.padding_mode = REEL_PAD_REFLECT);                 \
+         y[0] = reel_conv2d(t, x[0], x[1], x[2], &o))                                                                  \
     CASE(rms_norm, y[0] = reel_rms_norm(t, x[0], 2, x[1], 0.125))                                                      \
     CASE(rms_norm_plain, y[0] = reel_rms_norm(t, x[0], 1, reel_null(), 1e-5))                                          \
     CASE(group_norm, y[0] = reel_group_norm(t, x[0], 2, x[1], x[2], 1e-5))                                             \

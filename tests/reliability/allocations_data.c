@@ -66,7 +66,7 @@ static void residual(reel_tape *tape, reel_module *m, const reel_var *inputs, re
 
 /* None that changes something when it is called: of a module made of others, those before the one that fails have run.
  */
-enum { LAYERS = 11 };
+enum { LAYERS = 12 };
 static reel_module *layer_of(reel_params *p, int which)
 {
     REEL_OPTIONS(linear, activated, activated.activation = REEL_ACTIVATION_TANH);
@@ -92,6 +92,8 @@ static reel_module *layer_of(reel_params *p, int which)
         return reel_rms_norm_new(p, "rms_norm", REEL_SHAPE(6), NULL);
     case 9:
         return reel_group_norm_new(p, "group_norm", 3, 6, NULL);
+    case 10:
+        return reel_pad_new(p, (const int64_t[]){1, -1}, 2, REEL_PAD_CONSTANT, 0);
     default:
         return reel_flatten_new(p, 1, -1);
     }

@@ -596,8 +596,10 @@ static bool is_allowed(const char *function, const char *name)
         {"reel_module_new", "name"},
         {"reel_param_set_grad", "grad"},       /* no gradient */
         {"reel_clip_grad_norm", "total_norm"}, /* nobody asks */
-        {"reel_sink_rows", "source"},          /* row i gets row i */
-        {"reel_set_call_hook", "hook"},        /* none */
+        {"reel_max_pool1d", "indices"},
+        {"reel_adaptive_max_pool1d", "indices"},
+        {"reel_sink_rows", "source"},   /* row i gets row i */
+        {"reel_set_call_hook", "hook"}, /* none */
     };
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         if ((!allowed[i][0] || strcmp(allowed[i][0], function) == 0) && strcmp(allowed[i][1], name) == 0)

@@ -23,6 +23,7 @@ struct probe {
 
 static void find_ranges(const struct series_set *s, float *least, float *range)
 {
+    bool there = true;
     for (int64_t c = 0; c < s->channels; c++) {
         float low = INFINITY, high = -INFINITY;
         for (int64_t i = 0; i < s->count; i++)
@@ -32,6 +33,11 @@ static void find_ranges(const struct series_set *s, float *least, float *range)
             }
         least[c] = low;
         range[c] = high - low + 1e-7f;
+        there = there && low >= 0 && high <= 1;
+    }
+    for (int64_t c = 0; there && c < s->channels; c++) {
+        least[c] = 0;
+        range[c] = 1;
     }
 }
 

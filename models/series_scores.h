@@ -8,8 +8,9 @@
 #include <reel/watch/progress.h>
 
 /* The two scores of TimeGAN (Yoon, Jarrett and van der Schaar 2019), as its package computes them: values between each
- * channel's least and most in `real` become 0..1; a GRU half as wide as there are channels, Adam at 1e-3, batches of
- * 128. Its GRU is PyTorch's (reset after the product), where TimeGAN's is TensorFlow 1's (before).
+ * channel's least and most in `real` become 0..1, unless all lie there already, as its sines do; a GRU half as wide as
+ * there are channels, Adam at 1e-3, batches of 128. Its GRU is PyTorch's (reset after the product), where TimeGAN's is
+ * TensorFlow 1's (before).
  *
  * Discriminative: `steps` steps, TimeGAN's 2,000, tell `real` from `made` by the last state; |accuracy - 1/2| on the
  * fifth of both that was kept from it; of the larger set as many series as the smaller one has. Predictive: TimeGAN's

@@ -83,6 +83,12 @@ Test(series_scores, predictive)
     /* Values between 0 and 1 whose nearest constant is 0.5 on average off by a quarter. */
     cr_expect_lt(learned, 0.08);
     cr_expect_float_eq(constant, spread, 0.03);
+    /* Between 0 and 1 values are left as they are: half of them, half the error. */
+    for (int64_t v = 0; v < 2 * COUNT * STEPS; v++) {
+        s.x[v] *= 0.5f;
+        still.x[v] *= 0.5f;
+    }
+    cr_expect_float_eq(series_predictive_score(context, &s, &still, 300, NULL), 0.5 * spread, 0.03);
     series_set_free(&s);
     series_set_free(&still);
 }

@@ -1,4 +1,7 @@
-/* Pools over one or two axes, as functions and as layers; and layers that make axes longer. */
+/* Pools over one or two axes, as functions and as layers; and layers that make axes longer.
+ *
+ *     reel_var half = reel_max_pool2d(t, x, 2, 2, NULL, NULL);  // [64, 32, 28, 28] -> [64, 32, 14, 14]
+ *     reel_var means = reel_adaptive_avg_pool2d(t, half, 1, 1); // [64, 32, 1, 1] */
 #ifndef REEL_POOL_H
 #define REEL_POOL_H
 
@@ -52,8 +55,10 @@ REEL_API reel_var reel_adaptive_max_pool2d(reel_tape *tape, reel_var x, int64_t 
 REEL_API reel_var reel_adaptive_avg_pool1d(reel_tape *tape, reel_var x, int64_t size);
 REEL_API reel_var reel_adaptive_avg_pool2d(reel_tape *tape, reel_var x, int64_t height, int64_t width);
 
-/* ---- Layers; errors as in nn.h. Those of max pools give the indices as a second output. ---- */
+/* ---- Layers; errors as in nn.h ---- */
 
+/* The functions above as layers (nn.MaxPool1d, nn.AvgPool2d, nn.AdaptiveMaxPool1d and so on). Those of max pools give
+ * the indices as a second output. */
 REEL_API reel_module *reel_max_pool1d_new(reel_params *params, int64_t kernel_size, const reel_pool_options *options);
 REEL_API reel_module *reel_max_pool2d_new(reel_params *params, int64_t kernel_height, int64_t kernel_width,
                                           const reel_pool_options *options);

@@ -2,7 +2,34 @@
 include(CMakePackageConfigHelpers)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/reel)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/reel DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+# The headers of reel::watch go with it.
+install(
+  DIRECTORY ${PROJECT_SOURCE_DIR}/include/reel
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  COMPONENT development
+  PATTERN "watch*" EXCLUDE)
+if(REEL_WATCH)
+  install(
+    FILES ${PROJECT_SOURCE_DIR}/include/reel/watch.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reel
+    COMPONENT watch_development)
+  install(
+    DIRECTORY ${PROJECT_SOURCE_DIR}/include/reel/watch
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reel
+    COMPONENT watch_development)
+  foreach(kind static shared)
+    install(
+      TARGETS reel_watch_${kind}
+      EXPORT reel_watch_${kind}
+      LIBRARY COMPONENT watch NAMELINK_COMPONENT watch_development
+      ARCHIVE COMPONENT watch_development)
+    install(
+      EXPORT reel_watch_${kind}
+      NAMESPACE reel::
+      DESTINATION ${package}
+      COMPONENT watch_development)
+  endforeach()
+endif()
 foreach(kind static shared)
   foreach(library reel reel_f64)
     install(
@@ -62,3 +89,14 @@ foreach(library reel reel_f64)
     DESTINATION ${modules}
     COMPONENT development)
 endforeach()
+if(REEL_WATCH)
+  foreach(library reel reel_f64)
+    string(REPLACE reel reel_watch REEL_PC_NAME ${library})
+    set(REEL_PC_LIBRARY ${library})
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/reel_watch.pc.in ${PROJECT_BINARY_DIR}/install/${REEL_PC_NAME}.pc @ONLY)
+    install(
+      FILES ${PROJECT_BINARY_DIR}/install/${REEL_PC_NAME}.pc
+      DESTINATION ${modules}
+      COMPONENT watch_development)
+  endforeach()
+endif()

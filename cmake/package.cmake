@@ -1,4 +1,4 @@
-# cpack -G DEB: libreel (the shared libraries), libreel-dev and reel-programs. The preset package configures for it.
+# cpack -G DEB: libreel (the shared libraries), libreel-dev, libreel-watch, libreel-watch-dev and reel-programs. The preset package configures for it.
 set(REEL_PACKAGE_CONTACT "the reel authors <reel@packages.invalid>" CACHE STRING "Who answers for packages: NAME <ADDRESS>")
 
 set(CPACK_GENERATOR DEB)
@@ -7,7 +7,13 @@ set(CPACK_PACKAGE_CONTACT ${REEL_PACKAGE_CONTACT})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
-set(CPACK_COMPONENTS_ALL libraries development programs)
+set(CPACK_COMPONENTS_ALL libraries development)
+if(REEL_WATCH)
+  list(APPEND CPACK_COMPONENTS_ALL watch watch_development)
+endif()
+if(REEL_PROGRAMS)
+  list(APPEND CPACK_COMPONENTS_ALL programs)
+endif()
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
@@ -40,12 +46,30 @@ endif()
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION
     "${about}\nThis package has the headers, the archives, a package for CMake and modules\nfor pkg-config.")
 
+set(CPACK_DEBIAN_WATCH_PACKAGE_NAME libreel-watch)
+set(CPACK_DEBIAN_WATCH_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_WATCH_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_WATCH_PACKAGE_DEPENDS "libreel (= ${PROJECT_VERSION})")
+if(REEL_HAVE_RELR_LIBC AND REEL_HAVE_RELR_LINKER)
+  string(APPEND CPACK_DEBIAN_WATCH_PACKAGE_DEPENDS ", libc6 (>= 2.36)")
+endif()
+set(CPACK_DEBIAN_WATCH_DESCRIPTION
+    "${about}\nThis package has what one looks at while a model trains: a progress bar,\npictures, a report, a profiler.")
+set(CPACK_DEBIAN_WATCH_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/package/triggers ${PROJECT_BINARY_DIR}/package/watch/shlibs)
+
+set(CPACK_DEBIAN_WATCH_DEVELOPMENT_PACKAGE_NAME libreel-watch-dev)
+set(CPACK_DEBIAN_WATCH_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_WATCH_DEVELOPMENT_PACKAGE_DEPENDS
+    "libreel-watch (= ${PROJECT_VERSION}), libreel-dev (= ${PROJECT_VERSION}), libpng-dev")
+set(CPACK_DEBIAN_WATCH_DEVELOPMENT_DESCRIPTION
+    "${about}\nThis package has the headers, the archive and the modules for pkg-config of\nlibreel-watch.")
+
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME reel-programs)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS dataset-fashion-mnist)
 if(BUILD_SHARED_LIBS)
-  set(CPACK_DEBIAN_PROGRAMS_PACKAGE_DEPENDS "libreel (= ${PROJECT_VERSION})")
+  set(CPACK_DEBIAN_PROGRAMS_PACKAGE_DEPENDS "libreel (= ${PROJECT_VERSION}), libreel-watch (= ${PROJECT_VERSION})")
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR})
 endif()
 set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION
@@ -56,6 +80,8 @@ math(EXPR next "${PROJECT_VERSION_MINOR} + 1")
 set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(range "libreel (>= ${soversion}), libreel (<< ${PROJECT_VERSION_MAJOR}.${next}~)")
 file(WRITE ${PROJECT_BINARY_DIR}/package/shlibs "libreel ${soversion} ${range}\nlibreel_f64 ${soversion} ${range}\n")
+string(REPLACE libreel libreel-watch range "${range}")
+file(WRITE ${PROJECT_BINARY_DIR}/package/watch/shlibs "libreel_watch ${soversion} ${range}\n")
 file(WRITE ${PROJECT_BINARY_DIR}/package/triggers "activate-noawait ldconfig\n")
 
 # What policy wants in /usr/share: licence, changes, pages of the manual.
@@ -64,8 +90,8 @@ file(WRITE ${PROJECT_BINARY_DIR}/package/changelog
      "reel (${PROJECT_VERSION}) unstable; urgency=medium\n\n  * Version ${PROJECT_VERSION}.\n\n -- ${REEL_PACKAGE_CONTACT}  ${date}\n")
 find_program(GZIP gzip REQUIRED)
 execute_process(COMMAND ${GZIP} -9nf ${PROJECT_BINARY_DIR}/package/changelog COMMAND_ERROR_IS_FATAL ANY)
-foreach(component LIBRARIES DEVELOPMENT PROGRAMS)
-  string(TOLOWER ${component} lower)
+foreach(lower IN LISTS CPACK_COMPONENTS_ALL)
+  string(TOUPPER ${lower} component)
   install(
     FILES ${PROJECT_SOURCE_DIR}/LICENSE
     DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME}

@@ -4,8 +4,6 @@
 #include "arguments.h"
 #include "process.h"
 
-#include <reel/watch/picture.h>
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,11 +88,7 @@ static bool write_model(struct cgan_training *tr, int64_t epoch, bool *written)
             missing(tr, written, reel_error(tr->context));
             reel_clear_error(tr->context);
         }
-        run_picture_path(&tr->run, path, epoch);
-        if (reel_picture_save(tr->context, path, made, picture_shape(tr), &grid) == REEL_ERROR_IO) {
-            missing(tr, written, reel_error(tr->context));
-            reel_clear_error(tr->context);
-        }
+        reel_run_add_images(tr->watched, "samples", made, picture_shape(tr), &grid, epoch);
     }
     bool ok = reel_context_status(tr->context) == REEL_OK;
     if (!ok)
@@ -136,6 +130,9 @@ static bool judge_epoch(struct cgan_training *tr, int64_t epoch, bool written, c
     if (!judge_model(&tr->judge, path, JUDGE_SAMPLES, JUDGE_SEED, &v, tr->error))
         return false;
     snprintf(text, 96, "%.6g,%.6g,%.6g", v.label_accuracy, v.frechet, v.diversity);
+    reel_run_add_scalar(tr->watched, "quality/label accuracy", v.label_accuracy, epoch);
+    reel_run_add_scalar(tr->watched, "quality/diversity", v.diversity, epoch);
+    reel_run_add_scalar(tr->watched, "frechet", v.frechet, epoch);
     return true;
 }
 
@@ -148,6 +145,12 @@ static void note_metrics(struct cgan_training *tr, int64_t epoch, double seconds
              seconds, m->d_loss / steps, m->g_loss / steps, m->d_real / steps, m->d_fake / steps,
              m->penalty / penalties, judged);
     run_note(&tr->run, line);
+    reel_run_add_scalar(tr->watched, "loss/discriminator", m->d_loss / steps, epoch);
+    reel_run_add_scalar(tr->watched, "loss/generator", m->g_loss / steps, epoch);
+    reel_run_add_scalar(tr->watched, "taken for real/real images", m->d_real / steps, epoch);
+    reel_run_add_scalar(tr->watched, "taken for real/samples", m->d_fake / steps, epoch);
+    if (m->penalties > 0)
+        reel_run_add_scalar(tr->watched, "penalty", m->penalty / penalties, epoch);
 }
 
 /* All that an epoch leaves. What cannot be written is tried again after the next epoch; a line says so once. */
@@ -161,6 +164,10 @@ static bool write_outputs(struct cgan_training *tr, int64_t epoch, double second
         return false;
     note_metrics(tr, epoch, seconds, judged);
     if (run_write_metrics(&tr->run, tr->context, epoch) != REEL_OK) {
+        missing(tr, written, reel_error(tr->context));
+        reel_clear_error(tr->context);
+    }
+    if (reel_run_flush(tr->watched) != REEL_OK) {
         missing(tr, written, reel_error(tr->context));
         reel_clear_error(tr->context);
     }
@@ -249,6 +256,7 @@ static bool train_on(struct cgan_training *tr, reel_progress *progress)
             show_metrics(&tr->metrics, progress);
             reel_progress_set_fraction(progress, fraction);
             reel_progress_advance(progress, s->batch);
+            reel_run_count(tr->watched, "img", s->batch);
         }
         reel_progress_line(progress);
         if (!write_outputs(tr, tr->epoch, before + reel_progress_seconds(progress), &written))
@@ -355,6 +363,7 @@ static bool build(struct cgan_training *tr)
 
 static void release(struct cgan_training *tr)
 {
+    reel_run_close(tr->watched);
     run_close(&tr->run);
     reel_checkpoint_free(tr->checkpoint);
     reel_ema_free(tr->average);
@@ -374,6 +383,40 @@ static void release(struct cgan_training *tr)
     dataset_free(&tr->data);
 }
 
+/* What the report says of the run, and that of an earlier part of it. */
+static bool open_watched(struct cgan_training *tr)
+{
+    const struct cgan_settings *s = tr->settings;
+    REEL_OPTIONS(run, o, o.csv = false, o.step_name = "epoch");
+    o.overwrite = !s->resume;
+    o.resume = s->resume != NULL;
+    o.resume_step = tr->epoch;
+    /* Between the ends of epochs nothing is new. */
+    o.seconds = 1e9;
+    tr->watched = reel_run_open(tr->context, s->out, &o);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"batch", (double)s->batch},
+                   {"learning rate", s->lr},
+                   {"seed", (double)s->seed},
+                   {"epochs", (double)s->epochs},
+                   {"minutes", s->minutes},
+                   {"images", (double)tr->data.count},
+                   {"threads", (double)reel_get_num_threads(tr->context)}};
+    reel_run_set_config(tr->watched, "data", s->data);
+    reel_run_set_config(tr->watched, "network", cgan_network_names[s->network]);
+    reel_run_set_config(tr->watched, "recipe", cgan_recipe_names[s->recipe]);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.10g", numbers[i].value);
+        reel_run_set_config(tr->watched, numbers[i].name, text);
+    }
+    if (!tr->watched)
+        snprintf(tr->error, sizeof tr->error, "%s", reel_error(tr->context));
+    return tr->watched != NULL;
+}
+
 int cgan_train(int argc, char **argv)
 {
     struct cgan_settings s = {.network = GAN_CONV,
@@ -383,7 +426,7 @@ int cgan_train(int argc, char **argv)
                               .minutes = 10};
     const struct option options[] = {
         OPTION_TEXT("data", &s.data, "DIR", "folder with MNIST-style idx or idx.gz files"),
-        OPTION_TEXT("out", &s.out, "DIR", "folder for pictures, metrics.csv, the model and the checkpoint"),
+        OPTION_TEXT("out", &s.out, "DIR", "folder for the report, pictures, metrics.csv, the model and the checkpoint"),
         OPTION_INTEGER("epochs", &s.epochs, 0, 1000000, "N", "end after N passes over the images; 0: no limit"),
         OPTION_NUMBER("minutes", &s.minutes, 0, 1e6, "M", "end after M minutes; 0: no limit"),
         OPTION_INTEGER("batch", &s.batch, 0, 65536, "N", "images a step; 0: the recipe's"),
@@ -447,6 +490,7 @@ int cgan_train(int argc, char **argv)
     else if (ok)
         run_note(&tr.run, "epoch,step,seconds,d_loss,g_loss,d_real,d_fake,r1,label_accuracy,frechet,diversity\n");
     ok = ok && start_judging(&tr);
+    ok = ok && open_watched(&tr);
     if (ok) {
         process_catch_stop();
         fprintf(stderr,
@@ -459,7 +503,7 @@ int cgan_train(int argc, char **argv)
     if (!ok)
         cgan_fail("train", tr.error);
     else
-        fprintf(stderr, "pictures, metrics.csv and model.safetensors are in %s\n", s.out);
+        fprintf(stderr, "report.html, pictures, metrics.csv and model.safetensors are in %s\n", s.out);
     release(&tr);
     return ok ? 0 : 1;
 }

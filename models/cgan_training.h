@@ -7,6 +7,8 @@
 #include "judge.h"
 #include "run.h"
 
+#include <reel/watch/run.h>
+
 enum { GRID_COLUMNS = 10 };
 
 struct cgan_settings {
@@ -30,6 +32,7 @@ enum { SAVED_RECIPE, SAVED_EPOCHS, SAVED_BATCH, SAVED_SEED, SAVED_MINUTES, SAVED
 struct cgan_training {
     const struct cgan_settings *settings;
     struct run run;
+    reel_run *watched; /* the same folder: pictures, events and the report */
     const struct cgan_recipe *recipe;
     struct dataset data;
     struct cgan_image image;

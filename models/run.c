@@ -58,7 +58,8 @@ static bool is_left_over(const char *name)
     size_t length = strlen(name), ending = strlen(UNFINISHED);
     return (strncmp(name, "samples-", 8) == 0 || strncmp(name, RUN_MODEL, strlen(RUN_MODEL)) == 0 ||
             strncmp(name, RUN_METRICS, strlen(RUN_METRICS)) == 0 ||
-            strncmp(name, RUN_CHECKPOINT, strlen(RUN_CHECKPOINT)) == 0) &&
+            strncmp(name, RUN_CHECKPOINT, strlen(RUN_CHECKPOINT)) == 0 ||
+            strncmp(name, RUN_REPORT, strlen(RUN_REPORT)) == 0) &&
            length > ending && strcmp(name + length - ending, UNFINISHED) == 0;
 }
 

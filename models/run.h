@@ -12,6 +12,7 @@
 #define RUN_MODEL "model.safetensors"
 #define RUN_METRICS "metrics.csv"
 #define RUN_CHECKPOINT "checkpoint.safetensors"
+#define RUN_REPORT "report.html"
 
 enum { RUN_MAX_PATH = PATH_MAX };
 

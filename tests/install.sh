@@ -88,15 +88,33 @@ run="-Wl,-rpath,$libraries"
 }
 
 # find_package: each kind, in a project in C and one in C++ alone.
+# reel::watch, which serves both libraries: through pkg-config, shared and as an archive.
+for name in reel_watch reel_watch_f64; do
+    case $name in reel_watch) bits=32 library=reel ;; *) bits=64 library=reel_f64 ;; esac
+    # shellcheck disable=SC2046
+    {
+        "$cc" "$source/tests/install/watcher.c" $(pkg-config --cflags --libs $name) "$run" -o "$work/shared_$name"
+        expect "pkg-config, shared $name" "$bits bits\$" "$work/shared_$name" "$work/watched"
+        "$cc" "$source/tests/install/watcher.c" -o "$work/static_$name" \
+            $(pkg-config --static --cflags --libs $name | sed "s/-lreel_watch\>/-l:libreel_watch.a/; s/-l$library\>/-l:lib$library.a/")
+        expect "pkg-config, archive of $name" "$bits bits\$" "$work/static_$name" "$work/watched"
+    }
+    ! readelf -d "$work/static_$name" | grep -q libreel || fail "static_$name needs a shared library of reel"
+done
+[ -f "$work/watched/report.html" ] || fail 'there is no report'
+sh "$source/tests/exports.sh" "$cc" "$prefix/include" "$libraries/libreel_watch.so" reel/watch.h || failed=1
+
 export CC="$cc" CXX="$cxx"
 for case in 'shared C' 'static C' 'static CXX'; do
     kind=${case% *} language=${case#* }
     folder=$work/find_${kind}_$language
     expect "find_package: $kind for $language does not build" . sh -c '
-        cmake -G Ninja -S "$1" -B "$2" -DCMAKE_PREFIX_PATH="$3" -DLANGUAGE="$4" -DCOMPONENTS="f64;$5" && cmake --build "$2"' - \
+        cmake -G Ninja -S "$1" -B "$2" -DCMAKE_PREFIX_PATH="$3" -DLANGUAGE="$4" -DCOMPONENTS="f64;watch;$5" && cmake --build "$2"' - \
         "$source/tests/install/find" "$folder" "$prefix" "$language" "$kind"
     expect "find_package: $kind for $language" '32 bits' "$folder/consumer"
     expect "find_package: $kind for $language, f64" '64 bits' "$folder/consumer_f64"
+    expect "find_package: $kind for $language, watch" '32 bits$' "$folder/watcher" "$work/watched"
+    expect "find_package: $kind for $language, watch and f64" '64 bits$' "$folder/watcher_f64" "$work/watched"
 done
 refused 'find_package: a component that there is not' 'nonsense' cmake -G Ninja -S "$source/tests/install/find" -B "$work/find_shared_C" \
     -DCOMPONENTS=nonsense

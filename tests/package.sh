@@ -47,11 +47,11 @@ list() {
     (cd "$work/root" && find usr etc -path '*reel*' -o -name cgan -o -name 'cgan.*' | sort)
 }
 
-cp build/package/*.deb tests/install/consumer.c tests/golden/notebook.json "$work/root/tmp/"
+cp build/package/*.deb tests/install/consumer.c tests/install/watcher.c tests/golden/notebook.json "$work/root/tmp/"
 before=$(list)
 inside apt-get -q update >"$work/log" 2>&1 || skip 'apt-get does not work in the root'
 # The shared libraries and the programs alone, first: nothing of what is for development comes with them.
-inside sh -ec 'apt-get -q -y install --no-install-recommends /tmp/libreel_*.deb /tmp/reel-programs_*.deb
+inside sh -ec 'apt-get -q -y install --no-install-recommends /tmp/libreel_*.deb /tmp/libreel-watch_*.deb /tmp/reel-programs_*.deb
     notebook --seed 7 --json | cmp - /tmp/notebook.json
     cgan train --help' >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 [ ! -e "$work/root/usr/include/reel" ] || { echo 'package: the headers came along' >&2; exit 1; }
@@ -60,9 +60,12 @@ inside sh -ec 'apt-get -q -y install --no-install-recommends gcc libc6-dev pkgco
     gcc consumer.c $(pkg-config --cflags --libs reel) -o shared && ./shared
     gcc consumer.c $(pkg-config --cflags --libs reel_f64) -o double && ./double
     gcc consumer.c $(pkg-config --cflags --static --libs reel | sed "s/-lreel/-l:libreel.a/") -o static
-    apt-get -q -y remove libreel libreel-dev reel-programs
+    apt-get -q -y install --no-install-recommends /tmp/libreel-watch-dev_*.deb
+    gcc watcher.c $(pkg-config --cflags --libs reel_watch) -o watcher && ./watcher run
+    [ -f run/report.html ]
+    apt-get -q -y remove libreel libreel-dev libreel-watch libreel-watch-dev reel-programs
     ./static' >"$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
-grep -c '32 bits' "$work/log" | grep -qx 2 && grep -q '64 bits' "$work/log"
+grep -c '32 bits' "$work/log" | grep -qx 3 && grep -q '64 bits' "$work/log"
 after=$(list)
 [ "$before" = "$after" ] || { printf 'package: removing leaves\n%s\n' "$after" >&2; exit 1; }
 echo "package: $(cd build/package && echo *.deb): installed, used and removed in a clean Debian $suite"

@@ -1,13 +1,15 @@
 /* Pictures as PNG files. */
 #include "picture.h"
 
+#include "letters.h"
+
 #include <png.h>
 #include <reel/context.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP_GRAY = 96, MAX_SIDE = 1000000 /* libpng's own limit */ };
+enum { GAP_GRAY = 96, LETTER_GRAY = 232, MOST_LETTERS = 24, MAX_SIDE = 1000000 /* libpng's own limit */ };
 
 reel_picture_options reel_picture_defaults(void)
 {
@@ -30,7 +32,18 @@ bool picture_measure(struct picture *p)
     const reel_picture_options *o = &p->options;
     p->picture_width = side(o->columns, p->width, o->scale, o->gap);
     p->picture_height = side((p->n - 1) / o->columns + 1, p->height, o->scale, o->gap);
-    return p->picture_width > 0 && p->picture_height > 0;
+    if (p->picture_width < 0 || p->picture_height < 0)
+        return false;
+    /* Letters grow with the images, as long as there is a free pixel above and below. */
+    int64_t longest = 0, fitting = p->height * o->scale / (LETTER_HEIGHT + 2);
+    for (int i = 0; o->labels && i < o->n_labels; i++) {
+        int64_t length = o->labels[i] ? (int64_t)strnlen(o->labels[i], MOST_LETTERS) : 0;
+        longest = length > longest ? length : longest;
+    }
+    p->letter = fitting < o->scale ? fitting : o->scale;
+    p->margin = longest > 0 && p->letter > 0 ? (longest * LETTER_STEP + 2) * p->letter : 0;
+    p->picture_width += p->margin;
+    return p->picture_width <= MAX_SIDE;
 }
 
 reel_status picture_take(struct picture *p, reel_context *c, const void *images, size_t element_size, reel_shape shape,
@@ -101,7 +114,7 @@ static void fill_line(const struct picture *p, unsigned char *line, int64_t r, i
     memset(line, GAP_GRAY, (size_t)(p->picture_width * channels));
     for (int64_t c = 0; c < o->columns && r * o->columns + c < p->n; c++) {
         int64_t image = (r * o->columns + c) * channels * plane + y * p->width;
-        unsigned char *to = line + (o->gap + c * (p->width * o->scale + o->gap)) * channels;
+        unsigned char *to = line + (p->margin + o->gap + c * (p->width * o->scale + o->gap)) * channels;
         for (int64_t x = 0; x < p->width; x++)
             for (int64_t k = 0; k < channels; k++) {
                 int64_t at = image + k * plane + x;
@@ -113,6 +126,20 @@ static void fill_line(const struct picture *p, unsigned char *line, int64_t r, i
                     to[(x * o->scale + i) * channels + k] = byte;
             }
     }
+}
+
+/* What crosses the label of row r at line y of its images, both in the picture's pixels. */
+static void fill_label(const struct picture *p, unsigned char *line, int64_t r, int64_t y)
+{
+    const reel_picture_options *o = &p->options;
+    int64_t top = (p->height * o->scale - LETTER_HEIGHT * p->letter) / 2, at = 2 * p->letter;
+    memset(line, GAP_GRAY, (size_t)(p->margin * p->channels));
+    if (r >= o->n_labels || !o->labels[r] || y < top || y >= top + LETTER_HEIGHT * p->letter)
+        return;
+    for (const char *c = o->labels[r]; *c && at < p->margin; c++, at += LETTER_STEP * p->letter)
+        for (int column = 0; column < LETTER_WIDTH; column++)
+            if (letter_pixel(*c, (int)((y - top) / p->letter), column))
+                memset(line + (at + column * p->letter) * p->channels, LETTER_GRAY, (size_t)(p->letter * p->channels));
 }
 
 /* ---- PNG ---- */
@@ -148,8 +175,11 @@ static void write_lines(png_structp png, const struct picture *p, unsigned char 
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t y = 0; y < p->height; y++) {
             fill_line(p, line, r, y);
-            for (int64_t i = 0; i < o->scale; i++)
+            for (int64_t i = 0; i < o->scale; i++) {
+                if (p->margin > 0)
+                    fill_label(p, line, r, y * o->scale + i);
                 png_write_row(png, line);
+            }
         }
         for (int64_t i = 0; i < o->gap; i++)
             png_write_row(png, gap_line);

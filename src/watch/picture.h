@@ -13,6 +13,7 @@ struct picture {
     int64_t n, channels, height, width;
     reel_picture_options options;
     int64_t picture_width, picture_height; /* pixels */
+    int64_t margin, letter;                /* pixels at the left for labels, 0: none; side of a letter's pixel */
 };
 
 /* Takes images and options; the context's status. With element_size 0 there are no images, only their shape. */

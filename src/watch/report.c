@@ -177,6 +177,8 @@ static void put_data(struct buffer *b, const reel_run *run)
     const struct history *others = run->others.items;
     buffer_text(b, "{\"title\":");
     json_string(b, run->title);
+    buffer_text(b, ",\"step\":");
+    json_string(b, run->step_name);
     buffer_format(b, ",\"begun\":%.0f,\"written\":%.0f,\"seconds\":%.2f,\"ended\":%s", run->begun_wall, wall_clock(),
                   seconds, run->ended ? "true" : "false");
     if (run->unit) {

@@ -253,7 +253,7 @@
     const log = make('input', {type: 'checkbox', id: 'log', onchange: e => { view.log = e.target.checked; redraw(); }});
     log.checked = view.log;
     const axis = make('select', {id: 'axis', onchange: e => { view.x = e.target.value; redraw(); }},
-                      make('option', {value: 'step'}, 'step'), make('option', {value: 'time'}, 'time'));
+                      make('option', {value: 'step'}, data.step), make('option', {value: 'time'}, 'time'));
     axis.value = view.x;
     section('Curves', make('div', {class: 'controls'}, make('label', {}, 'smoothing', smoothing),
                            make('label', {}, log, 'logarithmic'), make('label', {}, 'over', axis)), cards,
@@ -277,7 +277,7 @@
     input.value = left === undefined ? steps.length - 1 : steps.findIndex((s, i) => s >= left || i === steps.length - 1);
     function update(moved) {
       const i = Number(input.value);
-      output.textContent = 'step ' + steps[i].toLocaleString('en');
+      output.textContent = data.step + ' ' + steps[i].toLocaleString('en');
       if (moved) {
         // At the end it stays at the end, also when more comes.
         if (i === steps.length - 1) delete view.at[name];
@@ -320,7 +320,7 @@
       const labels = make('ol', {});
       const steps = slider(series.name, series.items.map(item => item[0]), i => {
         image.src = 'data:image/png;base64,' + series.items[i][1];
-        image.alt = series.name + ' at step ' + series.items[i][0];
+        image.alt = series.name + ' at ' + data.step + ' ' + series.items[i][0];
       });
       if (series.labels.length && series.rows)
         for (let r = 0; r < series.rows; r++) labels.append(make('li', {}, series.labels[r] || ''));

@@ -3,7 +3,7 @@
 
 #include "picture.h"
 
-#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -19,6 +19,9 @@ struct picture_file {
     char *path;
     struct buffer png;
 };
+
+/* How the names of files of events begin. */
+#define EVENTS_NAME "events.out.tfevents."
 
 static const double RATE_SECONDS = 2;
 
@@ -77,7 +80,7 @@ static int make_events_file(const reel_run *run)
     int file;
     do {
         char name[96];
-        snprintf(name, sizeof name, "events.out.tfevents.%017.6f.reel.%ld", wall_clock(), (long)getpid());
+        snprintf(name, sizeof name, EVENTS_NAME "%017.6f.reel.%ld", wall_clock(), (long)getpid());
         char *path = path_in(run, name);
         if (!path) {
             errno = ENOMEM;
@@ -87,6 +90,23 @@ static int make_events_file(const reel_run *run)
         free(path);
     } while (file < 0 && (errno == EEXIST || errno == EINTR));
     return file;
+}
+
+/* Of the run that is replaced. What cannot be removed does no harm: the new events say that it counts no longer. */
+static void remove_other_events(const reel_run *run)
+{
+    struct stat ours, theirs;
+    DIR *folder = opendir(run->folder);
+    if (!folder || fstat(run->events_file, &ours) != 0) {
+        if (folder)
+            closedir(folder);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (strncmp(entry->d_name, EVENTS_NAME, strlen(EVENTS_NAME)) == 0 &&
+            fstatat(dirfd(folder), entry->d_name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 && theirs.st_ino != ours.st_ino)
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
 }
 
 /* Appends what is new. What was written of it when that failed is taken back, so that the file stays whole. */
@@ -99,6 +119,8 @@ static reel_status write_events(reel_run *run)
         run->events_file = make_events_file(run);
         if (run->events_file < 0)
             return fail_system(run, "write events to it");
+        if (run->options.overwrite)
+            remove_other_events(run);
     }
     size_t done = 0;
     while (done < b->size) {
@@ -317,6 +339,7 @@ static void destroy(reel_run *run)
     free(files);
     free(run->folder);
     free(run->title);
+    free(run->step_name);
     free(run->unit);
     free(run);
 }
@@ -350,7 +373,7 @@ static reel_status begin(reel_run *run)
 {
     reel_context *c = run->context;
     const reel_run_options *o = &run->options;
-    if (!run->folder || !run->title || !run->history.name)
+    if (!run->folder || !run->title || !run->step_name || !run->history.name)
         return fail_memory(run);
     if (!(o->seconds >= 0) || o->max_kept < 2 || (o->overwrite && o->resume))
         return reel_fail(c, REEL_ERROR_ARGUMENT,
@@ -394,8 +417,10 @@ reel_run *reel_run_open(reel_context *context, const char *folder, const reel_ru
     run->options = o;
     run->folder = strdup(folder);
     run->title = o.title ? strdup(o.title) : last_name(folder);
+    run->step_name = strdup(o.step_name ? o.step_name : "step");
     run->history.name = last_name(folder);
     run->events_file = -1;
+    run->counted_step = -1;
     run->begun = run->written = run->counted_at = steady_clock();
     run->begun_wall = wall_clock();
     if (begin(run) == REEL_OK)
@@ -410,6 +435,7 @@ static void count_rate(reel_run *run, double now)
     buffer_format(&name, "throughput/%s per second", run->unit);
     double rate = (double)(run->counted - run->counted_before) / (now - run->counted_at);
     run->counted_before = run->counted;
+    run->counted_step = run->last_step;
     run->counted_at = now;
     if (!name.incomplete)
         reel_run_add_scalar(run, name.bytes, rate, run->last_step);
@@ -564,7 +590,7 @@ static bool take_labels(struct series *s, const reel_picture_options *o)
         return true;
     s->labels = calloc((size_t)n, sizeof *s->labels);
     for (int i = 0; s->labels && i < n; i++)
-        if ((s->labels[i] = strdup(o->labels[i])))
+        if ((s->labels[i] = strdup(o->labels[i] ? o->labels[i] : "")))
             s->n_labels++;
     return s->n_labels == n;
 }
@@ -682,7 +708,7 @@ reel_status reel_run_count(reel_run *run, const char *unit, int64_t n)
         return fail_memory(run);
     run->counted += n;
     double now = steady_clock();
-    if (now - run->counted_at >= RATE_SECONDS)
+    if (now - run->counted_at >= RATE_SECONDS && run->last_step != run->counted_step)
         count_rate(run, now);
     return reel_context_status(run->context);
 }

@@ -85,7 +85,7 @@ struct reel_run {
     reel_context *context;
     char *folder;
     reel_run_options options; /* title copied */
-    char *title;
+    char *title, *step_name;
     double begun_wall;    /* seconds since 1970, of the first run */
     double begun, before; /* seconds of a clock that goes forward, and what the runs before took */
     struct history history;
@@ -100,7 +100,7 @@ struct reel_run {
     double written, took;  /* when files were last written, and how long that took */
     int64_t last_step;
     char *unit;
-    int64_t counted, counted_before;
+    int64_t counted, counted_before, counted_step; /* in all; when a rate was last taken, and at which step that was */
     double counted_at;
     bool changed, ended;
 };

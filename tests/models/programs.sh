@@ -172,8 +172,9 @@ touch "$work/again/samples-0009.png" "$work/again/model.safetensors.1.tmp" "$wor
 "$cgan" train --data "$work/small" --batch 4 --epochs 1 --minutes 0 --threads 1 --out "$work/again" --overwrite \
     >"$work/stdout" 2>"$work/stderr"
 check 'a run is replaced' test $? -eq 0
-check 'the files of the new run alone' test "$(ls "$work/again" | tr '\n' ' ')" = \
-    'checkpoint.safetensors metrics.csv mine.txt model.safetensors samples-0001.png '
+check 'the files of the new run alone' test "$(ls "$work/again" | sed 's/^events\..*/events/' | tr '\n' ' ')" = \
+    'checkpoint.safetensors events metrics.csv mine.txt model.safetensors report.html samples-0001.png '
+check 'its report has one epoch and has ended' grep -q '"ended":true' "$work/again/report.html"
 check 'the metrics of the new run alone' test "$(wc -l <"$work/again/metrics.csv")" -eq 2
 
 # A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
@@ -249,7 +250,7 @@ check 'its model is the same, too' cmp -s "$work/a/model.safetensors" "$work/pip
 check 'without room for the model training says so in the end' test $? -eq 1
 check 'one warning' test "$(grep -c 'warning: .*checkpoint.safetensors.*File too large' "$work/stderr")" -eq 1
 check 'but goes on to its end' test "$(wc -l <"$work/full/metrics.csv")" -eq 4 -a -s "$work/full/samples-0003.png"
-check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 4
+check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 6
 
 mkdir "$work/wide"
 printf '\0\0\10\3\0\0\0\10\0\0\0\1\0\0\0\5' | cat - /dev/zero | head -c 56 >"$work/wide/train-images-idx3-ubyte"

@@ -207,3 +207,38 @@ Test(picture, has_colours)
         free(pixels);
     }
 }
+
+/* Names stand beside their rows, in letters that grow with the images; a row that is too low has none. */
+Test(picture, has_names)
+{
+    enum { ROWS = 3, SIDE = 9 };
+    static const char *const names[] = {"I", "\xc3x", NULL};
+    static unsigned char images[ROWS * SIDE * SIDE];
+    for (int scale = 1; scale <= 2; scale++) {
+        REEL_OPTIONS(picture, o, o.columns = 1, o.gap = 1, o.scale = scale, o.labels = names, o.n_labels = 3);
+        int64_t wide, high;
+        cr_assert_eq(reel_picture_size(c, REEL_SHAPE(ROWS, SIDE, SIDE), &o, &wide, &high), REEL_OK);
+        cr_expect(wide == scale * (SIDE + 2 * 6 + 2) + 2 && high == ROWS * (scale * SIDE + 1) + 1);
+        cr_assert_eq(reel_picture_save_bytes(c, path, images, REEL_SHAPE(ROWS, SIDE, SIDE), &o), REEL_OK);
+        unsigned width, height;
+        unsigned char *pixels = read_picture(PNG_FORMAT_GRAY, &width, &height);
+        cr_assert(width == wide && height == high);
+        /* "I" in the middle of the first row. */
+        static const char letter[7][6] = {".###.", "..#..", "..#..", "..#..", "..#..", "..#..", ".###."};
+        for (int y = 0; y < SIDE * scale; y++)
+            for (int x = 0; x < 5 * scale; x++) {
+                int line = y / scale - 1, column = x / scale;
+                bool set = line >= 0 && line < 7 && letter[line][column] == '#';
+                unsigned char pixel = pixels[(1 + y) * (int)width + 2 * scale + x];
+                cr_expect(set ? pixel > 200 : pixel == pixels[0], "scale %d, x %d, y %d", scale, x, y);
+            }
+        free(pixels);
+    }
+    REEL_OPTIONS(picture, o, o.columns = 1, o.labels = names, o.n_labels = 2);
+    int64_t wide;
+    reel_picture_size(c, REEL_SHAPE(1, 8, 8), &o, &wide, NULL);
+    cr_expect_eq(wide, 8 + 2 * o.gap);
+    o.labels = NULL;
+    reel_picture_size(c, REEL_SHAPE(1, 8, 8), &o, NULL, NULL);
+    refused(REEL_ERROR_ARGUMENT, "labels are NULL");
+}

@@ -19,7 +19,8 @@ typedef struct reel_picture_options {
     int64_t scale;    /* 1; side of the square that a pixel of an image becomes, at least 1 */
     int64_t gap;      /* 2; gray pixels of the picture between neighbours and around the grid, at least 0 */
     double low, high; /* -1 and 1; the values that are black and white, low < high; bytes are taken as they are */
-    /* NULL; else n_labels texts, which stand at the left of the first n_labels rows, as far as they are ASCII. */
+    /* NULL; else n_labels texts, which stand at the left of the first n_labels rows where a row is at least 9 pixels
+     * high: 24 bytes of each, boxes for what is not in ASCII. */
     const char *const *labels;
     int n_labels;
 } reel_picture_options;

@@ -41,9 +41,10 @@ typedef struct reel_run reel_run;
 
 typedef struct reel_run_options {
     reel_options_mark mark;
-    const char *title; /* of the report; NULL: the folder's name */
-    /* Whether a run that the folder holds may be replaced (its images of the same names and steps, too); false: that
-     * is REEL_ERROR_STATE. */
+    const char *title;     /* of the report; NULL: the folder's name */
+    const char *step_name; /* what a step is, in the report; NULL: "step" */
+    /* Whether a run that the folder holds may be replaced: its events go, and what has the names of files of the new
+     * one (images of the same names and steps, too); false: that is REEL_ERROR_STATE. */
     bool overwrite;
     /* Instead: whether it goes on. What it has of steps before resume_step is read back from its events and stays, the
      * rest counts no longer. */
@@ -98,8 +99,8 @@ REEL_API reel_status reel_run_add_text(reel_run *run, const char *name, const ch
 REEL_API reel_status reel_run_set_config(reel_run *run, const char *name, const char *value);
 
 /* `n` more units (at least 0) have gone through the training, for the report's throughput; `unit` is the word for them
- * ("img"), the same in every call. Every two seconds it adds the scalar "throughput/<unit> per second", at the last
- * step that any call named. */
+ * ("img"), the same in every call. Every two seconds, but once a step at most, it adds the scalar
+ * "throughput/<unit> per second", at the last step that any call named. */
 REEL_API reel_status reel_run_count(reel_run *run, const char *unit, int64_t n);
 
 /* Draws the scalars of another run's folder beside this run's, under the folder's name. They are read once, from its

@@ -398,5 +398,7 @@ case("einsum_many", einsum("a,b,c,d->bd"), real(2), real(3), real(2), real(2))
 case("einsum_letters_at_the_ends", einsum("aAzZ...->Z...zAa"), real(2, 1, 3, 2, 2))
 case("einsum_ellipsis_of_one", einsum("i..."), real(2, 3))
 case("einsum_ellipsis_of_eight", einsum("..."), real(2, 1, 1, 2, 1, 1, 2, 1))
+case("einsum_diagonal_last", einsum("bii->bi"), real(2, 3, 3))
+case("einsum_eight_axes", einsum("abcd,efgh->hgabefcd"), real(1, 2, 1, 2), real(2, 1, 2, 1))
 
 pathlib.Path(__file__).with_suffix(".txt").write_text("".join(LINES))

@@ -202,6 +202,8 @@ enum { MOST = 8 };
     CASE(einsum_letters_at_the_ends, y[0] = reel_einsum(t, "aAzZ...->Z...zAa", x, 1))                                  \
     CASE(einsum_ellipsis_of_one, y[0] = reel_einsum(t, "i...", x, 1))                                                  \
     CASE(einsum_ellipsis_of_eight, y[0] = reel_einsum(t, "...", x, 1))                                                 \
+    CASE(einsum_diagonal_last, y[0] = reel_einsum(t, "bii->bi", x, 1))                                                 \
+    CASE(einsum_eight_axes, y[0] = reel_einsum(t, "abcd,efgh->hgabefcd", x, 2))                                        \
     CASE(pad_zeros, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 2), REEL_PAD_CONSTANT, 0))                                  \
     CASE(pad_value, y[0] = reel_pad(t, x[0], REEL_SIZES(1, 0, 0, 2), REEL_PAD_CONSTANT, -1.5))                         \
     CASE(pad_cut, y[0] = reel_pad(t, x[0], REEL_SIZES(-1, 2, 1, -1), REEL_PAD_CONSTANT, 0))                            \
@@ -612,6 +614,10 @@ Test(functions, refuse_equations_that_are_none)
     expect_refused(reel_einsum(t, "ij,jk", REEL_VARS(integers, b)), REEL_ERROR_DTYPE, NULL);
     reel_var scalar = reel_ones(t, REEL_SCALAR);
     expect_refused(reel_einsum(t, "i", &scalar, 1), REEL_ERROR_SHAPE, NULL);
+    reel_var five = reel_ones(t, REEL_SHAPE(2, 1, 2, 1, 2)), three = reel_ones(t, REEL_SHAPE(1, 1, 1));
+    expect_refused(reel_einsum(t, "abcde,fghij,abf,cgh,dij->e", REEL_VARS(five, five, three, three, three)),
+                   REEL_ERROR_SHAPE,
+                   "einsum \"abcde,fghij,abf,cgh,dij->e\": a product on the way has more than 8 axes");
     expect_refused(reel_einsum(t, "ij", x, 0), REEL_ERROR_ARGUMENT,
                    "einsum: 0 operands, it takes 1 to 16, and an equation");
     expect_refused(reel_einsum(t, "ij", x, 17), REEL_ERROR_ARGUMENT, NULL);

@@ -3,7 +3,7 @@
 #
 #   sh tests/setup.sh GROUP...      build: compile the library and the programs    data: pictures to train on
 #                                   test: compile and run the tests                ci: what .ci/run needs besides
-#                                   docs: make the book and the reference
+#                                   docs: make the book and the reference          browser: look at reports in Chromium
 #
 # Does nothing, and needs no rights, when every package is installed.
 set -eu
@@ -11,6 +11,7 @@ set -eu
 build='gcc g++ cmake ninja-build libc6-dev libopenblas-pthread-dev librandom123-dev zlib1g-dev libpng-dev libbenchmark-dev pkgconf'
 data='dataset-fashion-mnist'
 test='libcriterion-dev'
+browser='chromium'
 ci='clang clang-format libclang-rt-14-dev libomp-dev llvm valgrind'
 docs='doxygen mandoc'
 
@@ -25,12 +26,13 @@ for group in "$@"; do
     build) wanted="$wanted $build" ;;
     data) wanted="$wanted $data" ;;
     test) wanted="$wanted $test" ;;
+    browser) wanted="$wanted $browser" ;;
     ci) wanted="$wanted $ci" ;;
     docs) wanted="$wanted $docs" ;;
-    *) fail "there is no group \"$group\", only build, data, test, ci and docs" ;;
+    *) fail "there is no group \"$group\", only build, data, test, ci, docs and browser" ;;
     esac
 done
-[ -n "$wanted" ] || fail 'name one or more of the groups build, data, test, ci and docs'
+[ -n "$wanted" ] || fail 'name one or more of the groups build, data, test, ci, docs and browser'
 
 missing=
 for package in $wanted; do

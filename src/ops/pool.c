@@ -138,7 +138,7 @@ static reel_cost cost_of(const reel_call *call, const reel_array *x, const reel_
 
 /* Attributes of a node whose padding is `padding` before and what makes the last window whole behind. False where the
  * windows are of several sizes, with the refusal recorded. */
-static bool set_window(const reel_call *call, reel_onnx *to, const struct reel_pool *p, bool padded, bool dilated)
+static bool pool_onnx_window(const reel_call *call, reel_onnx *to, const struct reel_pool *p, bool padded, bool dilated)
 {
     const struct pool_attributes *a = call->attributes;
     int64_t kernel[2], stride[2], dilation[2], pads[4];
@@ -183,9 +183,8 @@ static struct reel_pool forward_pool(const reel_call *call)
 static reel_status max_pool_forward(reel_call *call)
 {
     const struct reel_pool p = forward_pool(call);
-    if (p.planes > 0)
-        reel_kern_max_pool(&p, call->in[0]->data, call->out[0]->data, call->out[1]->data,
-                           reel_get_num_threads(call->context));
+    reel_kern_max_pool(&p, call->in[0]->data, call->out[0]->data, call->out[1]->data,
+                       reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -212,8 +211,7 @@ static reel_status max_pool_accumulate(const reel_call *call, const reel_gradien
     if (!target)
         return call->context->status;
     const struct reel_pool p = forward_pool(call);
-    if (p.planes > 0)
-        reel_kern_max_pool_back(&p, g, call->out[1]->data, add, target, reel_get_num_threads(call->context));
+    reel_kern_max_pool_back(&p, g, call->out[1]->data, add, target, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -228,7 +226,7 @@ static reel_status max_pool_onnx(const reel_call *call, reel_onnx *to)
     const struct reel_pool p = forward_pool(call);
     reel_onnx_value outputs[2];
     for (int k = 0; k < 2; k++) {
-        if (!set_window(call, to, &p, true, true))
+        if (!pool_onnx_window(call, to, &p, true, true))
             return call->context->status;
         reel_onnx_take_output(to, k);
         outputs[k] = REEL_ONNX_NODE(to, "MaxPool", reel_onnx_input(to, 0));
@@ -281,17 +279,14 @@ static reel_status avg_pool_backward_shape(reel_call *call)
 static reel_status avg_pool_forward(reel_call *call)
 {
     const struct reel_pool p = forward_pool(call);
-    if (p.planes > 0)
-        reel_kern_average_pool(&p, call->in[0]->data, call->out[0]->data, reel_get_num_threads(call->context));
+    reel_kern_average_pool(&p, call->in[0]->data, call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
 static reel_status avg_pool_backward_forward(reel_call *call)
 {
     const struct reel_pool p = pool_of(call->attributes, &call->out[0]->shape, &call->in[0]->shape);
-    if (p.planes > 0)
-        reel_kern_average_pool_back(&p, call->in[0]->data, false, call->out[0]->data,
-                                    reel_get_num_threads(call->context));
+    reel_kern_average_pool_back(&p, call->in[0]->data, false, call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -316,8 +311,7 @@ static reel_status avg_pool_accumulate(const reel_call *call, const reel_gradien
     if (!target)
         return call->context->status;
     const struct reel_pool p = forward_pool(call);
-    if (p.planes > 0)
-        reel_kern_average_pool_back(&p, g, add, target, reel_get_num_threads(call->context));
+    reel_kern_average_pool_back(&p, g, add, target, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 
@@ -332,7 +326,7 @@ static reel_cost avg_pool_backward_cost(const reel_call *call)
 }
 
 /* Zeros at both ends; `whole`: so many behind, too, that the last window is whole. */
-static reel_onnx_value pad_zeros(const reel_call *call, reel_onnx *to, const struct reel_pool *p, bool whole)
+static reel_onnx_value pool_onnx_zeros(const reel_call *call, reel_onnx *to, const struct reel_pool *p, bool whole)
 {
     const struct pool_attributes *a = call->attributes;
     int64_t pads[8] = {0};
@@ -356,14 +350,14 @@ static reel_status avg_pool_onnx(const reel_call *call, reel_onnx *to)
     struct reel_pool p = forward_pool(call);
     reel_onnx_value x = reel_onnx_input(to, 0);
     if (!a->adaptive && (a->count_padding || a->divisor > 0)) {
-        x = pad_zeros(call, to, &p, a->divisor > 0);
+        x = pool_onnx_zeros(call, to, &p, a->divisor > 0);
         for (int k = 0; k < 2; k++) {
             int64_t beyond = (p.y_size[k] - 1) * p.stride[k] + p.kernel[k] - (p.x_size[k] + 2 * p.padding[k]);
             p.x_size[k] += 2 * p.padding[k] + (a->divisor > 0 && beyond > 0 ? beyond : 0);
             p.padding[k] = 0;
         }
     }
-    if (!set_window(call, to, &p, true, false))
+    if (!pool_onnx_window(call, to, &p, true, false))
         return call->context->status;
     reel_onnx_value y = REEL_ONNX_NODE(to, "AveragePool", x);
     if (a->divisor > 0) {

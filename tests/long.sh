@@ -7,7 +7,7 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 minutes=${FUZZ_MINUTES:-10}
-names=${*:-mutants system_calls calls contexts valgrind kills fuzz blas aarch64 package long}
+names=${*:-mutants system_calls calls contexts valgrind kills modes fuzz blas aarch64 package long}
 log=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$log" "$table"' EXIT
@@ -79,6 +79,7 @@ for name in $names; do
         run 'kills of a saving loop' "$programs/reliability_kills" 2000
         run 'kills of a training' "$programs/reliability_kills" 100 build/release/models/cgan
         ;;
+    modes) run 'eight modes, and 100,000 steps' "$programs/reliability_modes" 10 100000 ;;
     fuzz)
         cmake --preset fuzz >/dev/null
         work=$(mktemp -d)

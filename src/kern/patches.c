@@ -57,7 +57,7 @@ static struct piece piece_of(const struct reel_convolution *c, const struct tili
 }
 
 /* Calls for each piece of the window that x has: `from_x` and `in_window` are where it begins. */
-#define EACH_PIECE(c, t, s, x, window, statement)                                                                      \
+#define EACH_PIECE(c, t, s, statement)                                                                                 \
     do {                                                                                                               \
         const int64_t used = rows_used(c, t, s), plane = area((c)->x_size), all = (c)->groups * (c)->in;               \
         for (int64_t l = 0; l < ((t)->own_columns ? (c)->kernel[1] : 1); l++) {                                        \
@@ -137,7 +137,7 @@ void reel_kern_unfold_patches(const struct reel_convolution *c, const struct til
                               const reel_real *x, reel_real *window, reel_real *patches)
 {
     memset(window, 0, (size_t)used_of_window(c, t, s) * sizeof *window);
-    EACH_PIECE(c, t, s, x, window, spread_row(&piece, t->channels, plane, x + in_x, window + in_window));
+    EACH_PIECE(c, t, s, spread_row(&piece, t->channels, plane, x + in_x, window + in_window));
     copy_patches(c, t, s, window, patches);
 }
 
@@ -146,5 +146,5 @@ void reel_kern_fold_patches(const struct reel_convolution *c, const struct tilin
 {
     memset(window, 0, (size_t)used_of_window(c, t, s) * sizeof *window);
     add_patches(c, t, s, patches, window);
-    EACH_PIECE(c, t, s, x, window, collect_row(&piece, t->channels, plane, window + in_window, x + in_x));
+    EACH_PIECE(c, t, s, collect_row(&piece, t->channels, plane, window + in_window, x + in_x));
 }

@@ -56,7 +56,7 @@ static struct piece piece_of(const struct reel_convolution *c, const struct tili
     return p;
 }
 
-/* Calls for each piece of the window that x has: `from_x` and `in_window` are where it begins. */
+/* Calls for each piece of the window that x has: `in_x` and `in_window` are where it begins. */
 #define EACH_PIECE(c, t, s, statement)                                                                                 \
     do {                                                                                                               \
         const int64_t used = rows_used(c, t, s), plane = area((c)->x_size), all = (c)->groups * (c)->in;               \

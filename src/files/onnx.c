@@ -365,6 +365,11 @@ bool reel_onnx_growth_is_known(const reel_onnx *to)
     return to->growth_is_known;
 }
 
+bool reel_onnx_is_needed(const reel_onnx *to, int k)
+{
+    return to->needed[to->call->outputs[k].number];
+}
+
 int64_t reel_onnx_batch(const reel_onnx *to)
 {
     return to->batch;

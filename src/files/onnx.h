@@ -16,6 +16,9 @@ int reel_onnx_growing_axes(const reel_onnx *to, reel_shape *shape);
 /* Whether `shape` could say it. */
 bool reel_onnx_growth_is_known(const reel_onnx *to);
 
+/* Whether the outputs of the model depend on output k. */
+bool reel_onnx_is_needed(const reel_onnx *to, int k);
+
 /* The batch of the tape; -1 when it is fixed. */
 int64_t reel_onnx_batch(const reel_onnx *to);
 

@@ -13,6 +13,7 @@
 #include <reel/mask.h>
 #include <reel/matmul.h>
 #include <reel/recurrent.h>
+#include <reel/reduce.h>
 #include <reel/tape.h>
 #include <reel/view.h>
 
@@ -84,7 +85,9 @@ static bool find_ends(reel_tape *t, const char *who, reel_var lengths, int64_t b
     if (!lengths_fit(t, who, lengths, batch, steps))
         return false;
     reel_var step = reel_reshape(t, reel_arange_int64(t, 0, steps, 1), REEL_SHAPE(1, steps));
-    reel_var first = reel_mul(t, reel_arange_int64(t, 0, batch, 1), reel_full_int64(t, REEL_SHAPE(1), steps));
+    /* Places of the first steps: sums, and no range, so that an ONNX model has them for any batch. */
+    reel_var size = reel_add(t, reel_sub(t, lengths, lengths), reel_full_int64(t, REEL_SHAPE(1), steps));
+    reel_var first = reel_sub(t, reel_cumsum(t, size, 0), size);
     reel_var length = reel_reshape(t, lengths, REEL_SHAPE(batch, 1)), one = reel_full_int64(t, REEL_SHAPE(1), 1);
     reel_var inside = reel_lt(t, step, length);
     reel_var turned = reel_where(t, inside, reel_sub(t, reel_sub(t, length, one), step), step);
@@ -122,12 +125,18 @@ static reel_var last_of(reel_tape *t, reel_var x, const struct ends *e)
 
 /* ---- Layers ---- */
 
+/* [batch, hidden] of zeros, with a batch of any size in an ONNX model. */
+static reel_var no_state(reel_tape *t, int64_t batch, int64_t hidden)
+{
+    return reel_expand(t, reel_zeros(t, REEL_SHAPE(1, hidden)), REEL_SHAPE(batch, hidden));
+}
+
 /* The first state of a layer in a direction: zeros, or its part of [layers * directions, batch, hidden]. */
 static reel_var first_state(reel_tape *t, const struct recurrent *m, reel_var states, int at, int64_t batch)
 {
     reel_shape shape = {2, {batch, m->hidden}};
     if (reel_is_null(states))
-        return reel_zeros(t, shape);
+        return no_state(t, batch, m->hidden);
     return reel_reshape(t, reel_narrow(t, states, 0, at, 1), shape);
 }
 
@@ -350,7 +359,7 @@ static void cell_forward(reel_tape *t, reel_module *module, const reel_var *inpu
     }
     reel_var before[2];
     for (int i = 0; i < m->kind->states; i++)
-        before[i] = reel_is_null(inputs[1 + i]) ? reel_zeros(t, REEL_SHAPE(x.dim[0], m->hidden)) : inputs[1 + i];
+        before[i] = reel_is_null(inputs[1 + i]) ? no_state(t, x.dim[0], m->hidden) : inputs[1 + i];
     reel_var gates = reel_linear(t, inputs[0], reel_module_var(t, w->ih), reel_module_var(t, w->bias_ih)),
              state = reel_linear(t, before[0], reel_module_var(t, w->hh), reel_module_var(t, w->bias_hh));
     if (m->kind == &gru)

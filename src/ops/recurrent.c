@@ -2,6 +2,7 @@
 #include "ops/recurrent.h"
 
 #include "core/sink.h"
+#include "files/onnx.h"
 #include "kern/copy.h"
 
 #include <reel/elementwise.h>
@@ -164,6 +165,38 @@ static reel_status gru_cell_accumulate(const reel_call *call, const reel_gradien
     return REEL_OK;
 }
 
+/* Part i of gates [batch, n * hidden]. */
+static reel_onnx_value part_onnx(reel_onnx *to, reel_onnx_value gates, int i, int64_t hidden)
+{
+    const int64_t first = i * hidden, end = first + hidden, axis = 1;
+    reel_onnx_value from = reel_onnx_int64s(to, &first, 1), till = reel_onnx_int64s(to, &end, 1);
+    return REEL_ONNX_NODE(to, "Slice", gates, from, till, reel_onnx_int64s(to, &axis, 1));
+}
+
+/* Parts have a size that is written down. */
+static reel_status refuse_growing_state(const reel_call *call, reel_onnx *to)
+{
+    return reel_onnx_growth(to, 2)[1] != 0 ? reel_onnx_refuse_fixed(to, "a state") : call->context->status;
+}
+
+static reel_status gru_cell_onnx(const reel_call *call, reel_onnx *to)
+{
+    int64_t hidden = call->in[2]->shape.dim[1];
+    reel_onnx_value x[GRU_GATES], state[GRU_GATES], h = reel_onnx_input(to, 2);
+    if (refuse_growing_state(call, to) != REEL_OK)
+        return call->context->status;
+    for (int i = 0; i < GRU_GATES; i++) {
+        x[i] = part_onnx(to, reel_onnx_input(to, 0), i, hidden);
+        state[i] = part_onnx(to, reel_onnx_input(to, 1), i, hidden);
+    }
+    reel_onnx_value r = REEL_ONNX_NODE(to, "Sigmoid", REEL_ONNX_NODE(to, "Add", x[0], state[0]));
+    reel_onnx_value z = REEL_ONNX_NODE(to, "Sigmoid", REEL_ONNX_NODE(to, "Add", x[1], state[1]));
+    reel_onnx_value reset = REEL_ONNX_NODE(to, "Mul", r, state[2]);
+    reel_onnx_value new = REEL_ONNX_NODE(to, "Tanh", REEL_ONNX_NODE(to, "Add", x[2], reset));
+    reel_onnx_value step = REEL_ONNX_NODE(to, "Mul", z, REEL_ONNX_NODE(to, "Sub", h, new));
+    return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Add", new, step));
+}
+
 static const reel_op gru_cell_op = {
     .name = "gru_cell",
     .n_inputs = 3,
@@ -174,6 +207,7 @@ static const reel_op gru_cell_op = {
     .forward = gru_cell_forward,
     .vjp = gru_cell_vjp,
     .accumulate = gru_cell_accumulate,
+    .onnx = gru_cell_onnx,
 };
 
 reel_var reel_gru_cell(reel_tape *tape, reel_var x_gates, reel_var h_gates, reel_var h)
@@ -339,6 +373,20 @@ static reel_status lstm_cell_accumulate(const reel_call *call, const reel_gradie
     return REEL_OK;
 }
 
+static reel_status lstm_cell_onnx(const reel_call *call, reel_onnx *to)
+{
+    int64_t hidden = call->in[2]->shape.dim[1];
+    reel_onnx_value both = REEL_ONNX_NODE(to, "Add", reel_onnx_input(to, 0), reel_onnx_input(to, 1)), gates[LSTM_GATES];
+    if (refuse_growing_state(call, to) != REEL_OK)
+        return call->context->status;
+    for (int i = 0; i < LSTM_GATES; i++)
+        gates[i] = REEL_ONNX_NODE(to, i == 2 ? "Tanh" : "Sigmoid", part_onnx(to, both, i, hidden));
+    reel_onnx_value kept = REEL_ONNX_NODE(to, "Mul", gates[1], reel_onnx_input(to, 2));
+    reel_onnx_value after = REEL_ONNX_NODE(to, "Add", kept, REEL_ONNX_NODE(to, "Mul", gates[0], gates[2]));
+    reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Mul", gates[3], REEL_ONNX_NODE(to, "Tanh", after)));
+    return reel_onnx_set_output(to, 1, after);
+}
+
 static const reel_op lstm_cell_op = {
     .name = "lstm_cell",
     .n_inputs = 3,
@@ -349,6 +397,7 @@ static const reel_op lstm_cell_op = {
     .forward = lstm_cell_forward,
     .vjp = lstm_cell_vjp,
     .accumulate = lstm_cell_accumulate,
+    .onnx = lstm_cell_onnx,
 };
 
 reel_var reel_lstm_cell(reel_tape *tape, reel_var x_gates, reel_var h_gates, reel_var c, reel_var *new_c)

@@ -1,5 +1,7 @@
 /* Recurrent networks over whole sequences. */
+#include "core/context.h"
 #include "core/sink.h"
+#include "files/onnx.h"
 #include "kern/copy.h"
 #include "kern/gemm.h"
 #include "kern/reduce.h"
@@ -304,6 +306,95 @@ static reel_var add_to(reel_tape *t, reel_var a, reel_var b)
     return reel_is_null(a) ? b : reel_add(t, a, b);
 }
 
+/* ---- As ONNX ---- */
+
+/* A node GRU or LSTM in the making. It multiplies its input by a weight, which here is the identity, since the gates
+ * come from a product already; its gates have another order, and time is its first axis. */
+struct recurrent_node {
+    const char *type;
+    struct sequence s;
+    reel_onnx_value x, weight_ih, weight_hh, bias; /* x: [steps, batch, gates * hidden] */
+};
+
+/* [gates * hidden, ...] with the gates in ONNX's order, and in another shape. */
+static reel_onnx_value reorder(reel_onnx *to, const struct sequence *s, reel_onnx_value value, const int64_t *shape,
+                               int ndim)
+{
+    static const int64_t of_gru[] = {1, 0, 2}, of_lstm[] = {0, 3, 1, 2};
+    const int64_t by_gate[] = {s->gates, s->hidden, -1};
+    value = REEL_ONNX_NODE(to, "Reshape", value, reel_onnx_int64s(to, by_gate, 3));
+    value = REEL_ONNX_NODE(to, "Gather", value,
+                           reel_onnx_int64s(to, s->gates == GRU_GATES ? of_gru : of_lstm, (int)s->gates));
+    return REEL_ONNX_NODE(to, "Reshape", value, reel_onnx_int64s(to, shape, ndim));
+}
+
+static reel_onnx_value turn_time(reel_onnx *to, reel_onnx_value value)
+{
+    reel_onnx_set_ints(to, "perm", (const int64_t[]){1, 0, 2}, 3);
+    return REEL_ONNX_NODE(to, "Transpose", value);
+}
+
+/* Fails when the size of the state varies: it is an attribute of the node. */
+static struct recurrent_node begin_node(const reel_call *call, reel_onnx *to, int weight, int gates)
+{
+    struct recurrent_node node = {.type = gates == GRU_GATES ? "GRU" : "LSTM", .s = sequence_of(call, gates)};
+    const int64_t n = gates * node.s.hidden, hh[] = {1, n, node.s.hidden}, bias[] = {1, n}, column[] = {1, n, 1};
+    if (reel_onnx_growth(to, 1)[1] != 0)
+        reel_onnx_refuse_fixed(to, "a state");
+    node.x = turn_time(to, reel_onnx_input(to, 0));
+    node.weight_hh = reorder(to, &node.s, reel_onnx_input(to, weight), hh, 3);
+    reel_onnx_value zero = reel_onnx_number(to, REEL_REAL, 0);
+    reel_onnx_value no_bias = REEL_ONNX_NODE(to, "Expand", zero, reel_onnx_int64s(to, bias, 2));
+    reel_onnx_value bias_hh = reorder(to, &node.s, reel_onnx_input(to, weight + 1), bias, 2);
+    reel_onnx_set_int(to, "axis", 1);
+    node.bias = REEL_ONNX_NODE(to, "Concat", no_bias, bias_hh);
+    reel_onnx_value first = reel_onnx_number(to, REEL_INT64, 0), end = reel_onnx_number(to, REEL_INT64, (double)n);
+    reel_onnx_value columns = REEL_ONNX_NODE(to, "Range", first, end, reel_onnx_number(to, REEL_INT64, 1));
+    reel_onnx_value rows = reorder(to, &node.s, columns, column, 3);
+    node.weight_ih = reel_onnx_cast(to, REEL_ONNX_NODE(to, "Equal", rows, columns), REEL_REAL);
+    return node;
+}
+
+/* Output `which` of the node for steps x from the states: 0 all of h, 1 the last h, 2 the last c. */
+static reel_onnx_value end_node(reel_onnx *to, const struct recurrent_node *node, reel_onnx_value x,
+                                const reel_onnx_value *states, int which)
+{
+    const reel_onnx_value inputs[] = {x, node->weight_ih, node->weight_hh, node->bias, 0, states[0], states[1]};
+    bool is_gru = node->s.gates == GRU_GATES;
+    reel_onnx_set_int(to, "hidden_size", node->s.hidden);
+    if (is_gru)
+        reel_onnx_set_int(to, "linear_before_reset", 1);
+    reel_onnx_take_output(to, which);
+    return reel_onnx_node(to, node->type, inputs, is_gru ? 6 : 7);
+}
+
+static reel_onnx_value first_state(reel_onnx *to, int k)
+{
+    return REEL_ONNX_NODE(to, "Unsqueeze", reel_onnx_input(to, k), reel_onnx_int64s(to, (int64_t[]){0}, 1));
+}
+
+/* All of h, as an output of the operation. */
+static reel_onnx_value all_states(reel_onnx *to, const struct recurrent_node *node, const reel_onnx_value *states)
+{
+    reel_onnx_value y = end_node(to, node, node->x, states, 0); /* [steps, 1, batch, hidden] */
+    return turn_time(to, REEL_ONNX_NODE(to, "Squeeze", y, reel_onnx_int64s(to, (int64_t[]){1}, 1)));
+}
+
+/* An output without elements for any batch: ONNX has no sequences without steps, and no states without elements, and
+ * onnxruntime 1.32 ends its process where a batch is empty. */
+static bool is_empty_onnx(const reel_call *call, reel_onnx *to, reel_onnx_value *empty)
+{
+    const reel_shape *shape = &call->out[0]->shape;
+    bool is_empty = false;
+    for (int i = 0; i < 3; i++)
+        is_empty = is_empty || (shape->dim[i] == 0 && reel_onnx_growth(to, 0)[i] == 0);
+    if (!is_empty)
+        return false;
+    reel_onnx_value first = reel_onnx_int64s(to, (int64_t[]){0}, 1), end = reel_onnx_int64s(to, &shape->dim[2], 1);
+    *empty = REEL_ONNX_NODE(to, "Slice", reel_onnx_input(to, 0), first, end, reel_onnx_int64s(to, (int64_t[]){2}, 1));
+    return true;
+}
+
 /* ---- gru ---- */
 
 static reel_status gru_shape(reel_call *call)
@@ -383,6 +474,16 @@ static reel_status gru_accumulate(const reel_call *call, const reel_gradient *gr
     return end_way_back(call, &back, saved_states(call, &s, 0), sinks, 2);
 }
 
+static reel_status gru_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value y;
+    if (!is_empty_onnx(call, to, &y)) {
+        struct recurrent_node node = begin_node(call, to, 2, GRU_GATES);
+        y = all_states(to, &node, (const reel_onnx_value[]){first_state(to, 1), 0});
+    }
+    return reel_onnx_set_output(to, 0, y);
+}
+
 static const reel_op gru_op = {
     .name = "gru",
     .n_inputs = 4,
@@ -393,6 +494,7 @@ static const reel_op gru_op = {
     .forward = gru_forward,
     .vjp = gru_vjp,
     .accumulate = gru_accumulate,
+    .onnx = gru_onnx,
 };
 
 reel_var reel_gru(reel_tape *tape, reel_var x_gates, reel_var h, reel_var weight_hh, reel_var bias_hh)
@@ -494,6 +596,49 @@ static reel_status lstm_accumulate(const reel_call *call, const reel_gradient *g
     return end_way_back(call, &back, saved_states(call, &s, 1), sinks, 3);
 }
 
+/* h and c of each step. An LSTM of ONNX gives c of the last one alone, and so there is a node for each step, and
+ * another one for its other output. */
+static void each_step_onnx(const reel_call *call, reel_onnx *to, const struct recurrent_node *node,
+                           reel_onnx_value states[2])
+{
+    int steps = (int)node->s.steps;
+    struct reel_memory *memory = &call->context->memory;
+    size_t size = (size_t)steps * sizeof *states;
+    reel_onnx_value *list[] = {reel_allocate(memory, size), reel_allocate(memory, size)};
+    if (!list[0] || !list[1])
+        reel_fail_memory(call->context, "a model", size);
+    for (int64_t step = 0; step < steps && call->context->status == REEL_OK; step++) {
+        reel_onnx_value x = REEL_ONNX_NODE(to, "Gather", node->x, reel_onnx_int64s(to, &step, 1));
+        list[0][step] = end_node(to, node, x, states, 1);
+        list[1][step] = end_node(to, node, x, states, 2);
+        for (int i = 0; i < 2; i++)
+            states[i] = list[i][step];
+    }
+    for (int i = 0; i < 2; i++) {
+        reel_onnx_set_int(to, "axis", 0);
+        reel_onnx_set_output(to, i, turn_time(to, reel_onnx_node(to, "Concat", list[i], steps)));
+        reel_free(memory, list[i]);
+    }
+}
+
+static reel_status lstm_onnx(const reel_call *call, reel_onnx *to)
+{
+    reel_onnx_value y;
+    if (is_empty_onnx(call, to, &y)) {
+        reel_onnx_set_output(to, 1, y);
+        return reel_onnx_set_output(to, 0, y);
+    }
+    struct recurrent_node node = begin_node(call, to, 3, LSTM_GATES);
+    reel_onnx_value states[] = {first_state(to, 1), 0};
+    states[1] = first_state(to, 2);
+    if (!reel_onnx_is_needed(to, 1))
+        return reel_onnx_set_output(to, 0, all_states(to, &node, states));
+    if (reel_onnx_growth(to, 0)[1] != 0)
+        return reel_onnx_refuse_fixed(to, "a number of steps");
+    each_step_onnx(call, to, &node, states);
+    return call->context->status;
+}
+
 static const reel_op lstm_op = {
     .name = "lstm",
     .n_inputs = 5,
@@ -504,6 +649,7 @@ static const reel_op lstm_op = {
     .forward = lstm_forward,
     .vjp = lstm_vjp,
     .accumulate = lstm_accumulate,
+    .onnx = lstm_onnx,
 };
 
 reel_var reel_lstm(reel_tape *tape, reel_var x_gates, reel_var h, reel_var c, reel_var weight_hh, reel_var bias_hh,

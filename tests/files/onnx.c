@@ -339,6 +339,26 @@ Test(onnx, any_var_may_be_an_input)
     cr_expect_str_eq(read_model(), "ir 8 opset 18\nIdentity(x) -> same\nin x 1 [batch]\nout same 1 [batch]\n");
 }
 
+static int count_of(const char *piece)
+{
+    int n = 0;
+    for (const char *at = read_model(); (at = strstr(at, piece)); at++)
+        n++;
+    return n;
+}
+
+/* The cell's states of all steps are what an LSTM of ONNX does not give. */
+Test(onnx, an_lstm_is_one_node_unless_its_cells_are_asked_for)
+{
+    reel_module *m = reel_lstm_new(p, "m", 3, 2, NULL);
+    reel_var x = reel_randn(t, REEL_SHAPE(5, 4, 3)), out[3];
+    reel_forward_all(t, m, &x, 1, out, 3);
+    cr_assert_eq(save("x", x, "y", out[0]), REEL_OK, "%s", reel_error(c));
+    cr_expect_eq(count_of("\nLSTM("), 1, "%s", text);
+    cr_assert_eq(save("x", x, "c", out[2]), REEL_OK, "%s", reel_error(c));
+    cr_expect_eq(count_of("\nLSTM("), 2 * 4, "%s", text);
+}
+
 /* ---- An operation of the user's ---- */
 
 static reel_status own_shape(reel_call *call)
@@ -425,6 +445,21 @@ Test(onnx, what_is_fixed_where_the_batch_varies_is_refused)
     reel_var y = reel_add(t, x, reel_reshape(t, counted, REEL_SHAPE(4, 1)));
     expect_error(save("x", x, "y", y), REEL_ERROR_SHAPE, "another batch than the 4 of the tape does not fit: add: ");
     expect_error(save("x", x, "y", reel_narrow(t, x, 0, 0, 2)), REEL_ERROR_SHAPE, "narrow has a length that is fixed");
+}
+
+Test(onnx, states_and_steps_of_recurrent_networks_are_fixed)
+{
+    reel_var x = reel_randn(t, REEL_SHAPE(5, 8)), turned = reel_transpose(t, x, 0, 1), y, cells;
+    reel_var gates = reel_cat(t, REEL_VARS(turned, turned, turned), 1); /* [8, 3 batch] */
+    reel_var weight = reel_matmul(t, reel_transpose(t, gates, 0, 1), turned),
+             bias = reel_sum(t, weight, REEL_AXES(1), false);
+    expect_error(save("x", x, "y", reel_gru_cell(t, gates, gates, turned)), REEL_ERROR_SHAPE, "gru_cell has a state");
+    y = reel_gru(t, reel_unsqueeze(t, gates, 1), turned, weight, bias);
+    expect_error(save("x", x, "y", y), REEL_ERROR_SHAPE, "gru has a state");
+    reel_var h = reel_zeros(t, REEL_SHAPE(1, 2)), w = reel_zeros(t, REEL_SHAPE(8, 2)), b = reel_zeros(t, REEL_SHAPE(8));
+    y = reel_lstm(t, reel_unsqueeze(t, x, 0), h, h, w, b, &cells);
+    expect_error(save("x", x, "c", cells), REEL_ERROR_SHAPE, "lstm has a number of steps");
+    cr_expect_eq(save("x", x, "y", y), REEL_OK, "%s", reel_error(c));
 }
 
 Test(onnx, names_are_checked)

@@ -19,7 +19,8 @@ struct ports {
 };
 
 static reel_params *params;
-static reel_module *label, *one, *two, *three, *norm, *norm3, *layer, *bag, *places, *encoder, *heads;
+static reel_module *label, *one, *two, *three, *norm, *norm3, *layer, *bag, *places, *encoder, *heads, *gru, *lstm,
+    *gru_cell, *lstm_cell;
 
 static reel_var input(reel_tape *t, struct ports *p, reel_var v)
 {
@@ -98,14 +99,38 @@ static void attention(reel_tape *t, int64_t batch, struct ports *p)
     output(p, mixed[1]);
 }
 
+/* Layers whose sequences have lengths of their own, from a state that is given, in two directions. */
+static void recurrence(reel_tape *t, int64_t batch, struct ports *p)
+{
+    reel_var x = input(t, p, reel_randn(t, REEL_SHAPE(batch, 5, 3)));
+    reel_var lengths = input(t, p, reel_randint(t, 1, 6, REEL_SHAPE(batch)));
+    reel_var h = reel_permute(t, input(t, p, reel_randn(t, REEL_SHAPE(batch, 4, 2))), REEL_AXES(1, 0, 2)), ends[3];
+    reel_forward_all(t, gru, REEL_VARS(x, h, lengths), ends, 2);
+    reel_var y = ends[0];
+    reel_forward_all(t, lstm, REEL_VARS(x, h, reel_neg(t, h), lengths), ends, 3);
+    output(p, reel_cat(t, REEL_VARS(y, ends[0]), 2));
+    output(p, reel_permute(t, ends[1], REEL_AXES(1, 0, 2)));
+    output(p, reel_permute(t, ends[2], REEL_AXES(1, 0, 2)));
+}
+
+/* Outputs alone, and a step of cells. */
+static void steps(reel_tape *t, int64_t batch, struct ports *p)
+{
+    reel_var x = input(t, p, reel_randn(t, REEL_SHAPE(batch, 5, 3))), both[2];
+    output(p, reel_forward(t, lstm, x));
+    output(p, reel_forward(t, gru, x));
+    reel_var step = reel_mean(t, x, REEL_AXES(1), false);
+    reel_forward_all(t, lstm_cell, REEL_VARS(step), both, 2);
+    output(p, reel_cat(t, REEL_VARS(both[0], both[1], reel_forward(t, gru_cell, step)), 1));
+}
+
 static const struct network {
     const char *name;
     void (*run)(reel_tape *t, int64_t batch, struct ports *p);
-} networks[] = {{"generator", generator},
-                {"shapes", shapes},
-                {"statistics", statistics},
-                {"layers", layers},
-                {"attention", attention}};
+} networks[] = {
+    {"generator", generator}, {"shapes", shapes},         {"statistics", statistics}, {"layers", layers},
+    {"attention", attention}, {"recurrence", recurrence}, {"steps", steps},
+};
 
 static void make_params(reel_context *c)
 {
@@ -123,6 +148,11 @@ static void make_params(reel_context *c)
     places = reel_learned_positions_new(params, "places", 4, 8);
     encoder = reel_transformer_encoder_new(params, "encoder", 8, 2, 2, &causal);
     heads = reel_multihead_attention_new(params, "heads", 8, 4, &other);
+    REEL_OPTIONS(recurrent, deep, deep.num_layers = 2, deep.bidirectional = true);
+    gru = reel_gru_new(params, "gru", 3, 2, &deep);
+    lstm = reel_lstm_new(params, "lstm", 3, 2, &deep);
+    gru_cell = reel_gru_cell_new(params, "gru_cell", 3, 2, true);
+    lstm_cell = reel_lstm_cell_new(params, "lstm_cell", 3, 2, true);
     reel_init_uniform(reel_params_find(params, "norm.running_var"), 0.5, 2);
     reel_init_uniform(reel_params_find(params, "norm3.running_mean"), -1, 1);
     reel_eval(params);

@@ -140,18 +140,41 @@ void run_note(struct run *run, const char *line)
     run->size += length;
 }
 
-bool run_continue(struct run *run, int64_t epoch, char *error, size_t error_size)
+/* The columns of a line, which is cut into them. */
+enum { MOST_COLUMNS = 32 };
+static int cut(char *line, char *columns[MOST_COLUMNS])
 {
-    char path[RUN_MAX_PATH], line[512];
+    int n = 0;
+    line[strcspn(line, "\r\n")] = '\0';
+    while (line && n < MOST_COLUMNS)
+        columns[n++] = strsep(&line, ",");
+    return n;
+}
+
+bool run_continue(struct run *run, const char *header, int64_t epoch, char *error, size_t error_size)
+{
+    char path[RUN_MAX_PATH], line[512], names[512], old_names[512] = "";
+    char *name[MOST_COLUMNS], *old_name[MOST_COLUMNS], *cell[MOST_COLUMNS];
     run_path(run, path, RUN_METRICS);
     FILE *file = fopen(path, "r");
     if (!file) {
         snprintf(error, error_size, "%s: %s", path, strerror(errno));
         return false;
     }
-    /* The header begins with no number, which counts as 0. */
-    while (fgets(line, sizeof line, file) && strtoll(line, NULL, 10) < epoch)
-        run_note(run, line);
+    snprintf(names, sizeof names, "%s", header);
+    int n = cut(names, name), n_old = fgets(old_names, sizeof old_names, file) ? cut(old_names, old_name) : 0;
+    run_note(run, header);
+    while (fgets(line, sizeof line, file) && strtoll(line, NULL, 10) < epoch) {
+        int n_cells = cut(line, cell);
+        for (int i = 0; i < n; i++) {
+            int k = 0;
+            while (k < n_old && strcmp(old_name[k], name[i]) != 0)
+                k++;
+            run_note(run, i > 0 ? "," : "");
+            run_note(run, k < n_old && k < n_cells ? cell[k] : "");
+        }
+        run_note(run, "\n");
+    }
     fclose(file);
     return true;
 }

@@ -44,9 +44,10 @@ void run_picture_path(const struct run *run, char path[RUN_MAX_PATH], int64_t ep
 /* Adds a line, with its end, to the metrics. */
 void run_note(struct run *run, const char *line);
 
-/* Begins with the lines that metrics.csv has of epochs before `epoch`, and its header. Returns false with one line in
- * `error` when it cannot be read. */
-bool run_continue(struct run *run, int64_t epoch, char *error, size_t error_size);
+/* Begins with a header, and the lines that metrics.csv has of epochs before `epoch`. Columns go by their names: what
+ * the file has not, as one of an older version, is empty. Returns false with one line in `error` when it cannot be
+ * read. */
+bool run_continue(struct run *run, const char *header, int64_t epoch, char *error, size_t error_size);
 
 /* Replaces metrics.csv by all the lines, the last of which is of that epoch. The context's status; with an error it is
  * as it was. */

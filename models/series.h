@@ -6,6 +6,7 @@
 #include "series_set.h"
 
 #include <reel/watch/progress.h>
+#include <reel/watch/run.h>
 
 enum { SERIES_ERROR_SIZE = 4608 }; /* a message with a whole path in it */
 
@@ -38,6 +39,9 @@ bool series_draw(reel_tape *tape, const struct series_gan *gan, struct series_se
 enum { SERIES_PICTURE_COLUMNS = 6 };
 reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,
                            const struct series_set *made);
+/* The same for a run's report, at a step. */
+reel_status series_picture_add(reel_context *context, reel_run *run, const char *name, const struct series_set *real,
+                               const struct series_set *made, int64_t step);
 /* Whether there can be such a picture of series like these. */
 reel_status series_picture_fits(reel_context *context, const struct series_set *real);
 

@@ -1,8 +1,6 @@
 /* Series as pictures: small plots of real and of made ones, side by side. */
 #include "series.h"
 
-#include <reel/watch/picture.h>
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,18 +135,14 @@ static void draw_series(unsigned char *image, const struct series_set *s, int64_
                   1 - 0.8 * (double)c / MOST_LINES, longest);
 }
 
-reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,
-                           const struct series_set *made)
+/* All plots, to be freed; NULL when memory ran out. */
+static unsigned char *draw_all(const struct series_set *real, const struct series_set *made)
 {
-    const int64_t n = real->classes * 2 * SERIES_PICTURE_COLUMNS;
-    const reel_picture_options o = grid_of_classes();
+    const int64_t n = shape_of(real).dim[0];
     struct range *ranges = find_ranges(real);
     unsigned char *images = malloc((size_t)n * PLANES * PIXELS);
-    reel_status status = REEL_OK;
     int64_t longest = longest_of(real) > longest_of(made) ? longest_of(real) : longest_of(made);
-    if (!ranges || !images)
-        status = reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
-    for (int64_t k = 0; status == REEL_OK && k < n; k++) {
+    for (int64_t k = 0; ranges && images && k < n; k++) {
         int64_t label = k / (2 * SERIES_PICTURE_COLUMNS), column = k % (2 * SERIES_PICTURE_COLUMNS);
         bool is_real = column < SERIES_PICTURE_COLUMNS;
         const struct series_set *s = is_real ? real : made;
@@ -156,9 +150,34 @@ reel_status series_picture(reel_context *context, const char *path, const struct
                     series_of_class(s, label, column % SERIES_PICTURE_COLUMNS, SERIES_PICTURE_COLUMNS), ranges,
                     is_real ? real_ink : made_ink, longest);
     }
-    if (status == REEL_OK)
-        status = reel_picture_save_bytes(context, path, images, shape_of(real), &o);
+    if (!ranges) {
+        free(images);
+        images = NULL;
+    }
     free(ranges);
+    return images;
+}
+
+reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,
+                           const struct series_set *made)
+{
+    const reel_picture_options o = grid_of_classes();
+    unsigned char *images = draw_all(real, made);
+    if (!images)
+        return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
+    reel_status status = reel_picture_save_bytes(context, path, images, shape_of(real), &o);
+    free(images);
+    return status;
+}
+
+reel_status series_picture_add(reel_context *context, reel_run *run, const char *name, const struct series_set *real,
+                               const struct series_set *made, int64_t step)
+{
+    const reel_picture_options o = grid_of_classes();
+    unsigned char *images = draw_all(real, made);
+    if (!images)
+        return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "out of memory: a picture");
+    reel_status status = reel_run_add_images_bytes(run, name, images, shape_of(real), &o, step);
     free(images);
     return status;
 }

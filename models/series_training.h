@@ -2,16 +2,16 @@
 #ifndef MODELS_SERIES_TRAINING_H
 #define MODELS_SERIES_TRAINING_H
 
-#include "run.h"
 #include "series.h"
+#include "gan_training.h"
 
 struct series_settings {
-    int recipe; /* enum series_network: each network has its recipe */
+    int recipe;            /* enum series_network: each network has its recipe */
+    int64_t recipe_number; /* the same, for a checkpoint */
     struct series_source source;
-    const char *out, *resume;
-    int64_t steps, every, batch, hidden, seed, threads;
-    double minutes, lr, gamma, noise;
-    bool overwrite, extend, detect_anomaly;
+    int64_t steps, every, hidden;
+    double gamma, noise;
+    struct training_settings shared;
 };
 
 /* What differs between the recipes besides the networks. */
@@ -28,65 +28,19 @@ struct series_recipe {
     double final_lr;              /* ... to this part of it */
 };
 
-/* Means since the last line of metrics. */
-struct series_metrics {
-    double d_loss, g_loss, d_real, d_fake, penalty;
-    int64_t steps, penalties;
-};
-
-/* What a checkpoint says about the run besides its state, so that it is not resumed as another one. Doubles are there
- * as their bits. */
-enum {
-    SAVED_RECIPE,
-    SAVED_STEPS,
-    SAVED_EVERY,
-    SAVED_BATCH,
-    SAVED_HIDDEN,
-    SAVED_SEED,
-    SAVED_MINUTES,
-    SAVED_LR,
-    SAVED_GAMMA,
-    SAVED_NOISE,
-    SAVED_SERIES,
-    SAVED
-};
-
 struct series_training {
-    const struct series_settings *settings;
-    struct run run;
+    struct training training;
+    struct series_settings *settings;
     struct series_recipe recipe;
     struct series_set train, test;
     float *scaled;             /* the training series as the networks see them, [count, steps, channels] */
     float *x;                  /* [batch, steps, channels] */
     int64_t *labels, *lengths; /* [batch] */
     struct series_set grid;    /* what the picture shows: the labels and lengths of the real series beside it */
-    reel_real *grid_noise;
-    reel_context *context;
-    reel_tape *tape;
     struct series_gan gan;
-    reel_optim *g_optim, *d_optim;
-    reel_ema *average;
-    struct series_metrics metrics;
-    int64_t step, round; /* the round under way, from 1; each has settings->every steps and ends with a picture */
-    double seconds;      /* until the last checkpoint */
-    int64_t saved[SAVED];
-    reel_checkpoint *checkpoint;
-    bool resumed; /* in the middle of a round, or before what its end writes */
-    char error[SERIES_ERROR_SIZE];
 };
 
-/* A step of both networks on series drawn from the training set; false with a line in training->error. */
-bool series_run_step(struct series_training *training);
-
-/* What a run is saved as, and going to where one was that was saved; false with a line in training->error. */
-bool series_make_checkpoint(struct series_training *training);
-bool series_load_checkpoint(struct series_training *training);
-
-/* The settings of the run that a folder holds. */
-bool series_read_settings(const char *folder, struct series_settings *settings, char *error, size_t error_size);
-
-/* Whether what was given on the command line goes together with the run that is resumed. */
-bool series_expect_same_run(const struct series_settings *given, const struct series_settings *saved, char *error,
-                            size_t error_size);
+/* A step on series drawn from the training set. */
+struct training_losses series_step(struct training *training);
 
 #endif

@@ -1,35 +1,9 @@
 #!/bin/sh
 # The programs as a user meets them: numbers, messages, exit codes, and what stays untouched when something is wrong.
 #   sh tests/models/programs.sh FOLDER-OF-PROGRAMS GOLDEN-FOLDER
-set -u
+. "${0%/*}/checks.sh"
 programs=$1 golden=$2
 data=/usr/share/datasets/fashion-mnist
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-check() { # NAME CONDITION...
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$name"
-        cat "$work/stderr"
-    fi
-}
-
-# refused NAME CODE PATTERN COMMAND...: one line on stderr that has the pattern, and that exit code.
-refused() {
-    title=$1 code=$2 pattern=$3
-    shift 3
-    "$@" >"$work/stdout" 2>"$work/stderr"
-    status=$?
-    check "$title: exit code $status, not $code" test "$status" -eq "$code"
-    check "$title: not one line" test "$(wc -l <"$work/stderr")" -eq 1
-    check "$title: message" grep -q -- "$pattern" "$work/stderr"
-}
 
 "$programs/notebook" --seed 7 --json >"$work/notebook.json" 2>"$work/stderr"
 check 'notebook prints the numbers of PyTorch' cmp -s "$work/notebook.json" "$golden/notebook.json"
@@ -178,30 +152,13 @@ check 'its report has one epoch and has ended' grep -q '"ended":true' "$work/aga
 check 'the metrics of the new run alone' test "$(wc -l <"$work/again/metrics.csv")" -eq 2
 
 # A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
-resumed() { # SIGNAL FOLDER NETWORK
-    "$cgan" train --network "$3" --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1 \
-        --out "$work/whole-$3" --overwrite 2>"$work/stderr"
-    env --default-signal=INT "$cgan" train --network "$3" --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 \
-        --threads 1 --out "$2" >"$work/stdout" 2>"$work/stderr" &
-    process=$!
-    waited=0
-    while [ $waited -lt 600 ] && ! [ -s "$2/samples-0003.png" ]; do
-        sleep 0.05
-        waited=$((waited + 1))
-    done
-    kill -"$1" "$process"
-    wait "$process" 2>/dev/null
-    check "$1 came before the end" test ! -s "$2/samples-0008.png"
-    "$cgan" train --data "$work/small" --resume "$2" --threads 2 >"$work/stdout" 2>"$work/stderr"
-    check "resumed after $1" test $? -eq 0
-    for file in model.safetensors samples-0008.png; do
-        check "resumed after $1: $file" cmp -s "$work/whole-$3/$file" "$2/$file"
-    done
-    check "resumed after $1: metrics" test "$(cut -d, -f1,2,4- "$work/whole-$3/metrics.csv" | cksum)" = \
-        "$(cut -d, -f1,2,4- "$2/metrics.csv" | cksum)"
-}
-resumed INT "$work/resume-int" conv
-resumed KILL "$work/resume-kill" mlp
+for case in INT:conv KILL:mlp; do
+    signal=${case%:*} network=${case#*:}
+    set -- "$cgan" train --network "$network" --data "$work/small" --batch 4 --epochs 8 --minutes 0 --seed 5 --threads 1
+    "$@" --out "$work/whole-$network" 2>"$work/stderr"
+    interrupted "$signal" "$work/resume-$signal" "$@"
+    resumed "$signal" "$work/whole-$network" "$work/resume-$signal" "$cgan" train --data "$work/small" --threads 2
+done
 refused 'extend without resume' 2 'for --resume' "$cgan" train --data "$work/small" --extend --out "$work/none"
 refused 'resume with another length' 1 'add --extend' "$cgan" train --data "$work/small" --epochs 9 --resume "$work/whole-mlp"
 refused 'resume with another network' 1 'another --network' \
@@ -211,6 +168,15 @@ refused 'resume what is no run' 1 'no-such-folder' "$cgan" train --data "$work/s
 "$cgan" train --data "$work/small" --epochs 9 --extend --resume "$work/whole-mlp" >"$work/stdout" 2>"$work/stderr"
 check 'an extended training' test $? -eq 0 -a -s "$work/whole-mlp/samples-0009.png"
 check 'an extended training says what changes' grep -q -e '--epochs 9 .* instead of --epochs 8' "$work/stderr"
+# A run that an older version began, which judged nothing.
+cut -d, -f 1-8 "$work/whole-mlp/metrics.csv" >"$work/narrow.csv"
+cp "$work/narrow.csv" "$work/whole-mlp/metrics.csv"
+"$cgan" train --data "$work/small" --epochs 10 --extend --resume "$work/whole-mlp" >"$work/stdout" 2>"$work/stderr"
+check 'metrics of an older version get the columns that they have now' test \
+    "$(head -n 1 "$work/whole-mlp/metrics.csv") $(awk -F, '{ print NF }' "$work/whole-mlp/metrics.csv" | sort | uniq -c | xargs)" = \
+    "$(head -n 1 "$work/a/metrics.csv") 11 11"
+check 'and keep what they had' test "$(sed 's/,,,$//; 1d; $d' "$work/whole-mlp/metrics.csv" | cksum)" = \
+    "$(sed 1d "$work/narrow.csv" | cksum)"
 
 # A training whose numbers overflow, since its checkpoint got weights of 3e38.
 cp -r "$work/c" "$work/diverging"
@@ -305,5 +271,4 @@ check 'an ignored signal ends nothing' kill -0 "$process"
 kill -KILL "$process"
 wait "$process" 2>/dev/null
 
-printf 'programs: %d passed, %d failed\n' "$passed" "$failed"
-test "$failed" -eq 0
+end programs

@@ -1,34 +1,8 @@
 #!/bin/sh
 # series as a user meets it: what it writes, messages, exit codes, and that a resumed training has the bits of another.
 #   sh tests/models/series.sh SERIES
-set -u
+. "${0%/*}/checks.sh"
 series=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-
-check() { # NAME CONDITION...
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$name"
-        cat "$work/stderr"
-    fi
-}
-
-# refused NAME CODE PATTERN COMMAND...: one line on stderr that has the pattern, and that exit code.
-refused() {
-    title=$1 code=$2 pattern=$3
-    shift 3
-    "$@" >"$work/stdout" 2>"$work/stderr"
-    status=$?
-    check "$title: exit code $status, not $code" test "$status" -eq "$code"
-    check "$title: not one line" test "$(wc -l <"$work/stderr")" -eq 1
-    check "$title: message" grep -q -- "$pattern" "$work/stderr"
-}
 
 # Three classes of different lengths and two channels.
 small=$work/small_TRAIN.ts
@@ -75,6 +49,8 @@ for recipe in conv gru; do
     check "$recipe trains" test $? -eq 0
     check "$recipe: a picture after every round" test -s "$work/$recipe/samples-0003.png"
     check "$recipe: a line of metrics after every round" test "$(wc -l <"$work/$recipe/metrics.csv")" -eq 4
+    check "$recipe: a report that has ended" grep -q '"ended":true' "$work/$recipe/report.html"
+    check "$recipe: with three pictures" test "$(grep -c '[[,][0-9]*,"iVBOR' "$work/$recipe/report.html")" -eq 3
     train "$work/$recipe-again" --recipe $recipe
     check "$recipe: the same seed gives the same model" \
         cmp -s "$work/$recipe/model.safetensors" "$work/$recipe-again/model.safetensors"
@@ -125,30 +101,12 @@ refused 'eval, other series' 1 'the model makes 8, 2 and 3' \
 refused 'eval, no model' 2 '--model' "$series" eval
 
 # A training that is stopped, or killed, and resumed gives what one gives that was never stopped.
-"$series" train --data "$small" --steps 400 --every 50 --minutes 0 --batch 4 --seed 5 --threads 1 --out "$work/whole" \
-    2>"$work/stderr"
-resumed() {
-    env --default-signal=INT "$series" train --data "$small" --steps 400 --every 50 --minutes 0 --batch 4 --seed 5 \
-        --threads 1 --out "$2" >"$work/stdout" 2>"$work/stderr" &
-    process=$!
-    waited=0
-    while [ $waited -lt 600 ] && ! [ -s "$2/samples-0003.png" ]; do
-        sleep 0.05
-        waited=$((waited + 1))
-    done
-    kill -"$1" "$process"
-    wait "$process" 2>/dev/null
-    check "$1 came before the end" test ! -s "$2/samples-0008.png"
-    "$series" train --data "$small" --resume "$2" --threads 2 >"$work/stdout" 2>"$work/stderr"
-    check "resumed after $1" test $? -eq 0
-    for file in model.safetensors samples-0008.png; do
-        check "resumed after $1: $file" cmp -s "$work/whole/$file" "$2/$file"
-    done
-    check "resumed after $1: metrics" test "$(cut -d, -f1,2,4- "$work/whole/metrics.csv" | cksum)" = \
-        "$(cut -d, -f1,2,4- "$2/metrics.csv" | cksum)"
-}
-resumed INT "$work/resume-int"
-resumed KILL "$work/resume-kill"
+set -- "$series" train --data "$small" --steps 400 --every 50 --minutes 0 --batch 4 --seed 5 --threads 1
+"$@" --out "$work/whole" 2>"$work/stderr"
+for signal in INT KILL; do
+    interrupted $signal "$work/resume-$signal" "$@"
+    resumed $signal "$work/whole" "$work/resume-$signal" "$series" train --data "$small" --threads 2
+done
 refused 'extend without resume' 2 'for --resume' "$series" train --data "$small" --extend --out "$work/none"
 refused 'resume with another length' 1 'add --extend' "$series" train --data "$small" --steps 401 --resume "$work/whole"
 refused 'resume with another seed' 1 'another --seed' "$series" train --data "$small" --seed 6 --resume "$work/whole"
@@ -160,5 +118,4 @@ refused 'resume what is no run' 1 'no-such-folder' "$series" train --data "$smal
 "$series" train --data "$small" --steps 410 --extend --resume "$work/whole" >"$work/stdout" 2>"$work/stderr"
 check 'an extended training' test $? -eq 0 -a -s "$work/whole/samples-0009.png"
 
-printf 'series: %d passed, %d failed\n' "$passed" "$failed"
-test "$failed" -eq 0
+end series

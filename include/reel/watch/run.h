@@ -92,6 +92,13 @@ static inline reel_status reel_run_add_images(reel_run *run, const char *name, c
     return reel_run_add_images_checked(run, name, images, sizeof(reel_real), shape, options, step);
 }
 
+/* The same of bytes, 0 black and 255 white. */
+static inline reel_status reel_run_add_images_bytes(reel_run *run, const char *name, const unsigned char *images,
+                                                    reel_shape shape, const reel_picture_options *options, int64_t step)
+{
+    return reel_run_add_images_checked(run, name, images, 1, shape, options, step);
+}
+
 /* A text in UTF-8 at a step (SummaryWriter.add_text). The report shows it as it is, line by line. */
 REEL_API reel_status reel_run_add_text(reel_run *run, const char *name, const char *text, int64_t step);
 

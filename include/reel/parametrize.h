@@ -4,9 +4,9 @@
  *     reel_module *d1 = reel_spectral_norm(reel_conv2d_new(d, "d1", 1, 64, 4, 4, NULL), NULL);
  *
  * Each function gives the module that it was given, changed, or NULL with the error in the context, and then the module
- * is as it was; a NULL module gives NULL. It comes before optimizers, averages and exports of the set
- * (REEL_ERROR_STATE), since it changes names, which become those of PyTorch's state_dict; what reel_param_name gave for
- * the param is no more. REEL_ERROR_ARGUMENT when the module has no param of this name that is trained or frozen, or
+ * is as it was; a NULL module gives NULL. It comes before optimizers, averages, checkpoints and exports of the
+ * set (REEL_ERROR_STATE), since it changes names, which become those of PyTorch's state_dict; what reel_param_name gave
+ * for the param is no more. REEL_ERROR_ARGUMENT when the module has no param of this name that is trained or frozen, or
  * when it has a parametrization already, and for options outside their range. The result is computed in every call of
  * the module, by operations, so that gradients of any order are right, in dense form: a param with sparse gradients
  * gets dense ones. Embeddings with a max_norm that is not differentiable are refused when they are called. */
@@ -52,6 +52,16 @@ typedef struct reel_weight_norm_options {
 } reel_weight_norm_options;
 REEL_API reel_weight_norm_options reel_weight_norm_defaults(void);
 REEL_API reel_module *reel_weight_norm(reel_module *module, const reel_weight_norm_options *options);
+
+/* Takes the parametrization of the param `name` away, which gets its name and its place back; the params and buffers
+ * that were made for it go, and vars on tapes that depend on them become stale
+ * (torch.nn.utils.parametrize.remove_parametrizations). With leave_parametrized (PyTorch's default) its elements become
+ * what a call of the module would compute now: in training, after a power iteration more. Its gradient is forgotten.
+ * Without, they are those of the original, and a gradient stays; weight norm has none (REEL_ERROR_ARGUMENT). Gives the
+ * module, or NULL with everything as it was: REEL_ERROR_ARGUMENT when there is no such parametrization, or another
+ * param has the name by now; REEL_ERROR_STATE while the set has optimizers, averages, checkpoints or exports, in a
+ * backward pass, and when the set is shared. */
+REEL_API reel_module *reel_remove_parametrizations(reel_module *module, const char *name, bool leave_parametrized);
 
 #ifdef __cplusplus
 }

@@ -107,7 +107,7 @@ static void forget_pending(reel_param *param)
     g->tape = NULL;
 }
 
-static void forget(reel_param *param)
+void reel_param_gradient_forget(reel_param *param)
 {
     param->gradient.is_dense = false;
     param->gradient.is_kept = false;
@@ -235,7 +235,7 @@ static reel_status make_dense(reel_param *param)
     memset(g->dense, 0, (size_t)param->numel * sizeof *g->dense);
     for (int64_t k = 0; k < g->kept_count; k++)
         memcpy(g->dense + g->rows[k] * columns, g->values + k * columns, (size_t)columns * sizeof *g->dense);
-    forget(param);
+    reel_param_gradient_forget(param);
     g->is_dense = true;
     return REEL_OK;
 }
@@ -389,7 +389,7 @@ void reel_zero_grad(reel_params *params)
         if (reel_param_gradient_expect_passed(params->params[i], "zero_grad") != REEL_OK)
             return;
     for (int64_t i = 0; i < params->count; i++)
-        forget(params->params[i]);
+        reel_param_gradient_forget(params->params[i]);
     params->gradients_incomplete = false;
     params->gradients_given = false;
 }
@@ -438,7 +438,7 @@ reel_status reel_param_set_grad(reel_param *param, const reel_real *grad)
         status = reserve_dense(param);
     if (status != REEL_OK)
         return status;
-    forget(param);
+    reel_param_gradient_forget(param);
     if (grad) {
         memmove(param->gradient.dense, grad, (size_t)param->numel * sizeof *grad);
         param->gradient.is_dense = true;
@@ -472,7 +472,7 @@ reel_status reel_param_set_row_grad(reel_param *param, int64_t count, const int6
     struct reel_row_groups groups;
     if (reel_row_groups_make(c, &given, &groups) == REEL_OK &&
         reel_row_groups_sum_long(c, &groups, columns) == REEL_OK && reserve_rows(param, groups.count) == REEL_OK) {
-        forget(param);
+        reel_param_gradient_forget(param);
         for (int64_t k = 0; k < groups.count; k++)
             reel_kern_sum_group(&groups, k, columns, false, g->values + k * columns);
         groups_are_kept(param, &groups);

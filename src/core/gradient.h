@@ -51,6 +51,9 @@ struct reel_param_gradient {
 void reel_param_gradient_init(reel_param *param);
 void reel_param_gradient_free(reel_param *param);
 
+/* As if no pass had come here. */
+void reel_param_gradient_forget(reel_param *param);
+
 enum reel_gradient_kind reel_param_gradient_kind(const reel_param *param);
 
 /* The array of a dense gradient, which may be changed in place. */

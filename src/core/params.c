@@ -69,7 +69,7 @@ static void destroy(reel_params *params)
     reel_params_expect_sound(params);
     reel_zero_grad(params);
     for (reel_tape *tape = params->context->tapes; tape; tape = tape->next)
-        reel_tape_forget_params(tape, params);
+        reel_tape_forget_params(tape, params, NULL);
     reel_params **link = &params->context->sets;
     while (*link != params)
         link = &(*link)->next;
@@ -152,6 +152,20 @@ void reel_params_rewind(reel_params *params, struct reel_params_mark mark)
         free_param(params->params[--params->count]);
     while (params->owned_count > mark.owned_count)
         reel_free(memory, params->owned[--params->owned_count]);
+}
+
+void reel_params_remove(reel_param *param)
+{
+    reel_params *params = param->set;
+    int64_t i = 0;
+    for (reel_tape *tape = params->context->tapes; tape; tape = tape->next)
+        reel_tape_forget_params(tape, params, param);
+    reel_param_gradient_forget(param);
+    while (params->params[i] != param)
+        i++;
+    params->count--;
+    memmove(&params->params[i], &params->params[i + 1], (size_t)(params->count - i) * sizeof(reel_param *));
+    free_param(param);
 }
 
 reel_context *reel_params_context(const reel_params *params)

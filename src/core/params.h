@@ -93,6 +93,9 @@ struct reel_params_mark {
 struct reel_params_mark reel_params_mark(const reel_params *params);
 void reel_params_rewind(reel_params *params, struct reel_params_mark mark);
 
+/* Takes a param out of its set and frees it. Nobody holds the set, and no tape is in the middle of something. */
+void reel_params_remove(reel_param *param);
+
 /* Rows and columns of a param seen as a table: axis 0, and the rest. */
 int64_t reel_param_rows(const reel_param *param);
 int64_t reel_param_columns(const reel_param *param);

@@ -100,12 +100,12 @@ void reel_tape_free(reel_tape *tape)
     reel_free(&tape->context->memory, tape);
 }
 
-void reel_tape_forget_params(reel_tape *tape, const reel_params *params)
+void reel_tape_forget_params(reel_tape *tape, const reel_params *params, const reel_param *param)
 {
     const uint64_t stale = reel_next_generation(tape->context); /* of no var */
     for (int64_t i = 0; i < tape->count; i++) {
         struct reel_node *node = tape->nodes[i];
-        bool goes = node->param && node->param->set == params;
+        bool goes = node->param && (param ? node->param == param : node->param->set == params);
         if (goes) {
             node->param = NULL;
             node->is_param = false;

@@ -125,8 +125,8 @@ void reel_node_note_borrowed(struct reel_node *node);
 /* Asserts in debug builds that bools which came from the user are 0 or 1. */
 void reel_node_expect_bools(const struct reel_node *node);
 
-/* A set goes: its vars, and what was computed from them, become stale. */
-void reel_tape_forget_params(reel_tape *tape, const reel_params *params);
+/* A param goes, or with `param` NULL the set: their vars, and what was computed from them, become stale. */
+void reel_tape_forget_params(reel_tape *tape, const reel_params *params, const reel_param *param);
 
 /* The node of a var, or NULL with the error recorded; `who` is the operation that asks. NULL silently when the context
  * already has an error. */

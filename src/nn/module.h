@@ -23,6 +23,9 @@ struct reel_parametrization {
     reel_var (*compute)(reel_tape *tape, struct reel_parametrization *parametrization, reel_param *original);
     /* After each call of the module: whether it failed, so that what the call changed is to be as it was. */
     void (*settle)(struct reel_parametrization *parametrization, bool failed);
+    reel_param *original;              /* whose place it takes */
+    const char *name;                  /* that this one had before */
+    reel_param *parts[2];              /* what it computes with beside it; NULL: nothing more */
     struct reel_parametrization *next; /* of the module */
 };
 

@@ -1,4 +1,4 @@
-/* Parametrizations: spectral and weight norm. */
+/* Parametrizations: spectral and weight norm, and taking one away. */
 #include "nn/module.h"
 
 #include "core/tape.h"
@@ -21,20 +21,36 @@ struct request {
     reel_params *set;
     reel_param *param;
     char *stem; /* "<module's name>.parametrizations.weight." */
+    reel_param *parts[2];
     struct reel_params_mark before;
 };
 
-static reel_param *find_param(const reel_module *module, const char *name)
+/* Whether a param that is called `full` is the module's `name`. */
+static bool is_called(const reel_module *module, const char *full, const char *name)
 {
     const size_t length = strlen(module->name);
     const bool dotted = length > 0 && module->name[length - 1] != '.'; /* a prefix alone ends with a dot */
-    for (int64_t i = 0; i < module->params->count; i++) {
-        reel_param *param = module->params->params[i];
-        if (strncmp(param->name, module->name, length) == 0 && (!dotted || param->name[length] == '.') &&
-            strcmp(param->name + length + dotted, name) == 0)
-            return param;
-    }
+    return strncmp(full, module->name, length) == 0 && (!dotted || full[length] == '.') &&
+           strcmp(full + length + dotted, name) == 0;
+}
+
+static reel_param *find_param(const reel_module *module, const char *name)
+{
+    for (int64_t i = 0; i < module->params->count; i++)
+        if (is_called(module, module->params->params[i]->name, name))
+            return module->params->params[i];
     return NULL;
+}
+
+/* REEL_OK when params of the set may come, go, and change their names. */
+static reel_status expect_unheld(const reel_params *set, const char *what)
+{
+    if (set->context->status != REEL_OK || reel_params_expect_own(set, what) != REEL_OK)
+        return set->context->status;
+    if (set->holders > 0)
+        return reel_fail(set->context, REEL_ERROR_STATE,
+                         "%s: not while there are optimizers, averages, checkpoints or exports of the set", what);
+    return REEL_OK;
 }
 
 /* What the names of its parts begin with: the param's, with "parametrizations." before the last part of it. */
@@ -57,10 +73,8 @@ static reel_status begin(struct request *r, const char *what, reel_module *modul
 {
     *r = (struct request){.what = what, .module = module, .set = module->params};
     reel_context *c = r->set->context;
-    if (c->status != REEL_OK || reel_params_expect_own(r->set, what) != REEL_OK)
+    if (expect_unheld(r->set, what) != REEL_OK)
         return c->status;
-    if (r->set->holders > 0)
-        return reel_fail(c, REEL_ERROR_STATE, "%s: it comes before optimizers, averages and exports of the set", what);
     if (module->kind->named && name)
         r->param = find_param(module, name);
     if (!r->param || r->param->kind == REEL_PARAM_BUFFER || r->param->parametrization)
@@ -73,7 +87,7 @@ static reel_status begin(struct request *r, const char *what, reel_module *modul
 }
 
 /* A param beside the original one. */
-static reel_param *new_part(const struct request *r, const char *part, reel_param_kind kind, reel_shape shape)
+static reel_param *new_part(struct request *r, const char *part, reel_param_kind kind, reel_shape shape)
 {
     reel_context *c = r->set->context;
     const size_t size = strlen(r->stem) + strlen(part) + 1, prefix = r->set->prefix_length;
@@ -87,6 +101,7 @@ static reel_param *new_part(const struct request *r, const char *part, reel_para
     reel_param *param = reel_param_new(r->set, name, kind, REEL_REAL, shape);
     r->set->prefix_length = prefix;
     reel_free(&c->memory, name);
+    r->parts[r->parts[0] != NULL] = param;
     return param;
 }
 
@@ -95,20 +110,26 @@ static bool end(struct request *r, const char *original, struct reel_parametriza
 {
     reel_context *c = r->set->context;
     const size_t stem = r->stem ? strlen(r->stem) : 0, size = stem + strlen(original) + 1;
-    char *name = c->status == REEL_OK ? reel_allocate(&c->memory, size) : NULL;
+    char *name = c->status == REEL_OK ? reel_allocate(&c->memory, size) : NULL,
+         *before = name ? reel_params_allocate(r->set, strlen(r->param->name) + 1) : NULL;
     if (c->status == REEL_OK && !name)
         reel_fail_memory(c, "the name of a param", size);
     if (c->status != REEL_OK) {
         if (r->stem)
             reel_params_rewind(r->set, r->before);
+        reel_free(&c->memory, name);
         reel_free(&c->memory, r->stem);
         return false;
     }
     snprintf(name, size, "%s%s", r->stem, original);
+    strcpy(before, r->param->name);
     reel_free(&c->memory, r->stem);
     reel_free(&c->memory, r->param->name);
     r->param->name = name;
     r->param->parametrization = parametrization;
+    parametrization->original = r->param;
+    parametrization->name = before;
+    memcpy(parametrization->parts, r->parts, sizeof r->parts);
     parametrization->next = r->module->parametrizations;
     r->module->parametrizations = parametrization;
     return true;
@@ -307,5 +328,65 @@ reel_module *reel_weight_norm(reel_module *module, const reel_weight_norm_option
         return NULL;
     const struct reel_kern_matrix m = matrix_of(r.param, o.dim);
     reel_kern_row_norms(&m, reel_param_write(w->g));
+    return module;
+}
+
+/* ---- Taking one away ---- */
+
+/* The original becomes what a call of the module would compute from it now. */
+static reel_status keep_result(const reel_module *module, struct reel_parametrization *p)
+{
+    reel_context *c = module->params->context;
+    reel_tape *tape = reel_tape_new(c);
+    if (!tape)
+        return c->status;
+    const char *outer = reel_enter_layer(c, module->name);
+    reel_no_grad_begin(tape);
+    const void *result = reel_data(tape, p->compute(tape, p, p->original));
+    if (c->status == REEL_OK && p->original->numel > 0)
+        memcpy(reel_param_write(p->original), result, (size_t)p->original->numel * sizeof(reel_real));
+    if (p->settle)
+        p->settle(p, c->status != REEL_OK);
+    reel_leave_layer(c, outer);
+    reel_tape_free(tape);
+    return c->status;
+}
+
+static struct reel_parametrization **find_parametrization(reel_module *module, const char *name)
+{
+    struct reel_parametrization **link = &module->parametrizations;
+    while (*link && !(name && is_called(module, (*link)->name, name)))
+        link = &(*link)->next;
+    return link;
+}
+
+reel_module *reel_remove_parametrizations(reel_module *module, const char *name, bool leave_parametrized)
+{
+    static const char what[] = "remove_parametrizations";
+    if (!module || expect_unheld(module->params, what) != REEL_OK)
+        return NULL;
+    reel_params *set = module->params;
+    reel_context *c = set->context;
+    for (reel_tape *tape = c->tapes; tape; tape = tape->next)
+        if (!reel_tape_is_idle(tape, what))
+            return NULL;
+    struct reel_parametrization **link = find_parametrization(module, name), *p = *link;
+    if (!p)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "%s: the module \"%s\" has no parametrization of \"%s\"", what,
+                  module->name ? module->name : "", name ? name : "");
+    else if (!leave_parametrized && p->parts[0]->kind != REEL_PARAM_BUFFER)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "%s: \"%s\" is made of several params, and none of them is it", what,
+                  p->name);
+    else if (reel_params_find(set, p->name))
+        reel_fail(c, REEL_ERROR_ARGUMENT, "%s: the set has another param \"%s\"", what, p->name);
+    if (c->status != REEL_OK || (leave_parametrized && keep_result(module, p) != REEL_OK))
+        return NULL;
+    if (leave_parametrized)
+        reel_param_gradient_forget(p->original);
+    strcpy(p->original->name, p->name); /* which is shorter */
+    p->original->parametrization = NULL;
+    for (int i = 0; i < 2 && p->parts[i]; i++)
+        reel_params_remove(p->parts[i]);
+    *link = p->next;
     return module;
 }

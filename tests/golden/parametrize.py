@@ -7,7 +7,7 @@ Made with torch 2.15.0 on x86-64 with AVX2 or better (the random numbers differ 
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, parametrize
 
 from modules import reals
 
@@ -34,8 +34,8 @@ NORMS = {
 def case(make, sizes, norm, dtype):
     """x, cotangent; the parts of the weight when it is made; of the second call in training y, and the buffers then; y in
     evaluation; by the sum of all y times the cotangent the gradients of the parts that are trained, then by the sum of
-    squares of the gradient of the sum of all tanh(y) times the cotangent by x (x and this not of an embedding); and the
-    normal numbers that were drawn after the layer."""
+    squares of the gradient of the sum of all tanh(y) times the cotangent by x (x and this not of an embedding); the weight
+    when the norm is taken away in training; and the normal numbers that were drawn after the layer."""
     torch.manual_seed(21)
     layer = norm(make())
     parts = layer.parametrizations.weight
@@ -51,6 +51,8 @@ def case(make, sizes, norm, dtype):
     if sizes is not None:
         (slope,) = torch.autograd.grad((torch.tanh(y) * flow).sum(), x, create_graph=True)
         out += torch.autograd.grad(slope.square().sum(), trained)
+    parametrize.remove_parametrizations(layer.train(), "weight")
+    out += [layer.weight]
     return ([] if sizes is None else [x]) + [flow] + out + [after]
 
 

@@ -173,6 +173,9 @@ static void check(const struct golden_case *k)
         cr_assert_eq(reel_grad(t, loss, &x, 1, REEL_GRAD_CREATE_GRAPH, &slope), REEL_OK, "%s", reel_error(c));
         expect_gradients(reel_sum_all(t, reel_square(t, slope)), names, trained, &golden);
     }
+    reel_train(p);
+    cr_assert_eq(reel_remove_parametrizations(m, "weight", true), m, "%s", reel_error(c));
+    expect_params(p, (const char *const[]){"m.weight"}, 1, &golden);
     cr_assert_eq(golden - k->golden + 2, (ptrdiff_t)k->count, "%s", k->what);
 }
 
@@ -439,6 +442,101 @@ Test(parametrize, a_resumed_run_has_the_same_bits)
     unlink(path);
 }
 
+/* ---- Taken away ---- */
+
+Test(parametrize, taken_away_leaves_the_original)
+{
+    reel_real original[16], grad[16];
+    reel_module *m = slow_layer();
+    copy_of(names_of_spectral[0], original);
+    reel_var x = reel_randn(t, REEL_SHAPE(2, 4)), loss = reel_sum_all(t, reel_square(t, reel_forward(t, m, x)));
+    cr_assert_eq(reel_backward(t, loss, p), REEL_OK, "%s", reel_error(c));
+    memcpy(grad, reel_param_grad(reel_params_find(p, names_of_spectral[0])), sizeof grad);
+    cr_assert_eq(reel_remove_parametrizations(m, "weight", false), m, "%s", reel_error(c));
+    cr_assert_eq(reel_params_count(p), 2);
+    cr_assert_str_eq(reel_param_name(reel_params_at(p, 0)), "m.weight");
+    cr_assert(!has_moved("m.weight", original));
+    cr_assert_eq(memcmp(grad, reel_param_grad(reel_params_at(p, 0)), sizeof grad), 0, "its gradient is good");
+    expect_refused(reel_neg(t, loss), REEL_ERROR_STALE, NULL);
+    reel_var plain =
+        reel_linear(t, x, reel_param_var(t, reel_params_at(p, 0)), reel_param_var(t, reel_params_at(p, 1)));
+    cr_assert_eq(memcmp(reel_data(t, plain), reel_data(t, reel_forward(t, m, x)), 8 * sizeof(reel_real)), 0);
+    cr_assert_not_null(reel_weight_norm(m, NULL), "another one may follow");
+}
+
+/* One of two, whose params stand between others, and whose pending gradients go with them. */
+Test(parametrize, taken_away_keeps_what_calls_compute)
+{
+    REEL_OPTIONS(weight_norm, ih, ih.name = "weight_ih_l0");
+    REEL_OPTIONS(spectral_norm, hh, hh.name = "weight_hh_l0");
+    reel_params_enter(p, "block");
+    reel_module *m = reel_spectral_norm(reel_weight_norm(reel_gru_new(p, "gru", 3, 2, NULL), &ih), &hh),
+                *behind = reel_linear_new(p, "behind", 2, 2, NULL);
+    reel_params_leave(p, "block");
+    reel_eval(p);
+    reel_var x = reel_randn(t, REEL_SHAPE(2, 4, 3)), y = reel_forward(t, behind, reel_forward(t, m, x));
+    static reel_real before[16];
+    memcpy(before, reel_data(t, y), sizeof before);
+    reel_backward(t, reel_sum_all(t, y), p);
+    cr_assert_eq(reel_remove_parametrizations(m, "weight_ih_l0", true), m, "%s", reel_error(c));
+    cr_assert_null(reel_param_grad(reel_params_find(p, "block.gru.weight_ih_l0")), "it was that of another param");
+    cr_assert_not_null(reel_param_grad(reel_params_find(p, "block.gru.parametrizations.weight_hh_l0.original")));
+    cr_assert_eq(reel_remove_parametrizations(m, "weight_hh_l0", true), m, "%s", reel_error(c));
+    static const char *const names[] = {"block.gru.weight_ih_l0", "block.gru.weight_hh_l0", "block.gru.bias_ih_l0",
+                                        "block.gru.bias_hh_l0",   "block.behind.weight",    "block.behind.bias"};
+    cr_assert_eq(reel_params_count(p), (int)COUNT(names));
+    for (int i = 0; i < (int)COUNT(names); i++)
+        cr_assert_str_eq(reel_param_name(reel_params_at(p, i)), names[i]);
+    reel_tape_reset(t);
+    x = reel_tensor(t, before, REEL_SHAPE(1, 4, 3));
+    cr_assert(!reel_is_null(reel_forward(t, behind, reel_forward(t, m, x))), "%s", reel_error(c));
+}
+
+/* A file of a layer that had one is a file of a plain layer. */
+Test(parametrize, taken_away_saves_like_a_plain_layer)
+{
+    char path[] = "/tmp/reel-parametrize-XXXXXX";
+    int file = mkstemp(path);
+    cr_assert(file >= 0);
+    close(file);
+    reel_module *m = reel_weight_norm(reel_linear_new(p, "m", 3, 2, NULL), NULL);
+    reel_remove_parametrizations(m, "weight", true);
+    reel_params *others = reel_params_new(c);
+    reel_linear_new(others, "m", 3, 2, NULL);
+    for (int load = 0; load < 2; load++) {
+        reel_checkpoint *run = reel_checkpoint_new(c);
+        reel_checkpoint_add_params(run, "model", load ? others : p);
+        cr_assert_eq(load ? reel_checkpoint_load(run, path) : reel_checkpoint_save(run, path), REEL_OK, "%s",
+                     reel_error(c));
+        reel_checkpoint_free(run);
+    }
+    cr_assert_eq(memcmp(param_data(p, "m.weight"), param_data(others, "m.weight"), 6 * sizeof(reel_real)), 0);
+    reel_params_free(others);
+    unlink(path);
+}
+
+Test(parametrize, refuses_to_take_away)
+{
+    reel_module *m = reel_weight_norm(reel_linear_new(p, "m", 3, 2, NULL), NULL);
+    cr_assert_null(reel_remove_parametrizations(NULL, "weight", true));
+    cr_assert_null(reel_remove_parametrizations(m, NULL, true));
+    expect_error(c, REEL_ERROR_ARGUMENT, "remove_parametrizations: the module \"m\" has no parametrization of \"\"");
+    cr_assert_null(reel_remove_parametrizations(m, "bias", true));
+    expect_error(c, REEL_ERROR_ARGUMENT, "has no parametrization of \"bias\"");
+    cr_assert_null(reel_remove_parametrizations(reel_relu_new(p), "weight", true));
+    expect_error(c, REEL_ERROR_ARGUMENT, "the module \"\" has no");
+    cr_assert_null(reel_remove_parametrizations(m, "weight", false));
+    expect_error(c, REEL_ERROR_ARGUMENT, "\"m.weight\" is made of several params");
+    reel_optim *optim = reel_sgd_new(p, NULL);
+    cr_assert_null(reel_remove_parametrizations(m, "weight", true));
+    expect_error(c, REEL_ERROR_STATE, "not while there are optimizers");
+    reel_optim_free(optim);
+    reel_param_new(p, "m.weight", REEL_PARAM_FROZEN, REEL_REAL, REEL_SHAPE(2));
+    cr_assert_null(reel_remove_parametrizations(m, "weight", true));
+    expect_error(c, REEL_ERROR_ARGUMENT, "the set has another param \"m.weight\"");
+    cr_assert_eq(reel_params_count(p), 4);
+}
+
 /* ---- Refused ---- */
 
 Test(parametrize, refuses)
@@ -487,7 +585,7 @@ Test(parametrize, refuses)
     expect_error(c, REEL_ERROR_ARGUMENT, "has no param \"weight\"");
     reel_optim *optim = reel_sgd_new(p, NULL);
     cr_assert_null(reel_weight_norm(reel_linear_new(p, "late", 3, 2, NULL), NULL));
-    expect_error(c, REEL_ERROR_STATE, "it comes before optimizers");
+    expect_error(c, REEL_ERROR_STATE, "not while there are optimizers");
     reel_optim_free(optim);
     REEL_OPTIONS(embedding, limited, limited.max_norm = 1e-3);
     reel_module *table = reel_spectral_norm(reel_embedding_new(p, "table", 6, 4, &limited), NULL);
@@ -530,6 +628,22 @@ Test(parametrize, out_of_memory_leaves_the_layer)
             expect_error(context, REEL_ERROR_OUT_OF_MEMORY, "out of memory");
             cr_assert(which || memcmp(u, param_data(set, names_of_spectral[1]), sizeof u) == 0, "allocation %d",
                       (int)k);
+        }
+        const char *const *names = which ? names_of_weight : names_of_spectral;
+        for (int64_t k = 0;; k++) {
+            reel_real before[6], u[2] = {0, 0};
+            memcpy(before, param_data(set, names[which]), sizeof before);
+            if (!which)
+                memcpy(u, param_data(set, names[1]), sizeof u);
+            f.count = 0;
+            f.fail_at = k;
+            made = reel_remove_parametrizations(m, "weight", true);
+            f.fail_at = -1;
+            if (made)
+                break;
+            expect_error(context, REEL_ERROR_OUT_OF_MEMORY, "out of memory");
+            cr_assert_eq(memcmp(before, param_data(set, names[which]), sizeof before), 0);
+            cr_assert(which || memcmp(u, param_data(set, names[1]), sizeof u) == 0);
         }
         reel_params_free(set);
     }

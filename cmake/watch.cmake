@@ -15,6 +15,7 @@ file(CONFIGURE OUTPUT ${page} CONTENT "${text}" @ONLY)
 add_library(reel_watch_objects OBJECT ${sources} ${page})
 target_include_directories(reel_watch_objects PRIVATE ${PROJECT_SOURCE_DIR}/src/watch)
 target_include_directories(reel_watch_objects PRIVATE ${PROJECT_SOURCE_DIR}/include)
+# libpng brings zlib, whose CRC the animations take.
 target_link_libraries(reel_watch_objects PRIVATE reel_flags PNG::PNG)
 target_compile_options(reel_watch_objects PRIVATE ${REEL_SMALL})
 foreach(kind static shared)

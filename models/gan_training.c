@@ -138,6 +138,7 @@ static bool write_outputs(struct training *t, double seconds)
     note_metrics(t, judged);
     training_note_file(t, run_write_metrics(&t->run, t->context, t->round));
     training_note_file(t, reel_run_flush(t->watched));
+    training_note_file(t, run_animate(&t->run, t->context, t->round, t->kind->max_pictures));
     if (!t->written && !complained)
         fprintf(stderr, "%s: warning: %s; training goes on and tries again after every %s\n", t->kind->program,
                 t->error, t->kind->round);

@@ -58,7 +58,7 @@ struct training_kind {
     const char *unit;    /* what the bar counts ... */
     bool counts_samples; /* ... samples, or steps */
     const char *samples; /* what the data consist of: "images" */
-    int max_pictures;    /* of so many rounds are in the report */
+    int max_pictures;    /* of so many rounds are in the report and in the animation */
 
     /* Takes settings that were read from a checkpoint. */
     bool (*adopt)(struct training *training);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <reel/atomic_file.h>
 #include <reel/context.h>
+#include <reel/watch/animation.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ static bool is_left_over(const char *name)
     return (strncmp(name, "samples-", 8) == 0 || strncmp(name, RUN_MODEL, strlen(RUN_MODEL)) == 0 ||
             strncmp(name, RUN_METRICS, strlen(RUN_METRICS)) == 0 ||
             strncmp(name, RUN_CHECKPOINT, strlen(RUN_CHECKPOINT)) == 0 ||
-            strncmp(name, RUN_REPORT, strlen(RUN_REPORT)) == 0) &&
+            strncmp(name, RUN_REPORT, strlen(RUN_REPORT)) == 0 ||
+            strncmp(name, RUN_ANIMATION, strlen(RUN_ANIMATION)) == 0) &&
            length > ending && strcmp(name + length - ending, UNFINISHED) == 0;
 }
 
@@ -194,4 +196,30 @@ reel_status run_write_metrics(struct run *run, reel_context *context, int64_t ep
         clean(run, false, epoch);
     run->replaces = false;
     return REEL_OK;
+}
+
+reel_status run_animate(const struct run *run, reel_context *context, int64_t epoch, int most)
+{
+    char path[RUN_MAX_PATH], (*paths)[RUN_MAX_PATH] = malloc((size_t)most * sizeof *paths);
+    const char **pictures = malloc((size_t)most * sizeof *pictures);
+    int64_t step = 1;
+    int n = 0;
+    while ((epoch - 2) / step + 2 > most)
+        step *= 2;
+    for (int64_t e = 1; paths && pictures && e <= epoch; e = e < epoch && e + step > epoch ? epoch : e + step) {
+        run_picture_path(run, paths[n], e);
+        pictures[n] = paths[n];
+        n += access(paths[n], F_OK) == 0;
+    }
+    run_path(run, path, RUN_ANIMATION);
+    if (!paths || !pictures)
+        reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
+    else if (n > 0)
+        reel_animation_save(context, path, pictures, n, NULL);
+    free(pictures);
+    free(paths);
+    reel_status status = reel_context_status(context);
+    if (status == REEL_ERROR_SHAPE || status == REEL_ERROR_FORMAT)
+        reel_clear_error(context);
+    return reel_context_status(context);
 }

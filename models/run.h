@@ -13,6 +13,7 @@
 #define RUN_METRICS "metrics.csv"
 #define RUN_CHECKPOINT "checkpoint.safetensors"
 #define RUN_REPORT "report.html"
+#define RUN_ANIMATION "training.png"
 
 enum { RUN_MAX_PATH = PATH_MAX };
 
@@ -52,5 +53,10 @@ bool run_continue(struct run *run, const char *header, int64_t epoch, char *erro
 /* Replaces metrics.csv by all the lines, the last of which is of that epoch. The context's status; with an error it is
  * as it was. */
 reel_status run_write_metrics(struct run *run, reel_context *context, int64_t epoch);
+
+/* Replaces training.png by an animation of the pictures of epochs up to that one: of more than `most` the first and
+ * every second or fourth, and so on, and the last. Pictures that do not fit together, of a run that went on with other
+ * names of classes, say, leave it as it was, without an error. */
+reel_status run_animate(const struct run *run, reel_context *context, int64_t epoch, int most);
 
 #endif

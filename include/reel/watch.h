@@ -3,6 +3,7 @@
 #ifndef REEL_WATCH_H
 #define REEL_WATCH_H
 
+#include <reel/watch/animation.h>
 #include <reel/watch/picture.h>
 #include <reel/watch/profiler.h>
 #include <reel/watch/progress.h>

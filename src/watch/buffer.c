@@ -1,6 +1,7 @@
 /* Bytes that grow. */
 #include "buffer.h"
 
+#include <errno.h>
 #include <reel/atomic_file.h>
 #include <reel/context.h>
 #include <stdarg.h>
@@ -55,6 +56,21 @@ void buffer_free(struct buffer *b)
 {
     free(b->bytes);
     *b = (struct buffer){0};
+}
+
+bool buffer_read(struct buffer *b, const char *path)
+{
+    char piece[1 << 14];
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return false;
+    for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;)
+        buffer_add(b, piece, n);
+    bool whole = !ferror(file);
+    int error = errno;
+    fclose(file);
+    errno = error;
+    return whole;
 }
 
 reel_status buffer_save(const struct buffer *b, reel_context *context, const char *path)

@@ -18,6 +18,9 @@ void buffer_text(struct buffer *b, const char *text);
 void buffer_format(struct buffer *b, const char *format, ...) REEL_PRINTF(2, 3);
 void buffer_free(struct buffer *b);
 
+/* Appends the bytes of a file; false, and errno, when it cannot be opened or read. */
+bool buffer_read(struct buffer *b, const char *path);
+
 /* Puts the bytes in the place of a file. */
 reel_status buffer_save(const struct buffer *b, reel_context *context, const char *path);
 

@@ -201,13 +201,10 @@ static void take(void *user, const struct event *e)
 static bool read_file(struct reading *r, const char *path)
 {
     struct buffer b = {0};
-    char piece[1 << 14];
-    FILE *file = fopen(path, "rb");
-    if (!file)
+    if (!buffer_read(&b, path)) {
+        buffer_free(&b);
         return false;
-    for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;)
-        buffer_add(&b, piece, n);
-    fclose(file);
+    }
     r->complete = r->complete && !b.incomplete;
     r->file_begun = 0;
     r->before = r->history->seconds;

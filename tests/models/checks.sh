@@ -54,8 +54,14 @@ resumed() {
     for file in model.safetensors samples-0008.png; do
         check "resumed after $title: $file" cmp -s "$whole/$file" "$folder/$file"
     done
+    check "resumed after $title: an animation of everything" test "$(frames "$folder/training.png")" -eq 8
     check "resumed after $title: metrics" test "$(cut -d, -f1,2,4- "$whole/metrics.csv" | cksum)" = \
         "$(cut -d, -f1,2,4- "$folder/metrics.csv" | cksum)"
+}
+
+# How many frames an animation has, of less than 256.
+frames() {
+    od -An -t u1 -j 44 -N 1 "$1"
 }
 
 # All checks were made; the exit code of the test.

@@ -70,6 +70,7 @@ check 'judging changes nothing' cmp -s "$work/a/model.safetensors" "$work/judged
 check 'one epoch of two is judged' test "$(grep -c ',[0-9.e-][0-9.e-]*,[0-9.e-][0-9.e-]*,[0-9.e-][0-9.e-]*$' "$work/judged/metrics.csv") $(
     grep -c ',,,$' "$work/judged/metrics.csv")" = '1 1'
 check 'a picture after every epoch' test -s "$work/a/samples-0002.png"
+check 'an animation of both' test "$(frames "$work/a/training.png")" -eq 2
 check 'a line of metrics after every epoch' test "$(wc -l <"$work/a/metrics.csv")" -eq 3
 "$cgan" sample --model "$work/a/model.safetensors" --per-class 2 --seed 1 --out "$work/s.png" 2>"$work/stderr"
 check 'sample writes a picture' test -s "$work/s.png"
@@ -106,6 +107,10 @@ check 'names change no number' test "$(tail -n 1 "$work/names/metrics.csv" | cut
 check 'a class by its name is that of its number' cmp "$work/boot.safetensors" "$work/one.safetensors"
 refused 'sample, a class that is not there' 1 'has no class "shoe"$' \
     "$cgan" sample --model "$work/names/model.safetensors" --class shoe --out "$work/t.png"
+cp -r "$work/names" "$work/unnamed"
+"$cgan" train --data "$work/small" --epochs 3 --extend --resume "$work/unnamed" >"$work/stdout" 2>"$work/stderr"
+check 'a run goes on without the names, and its pictures get narrower' test $? -eq 0 -a -s "$work/unnamed/samples-0003.png"
+check 'its animation stays as it was' cmp "$work/names/training.png" "$work/unnamed/training.png"
 printf 'bag\n' >"$work/named/labels.txt"
 refused 'train, too few names' 1 'labels.txt' "$cgan" train --data "$work/named" --batch 4 --out "$work/none"
 
@@ -142,12 +147,12 @@ check 'a refused export writes nothing' test ! -e "$work/b.onnx"
 
 # A run is replaced by its first epoch, and with it the pictures of later epochs and what a killed process left.
 cp -r "$work/a" "$work/again"
-touch "$work/again/samples-0009.png" "$work/again/model.safetensors.1.tmp" "$work/again/mine.txt"
+touch "$work/again/samples-0009.png" "$work/again/model.safetensors.1.tmp" "$work/again/training.png.1.tmp" "$work/again/mine.txt"
 "$cgan" train --data "$work/small" --batch 4 --epochs 1 --minutes 0 --threads 1 --out "$work/again" --overwrite \
     >"$work/stdout" 2>"$work/stderr"
 check 'a run is replaced' test $? -eq 0
 check 'the files of the new run alone' test "$(ls "$work/again" | sed 's/^events\..*/events/' | tr '\n' ' ')" = \
-    'checkpoint.safetensors events metrics.csv mine.txt model.safetensors report.html samples-0001.png '
+    'checkpoint.safetensors events metrics.csv mine.txt model.safetensors report.html samples-0001.png training.png '
 check 'its report has one epoch and has ended' grep -q '"ended":true' "$work/again/report.html"
 check 'the metrics of the new run alone' test "$(wc -l <"$work/again/metrics.csv")" -eq 2
 
@@ -220,7 +225,7 @@ check 'its model is the same, too' cmp -s "$work/a/model.safetensors" "$work/pip
 check 'without room for the model training says so in the end' test $? -eq 1
 check 'one warning' test "$(grep -c 'warning: .*checkpoint.safetensors.*File too large' "$work/stderr")" -eq 1
 check 'but goes on to its end' test "$(wc -l <"$work/full/metrics.csv")" -eq 4 -a -s "$work/full/samples-0003.png"
-check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 6
+check 'nothing half written stays' test "$(ls "$work/full" | wc -l)" -eq 7
 
 mkdir "$work/wide"
 printf '\0\0\10\3\0\0\0\10\0\0\0\1\0\0\0\5' | cat - /dev/zero | head -c 56 >"$work/wide/train-images-idx3-ubyte"

@@ -57,6 +57,9 @@ for recipe in conv gru; do
     "$series" sample --model "$work/$recipe/model.safetensors" --per-class 2 --out "$work/$recipe.npz" 2>"$work/stderr"
     check "$recipe: sample writes arrays" test -s "$work/$recipe.npz"
 done
+train "$work/rounds" --steps 20 --every 1
+check 'of 20 pictures the first, every second and the last are in the animation' \
+    test "$(frames "$work/rounds/training.png")" -eq 11
 "$series" train --data sines --recipe notebook --steps 2 --minutes 0 --threads 1 --out "$work/notebook" 2>"$work/stderr"
 check 'the notebook trains' test $? -eq 0 -a -s "$work/notebook/samples-0001.png"
 "$series" train --data sines --recipe notebook --gamma 0.5 --steps 2 --minutes 0 --threads 1 --out "$work/penalty" \

@@ -48,6 +48,20 @@ static void profile(reel_context *c, reel_run *run)
     reel_tape_free(t);
 }
 
+/* The grids that the run has written, one after the other. */
+static void animate(reel_context *c, const char *folder)
+{
+    enum { GRIDS = 10, LONGEST = 512 };
+    static char paths[GRIDS][LONGEST], path[LONGEST];
+    const char *pictures[GRIDS];
+    for (int i = 0; i < GRIDS; i++) {
+        snprintf(paths[i], LONGEST, "%s/samples-%04d.png", folder, (i + 1) * STEPS / GRIDS);
+        pictures[i] = paths[i];
+    }
+    snprintf(path, sizeof path, "%s/training.png", folder);
+    reel_animation_save(c, path, pictures, GRIDS, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -78,7 +92,9 @@ int main(int argc, char **argv)
         reel_run_add_text(run, "notes", "A text with <b>, & and \xc3\xa4,\nin two lines", step + 1);
     }
     profile(c, run);
-    if (reel_run_close(run) != REEL_OK) {
+    reel_run_close(run);
+    animate(c, argv[1]);
+    if (reel_context_status(c) != REEL_OK) {
         fprintf(stderr, "%s\n", reel_error(c));
         return 1;
     }

@@ -17,7 +17,7 @@ mkdir "$build/profiles"
 # Each process adds to one of a few files. Not with these: what is linked has symbols that count, steps in valgrind and the
 # same bits of many steps take long and reach nothing that others do not, and killed processes count nothing.
 LLVM_PROFILE_FILE=$PWD/$build/profiles/%4m.profraw ctest --test-dir "$build" --output-on-failure --no-tests=error \
-    -LE '^(long|kills|valgrind)$' -E '^(exports|hardening|bench_.*)$' --parallel "$(nproc)" "$@"
+    -LE '^(long|kills|valgrind)$' -E '^(exports.*|install|hardening|bench_.*)$' --parallel "$(nproc)" "$@"
 llvm-profdata merge -sparse "$build"/profiles/*.profraw -o "$build/profile"
 
 # The libraries themselves, not the programs that hold copies of them. A header is there once for each layer that sees it.

@@ -575,6 +575,7 @@ static void put_ts_head(struct mutant *m, const struct series *s)
 {
     enum { WORDS = 10 };
     char number[24];
+    const char *value;
     size_t first = below(m, 4) == 0 ? below(m, WORDS) : 0;
     for (size_t k = 0; k < WORDS; k++) {
         size_t word = (first + k) % WORDS;
@@ -589,10 +590,12 @@ static void put_ts_head(struct mutant *m, const struct series *s)
             put_statement(m, "@problemName", below(m, 3) == 0 ? "Two Words" : "Flow");
             break;
         case 2:
-            put_statement(m, below(m, 2) == 0 ? "@timeStamps" : "@timestamps", truth(m, below(m, 60) == 0));
+            value = truth(m, below(m, 60) == 0);
+            put_statement(m, below(m, 2) == 0 ? "@timeStamps" : "@timestamps", value);
             break;
         case 3:
-            put_statement(m, below(m, 60) == 0 ? "@mising" : "@missing", truth(m, s->missing));
+            value = truth(m, s->missing);
+            put_statement(m, below(m, 60) == 0 ? "@mising" : "@missing", value);
             break;
         case 4:
             put_statement(m, "@univariate", truth(m, s->dimensions == 1));

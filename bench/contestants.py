@@ -33,9 +33,9 @@ def _deep(case, floors={}):
 # Roundings grow from step to step, faster in the larger networks: fewer steps of those are compared.
 WORKLOADS = {
     "notebook": Workload("notebook", "notebook", 20, {"by hand": "notebook"}),
-    "cgan": Workload("cgan", "cgan_no_dropout", 5, {"by hand": "cgan"}),
-    "mlp_small": Workload("mlp_small", "mlp_small", 20, {"by hand": "mlp_small"}),
-    "mlp_big": Workload("mlp_big", "mlp_big", 6, {"by hand": "mlp_big"}),
+    "cgan": Workload("cgan", "cgan_no_dropout", 5, {"by hand": "cgan", "by hand, whole": "cgan/whole"}),
+    "mlp_small": Workload("mlp_small", "mlp_small", 20, {"by hand": "mlp_small", "by hand, whole": "mlp_small/whole"}),
+    "mlp_big": Workload("mlp_big", "mlp_big", 6, {"by hand": "mlp_big", "by hand, whole": "mlp_big/whole"}),
     "conv_gan": _deep("conv_gan", {"by hand": "conv_gan"}),
     "conv_discriminator": _deep("conv_gan/discriminator"),
     "conv_discriminator_penalties": _deep("conv_gan/discriminator/penalties"),

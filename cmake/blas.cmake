@@ -72,6 +72,7 @@ if(NOT "${prefix}${REEL_BLAS_SUFFIX}" STREQUAL "")
     cblas_sgemv
     cblas_somatcopy
     cblas_domatcopy
+    openblas_get_config
     openblas_get_corename
     openblas_get_num_threads
     openblas_set_num_threads

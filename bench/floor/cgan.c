@@ -1,6 +1,5 @@
 #include "cgan.h"
 
-#include "dense.h"
 #include "passes.h"
 
 #include <stdlib.h>
@@ -54,12 +53,13 @@ static size_t place(struct floor_cgan *c)
     return used;
 }
 
-bool floor_cgan_new(struct floor_cgan *c, uint64_t seed)
+bool floor_cgan_new(struct floor_cgan *c, uint64_t seed, enum floor_calls calls)
 {
     *c = (struct floor_cgan){.seed = seed};
     bool made = network_new(&c->generator, 5, (const int[]){NOISE + DIM, 128, 256, 512, WIDEST, DATA}, true);
     if (!network_new(&c->discriminator, 4, (const int[]){WIDE, 512, 512, 512, 1}, false) || !made)
         return false;
+    c->generator.calls = c->discriminator.calls = calls;
     c->memory = floor_zeros(place(c));
     if (!c->memory)
         return false;
@@ -96,15 +96,15 @@ static void add_embedding_grad(struct floor_cgan_network *n, const int64_t *labe
 static void forward(const struct floor_cgan_network *n, int l, int rows, const float *x, float *y, int y_stride)
 {
     const struct floor_cgan_layer *p = &n->layer[l];
-    floor_product(rows, p->out, p->in, (struct floor_matrix){x, p->in, 0},
+    floor_product(n->calls, rows, p->out, p->in, (struct floor_matrix){x, p->in, 0},
                   (struct floor_matrix){n->params + p->weight, p->out, 0}, y, y_stride);
 }
 
 static void weight_grad(struct floor_cgan_network *n, int l, int rows, const float *x, const float *dy)
 {
     const struct floor_cgan_layer *p = &n->layer[l];
-    floor_product(p->in, p->out, rows, (struct floor_matrix){x, p->in, 1}, (struct floor_matrix){dy, p->out, 0},
-                  n->grads + p->weight, p->out);
+    floor_product(n->calls, p->in, p->out, rows, (struct floor_matrix){x, p->in, 1},
+                  (struct floor_matrix){dy, p->out, 0}, n->grads + p->weight, p->out);
 }
 
 /* dx [rows, end - first]: the gradient of the layer's inputs from first to end - 1. */
@@ -112,7 +112,7 @@ static void input_grad(const struct floor_cgan_network *n, int l, int rows, int 
                        float *dx)
 {
     const struct floor_cgan_layer *p = &n->layer[l];
-    floor_input_grad(rows, end - first, p->out, dy, n->params + p->weight + first * p->out, dx);
+    floor_input_grad(n->calls, rows, end - first, p->out, dy, n->params + p->weight + first * p->out, dx);
 }
 
 static struct floor_norm norm_of(const struct floor_cgan *c, int l)

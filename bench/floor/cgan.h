@@ -9,6 +9,8 @@
 #ifndef BENCH_FLOOR_CGAN_H
 #define BENCH_FLOOR_CGAN_H
 
+#include "dense.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +33,7 @@ struct floor_cgan_network {
     struct floor_cgan_layer layer[FLOOR_CGAN_LAYERS];
     float *params, *grads, *first, *second;
     int64_t steps;
+    enum floor_calls calls;
 };
 
 struct floor_cgan {
@@ -47,7 +50,7 @@ struct floor_cgan {
 };
 
 /* Params are 0 until the caller fills them. False when memory ran out; free it all the same. */
-bool floor_cgan_new(struct floor_cgan *c, uint64_t seed);
+bool floor_cgan_new(struct floor_cgan *c, uint64_t seed, enum floor_calls calls);
 void floor_cgan_free(struct floor_cgan *c);
 
 /* LeakyReLU 0.2, batch norm with eps 1e-5 and momentum 0.1, dropout 0.4, BCE with logits, Adam(2e-4, 0.5, 0.999).

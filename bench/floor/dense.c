@@ -30,14 +30,17 @@ static void call_blas(int m, int n, int k, struct floor_matrix a, struct floor_m
                 k, 1, a.data, a.stride, b.data, b.stride, 0, c, c_stride);
 }
 
-void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c, int c_stride)
+void floor_product(enum floor_calls calls, int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c,
+                   int c_stride)
 {
     int rows = m, columns = n;
+    (void)calls;
 #ifdef __AVX512F__
     /* The small kernels take 10^6 multiplications, and of rows with rows 1200 results. */
     enum { SMALL = 1000000, SMALL_ROWS_BY_ROWS = 1200, LEAST_K = 128 };
     int rows_by_rows = !a.transposed && b.transposed;
-    if (rows_by_rows ? k >= LEAST_K && m * n > SMALL_ROWS_BY_ROWS : (double)m * n * k > SMALL) {
+    if (calls == FLOOR_BLOCKS &&
+        (rows_by_rows ? k >= LEAST_K && m * n > SMALL_ROWS_BY_ROWS : (double)m * n * k > SMALL)) {
         columns = rows_by_rows ? 16 : 64;
         int most = smaller(SMALL / (columns * k), a.transposed || rows_by_rows ? 64 : 16);
         int blocks = (m + most - 1) / most;
@@ -53,7 +56,8 @@ void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matr
         }
 }
 
-void floor_input_grad(int rows, int in, int out, const float *dy, const float *weight, float *dx)
+void floor_input_grad(enum floor_calls calls, int rows, int in, int out, const float *dy, const float *weight,
+                      float *dx)
 {
     enum { MOST = 64 * 64 };
     float columns[MOST];
@@ -62,7 +66,7 @@ void floor_input_grad(int rows, int in, int out, const float *dy, const float *w
         cblas_somatcopy(CblasRowMajor, CblasTrans, in, out, 1, weight, out, columns, in);
         across = (struct floor_matrix){columns, in, 0};
     }
-    floor_product(rows, in, out, gradient, across, dx, in);
+    floor_product(calls, rows, in, out, gradient, across, dx, in);
 }
 
 void floor_scores(int rows, int n, const float *x, const float *w, float bias, float *scores)

@@ -20,13 +20,18 @@ struct floor_matrix {
     int transposed;
 };
 
-/* c [m, n] (rows c_stride apart) = a [m, k] b [k, n]. With AVX-512 in blocks that OpenBLAS's small-matrix kernels take,
- * which here run 10 to 20 % faster than its large ones. */
-void floor_product(int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c, int c_stride);
+/* Calls of the BLAS: with AVX-512 for blocks that OpenBLAS's small-matrix kernels take, or one for the whole. Which is
+ * faster, by 10 to 20 %, is another on each processor. */
+enum floor_calls { FLOOR_BLOCKS, FLOOR_WHOLE };
+
+/* c [m, n] (rows c_stride apart) = a [m, k] b [k, n]. */
+void floor_product(enum floor_calls calls, int m, int n, int k, struct floor_matrix a, struct floor_matrix b, float *c,
+                   int c_stride);
 
 /* dx [rows, in] = dy [rows, out] times weight [in, out] transposed. OpenBLAS packs both operands of such a product, so
  * that small weights had better be written out first. */
-void floor_input_grad(int rows, int in, int out, const float *dy, const float *weight, float *dx);
+void floor_input_grad(enum floor_calls calls, int rows, int in, int out, const float *dy, const float *weight,
+                      float *dx);
 
 /* scores[i] = x[i] . w + bias for x [rows, n]: a layer with one output. */
 void floor_scores(int rows, int n, const float *x, const float *w, float bias, float *scores);

@@ -1,6 +1,5 @@
 #include "mlp.h"
 
-#include "dense.h"
 #include "passes.h"
 
 #include <math.h>
@@ -9,9 +8,9 @@
 
 enum { BATCH = FLOOR_MLP_BATCH };
 
-bool floor_mlp_new(struct floor_mlp *m, int layers, const int *width)
+bool floor_mlp_new(struct floor_mlp *m, int layers, const int *width, enum floor_calls calls)
 {
-    *m = (struct floor_mlp){.layers = layers};
+    *m = (struct floor_mlp){.calls = calls, .layers = layers};
     int hidden = 0, widest = 0;
     for (int l = 0; l <= layers; l++)
         m->width[l] = width[l];
@@ -89,7 +88,7 @@ float floor_mlp_step(struct floor_mlp *m, const float *x, const float *y)
     for (int l = 0; l < last; l++) {
         int in = m->width[l], out = m->width[l + 1];
         const float *weight = m->params + m->at[l];
-        floor_product(BATCH, out, in, (struct floor_matrix){h, in, 0}, (struct floor_matrix){weight, out, 0},
+        floor_product(m->calls, BATCH, out, in, (struct floor_matrix){h, in, 0}, (struct floor_matrix){weight, out, 0},
                       m->hidden[l], out);
         bias_relu(out, weight + in * out, m->hidden[l]);
         h = m->hidden[l];
@@ -110,10 +109,10 @@ float floor_mlp_step(struct floor_mlp *m, const float *x, const float *y)
         float *grad = m->grads + m->at[l], *down = m->dhidden[l % 2];
         dh = m->dhidden[(l + 1) % 2];
         bias_relu_grad(out, m->hidden[l], dh, grad + in * out);
-        floor_product(in, out, BATCH, (struct floor_matrix){input, in, 1}, (struct floor_matrix){dh, out, 0}, grad,
-                      out);
+        floor_product(m->calls, in, out, BATCH, (struct floor_matrix){input, in, 1}, (struct floor_matrix){dh, out, 0},
+                      grad, out);
         if (l > 0)
-            floor_input_grad(BATCH, in, out, dh, m->params + m->at[l], down);
+            floor_input_grad(m->calls, BATCH, in, out, dh, m->params + m->at[l], down);
     }
     rmsprop(m);
     return loss;

@@ -3,6 +3,8 @@
 #ifndef BENCH_FLOOR_MLP_H
 #define BENCH_FLOOR_MLP_H
 
+#include "dense.h"
+
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -12,6 +14,7 @@ extern "C" {
 enum { FLOOR_MLP_BATCH = 64, FLOOR_MLP_LAYERS = 4 };
 
 struct floor_mlp {
+    enum floor_calls calls;
     int layers, width[FLOOR_MLP_LAYERS + 1]; /* of the input, then of each layer's output; the last is 1 */
     int count;                               /* numbers in params */
     float *params, *grads, *squares;         /* of each layer weight [in, out] and bias [out]; RMSprop's mean squares */
@@ -22,7 +25,7 @@ struct floor_mlp {
 
 /* 2 <= layers <= 4; hidden widths must be multiples of 64, width[layers] 1. Params are 0 until the caller fills them.
  * False when memory ran out; free it all the same. */
-bool floor_mlp_new(struct floor_mlp *m, int layers, const int *width);
+bool floor_mlp_new(struct floor_mlp *m, int layers, const int *width, enum floor_calls calls);
 void floor_mlp_free(struct floor_mlp *m);
 
 /* One step on x [64, width[0]] and targets y [64]: BCE with logits, RMSprop(1e-3). Gives the loss. */

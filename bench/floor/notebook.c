@@ -71,12 +71,14 @@ void floor_notebook_free(struct floor_notebook *n)
 
 static void product(int rows, int in, int out, const float *x, const float *weight, float *y)
 {
-    floor_product(rows, out, in, (struct floor_matrix){x, in, 0}, (struct floor_matrix){weight, out, 0}, y, out);
+    floor_product(FLOOR_BLOCKS, rows, out, in, (struct floor_matrix){x, in, 0}, (struct floor_matrix){weight, out, 0},
+                  y, out);
 }
 
 static void weight_grad(int rows, int in, int out, const float *x, const float *dy, float *dweight)
 {
-    floor_product(in, out, rows, (struct floor_matrix){x, in, 1}, (struct floor_matrix){dy, out, 0}, dweight, out);
+    floor_product(FLOOR_BLOCKS, in, out, rows, (struct floor_matrix){x, in, 1}, (struct floor_matrix){dy, out, 0},
+                  dweight, out);
 }
 
 /* The two hidden layers of `rows` rows from x [rows, data] and their labels. */
@@ -107,7 +109,7 @@ static float *hidden_layers_grad(struct floor_network *n, int rows, const float 
     floor_leaky_grad(rows, HIDDEN, h[1], false, dh, grads ? g->bias[1] : NULL);
     if (grads)
         weight_grad(rows, HIDDEN, HIDDEN, h[0], dh, g->weight[1]);
-    floor_input_grad(rows, HIDDEN, HIDDEN, dh, p->weight[1], down);
+    floor_input_grad(FLOOR_BLOCKS, rows, HIDDEN, HIDDEN, dh, p->weight[1], down);
     floor_leaky_grad(rows, HIDDEN, h[0], false, down, grads ? g->bias[0] : NULL);
     if (!grads)
         return down;
@@ -118,7 +120,7 @@ static float *hidden_layers_grad(struct floor_network *n, int rows, const float 
         for (int j = 0; j < HIDDEN; j++)
             of_label[labels[i] * HIDDEN + j] += down[i * HIDDEN + j];
     weight_grad(CLASSES, DIM, HIDDEN, p->embedding, of_label, g->label_weight);
-    floor_input_grad(CLASSES, DIM, HIDDEN, of_label, p->label_weight, g->embedding);
+    floor_input_grad(FLOOR_BLOCKS, CLASSES, DIM, HIDDEN, of_label, p->label_weight, g->embedding);
     return down;
 }
 
@@ -173,10 +175,10 @@ void floor_notebook_step(struct floor_notebook *b, const float *x, const int64_t
     *g_loss = floor_bce(BATCH, scores, targets, dscores);
 
     float *dh = judge_grad(b, BATCH, dscores, false);
-    floor_input_grad(BATCH, DATA, HIDDEN, dh, b->discriminator.params.weight[0], b->dinvented);
+    floor_input_grad(FLOOR_BLOCKS, BATCH, DATA, HIDDEN, dh, b->discriminator.params.weight[0], b->dinvented);
     floor_tanh_grad(BATCH, DATA, invented, DATA, b->dinvented, g->grads.bias[2]);
     weight_grad(BATCH, HIDDEN, DATA, h[1], b->dinvented, g->grads.weight[2]);
-    floor_input_grad(BATCH, HIDDEN, DATA, b->dinvented, g->params.weight[2], b->dhidden[0]);
+    floor_input_grad(FLOOR_BLOCKS, BATCH, HIDDEN, DATA, b->dinvented, g->params.weight[2], b->dhidden[0]);
     hidden_layers_grad(g, BATCH, z, wanted, h, b->dhidden[0], b->dhidden[1], true);
     adam(g);
 

@@ -150,9 +150,9 @@ class NotebookByHand : public Workload
 class CganByHand : public Workload
 {
   public:
-    explicit CganByHand(const gan_sizes &sizes) : data(sizes)
+    CganByHand(const gan_sizes &sizes, floor_calls calls) : data(sizes)
     {
-        if (!floor_cgan_new(&cgan, reel_context_defaults().seed)) {
+        if (!floor_cgan_new(&cgan, reel_context_defaults().seed, calls)) {
             floor_cgan_free(&cgan);
             throw std::bad_alloc();
         }
@@ -220,10 +220,12 @@ void add_gans(Suite &suite)
     suite.floors.push_back(
         {{"notebook", [=](int) { return std::make_unique<NotebookByHand>(notebook); }, flops(notebook), 0, 0},
          "notebook"});
-    suite.floors.push_back({{"cgan", [=](int) { return std::make_unique<CganByHand>(cgan); }, flops(cgan), 0, 0},
-                            "cgan",
-                            1,
-                            5}); // floor/cgan.h says why
+    for (auto calls : {FLOOR_BLOCKS, FLOOR_WHOLE})
+        suite.floors.push_back({{calls == FLOOR_WHOLE ? "cgan/whole" : "cgan",
+                                 [=](int) { return std::make_unique<CganByHand>(cgan, calls); }, flops(cgan), 0, 0},
+                                "cgan",
+                                1,
+                                5}); // floor/cgan.h says why
 }
 
 } // namespace bench

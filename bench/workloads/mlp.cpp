@@ -80,10 +80,10 @@ class Reel : public ReelWorkload
 class ByHand : public Workload
 {
   public:
-    explicit ByHand(const std::vector<int64_t> &widths) : data(widths[0])
+    ByHand(const std::vector<int64_t> &widths, floor_calls calls) : data(widths[0])
     {
         std::vector<int> sizes(widths.begin(), widths.end());
-        if (!floor_mlp_new(&mlp, static_cast<int>(sizes.size()) - 1, sizes.data())) {
+        if (!floor_mlp_new(&mlp, static_cast<int>(sizes.size()) - 1, sizes.data(), calls)) {
             floor_mlp_free(&mlp);
             throw std::bad_alloc();
         }
@@ -131,8 +131,10 @@ void add_mlps(Suite &suite)
         auto widths = network.widths;
         suite.reel.push_back(
             {network.name, [=](int threads) { return std::make_unique<Reel>(widths, threads); }, flops(widths), 0, 0});
-        suite.floors.push_back(
-            {{network.name, [=](int) { return std::make_unique<ByHand>(widths); }, flops(widths), 0, 0}, network.name});
+        for (auto calls : {FLOOR_BLOCKS, FLOOR_WHOLE})
+            suite.floors.push_back({{network.name + std::string(calls == FLOOR_WHOLE ? "/whole" : ""),
+                                     [=](int) { return std::make_unique<ByHand>(widths, calls); }, flops(widths), 0, 0},
+                                    network.name});
     }
 }
 

@@ -1,6 +1,7 @@
 /* Products of matrices: cuts into blocks, and calls of the BLAS. */
 #include "kern/gemm.h"
 
+#include "kern/gemm_core.h"
 #include "kern/parallel.h"
 
 #include <cblas.h>
@@ -14,16 +15,15 @@
 #define BLAS_TRANSPOSE cblas_somatcopy
 #endif
 
-/* Products are cut into blocks, each one call of a single-threaded BLAS. How depends on the sizes and the processor,
- * not on the number of threads, so that it has no say in the bits.
+/* Products are cut into blocks, each one call of a single-threaded BLAS. How depends on the sizes and the processor. It
+ * depends on the number of threads only where that has no say in the bits.
  *
- * For AVX-512 OpenBLAS has kernels that do not pack their operands. It uses them up to SMALL multiplications, and for a
- * product of rows with rows up to SMALL_ROWS_BY_ROWS results. Blocks of that size run at 97 to 117 GFLOP/s in one
- * thread, where a call for the whole runs at 73 to 104 (Zen 4, OpenBLAS 0.3.21, the layers of the conditional GAN).
+ * For AVX-512 OpenBLAS has kernels that do not pack their operands, and uses them up to a number of multiplications. On
+ * some processors blocks of that size are fastest, on others a call for the whole (kern/gemm_core.c).
  *
- * Elsewhere blocks are large, because packing one operand is repeated for each: blocks of 128 columns cost 1 to 8 %,
- * of 200 to 256 columns half of that. Their number is even, for an even number of cores. */
-enum { SMALL = 1000 * 1000, SMALL_ROWS_BY_ROWS = 1200, MOST_COLUMNS = 256, MOST_ROWS = 512 };
+ * Else blocks are large, because packing one operand is repeated for each: blocks of 128 columns cost 1 to 8 %, of 200
+ * to 256 columns half of that. Their number is even, for an even number of cores. */
+enum { MOST_COLUMNS = 256, MOST_ROWS = 512 };
 
 /* Multiplications below which a product stays on one thread, since waking another costs as much, and that a thread
  * takes at a time. */
@@ -112,45 +112,50 @@ static int64_t equal_block(int64_t size, int64_t most, int64_t unit, bool even)
     return pieces(pieces(size, count), unit) * unit;
 }
 
-static bool has_small_kernels(void)
+/* size cut into up to `count` pieces of at least `least` that begin at multiples of the unit. */
+static int64_t piece_for(int64_t size, int64_t count, int64_t least)
 {
-    const char *core = reel_kern_blas_core();
-    return strcmp(core, "SkylakeX") == 0 || strcmp(core, "Cooperlake") == 0 || strcmp(core, "SapphireRapids") == 0;
+    for (; count > 1; count--) {
+        int64_t piece = pieces(pieces(size, count), REEL_GEMM_UNIT) * REEL_GEMM_UNIT;
+        int64_t last = size - (pieces(size, piece) - 1) * piece;
+        if (last >= least)
+            return piece;
+    }
+    return size;
 }
 
-static bool choose_small_blocks(struct cuts *p)
+/* A piece for each thread, all packed; along the longer side, so that least is packed twice. */
+static void choose_pieces(struct cuts *p, int threads)
 {
-    bool rows_by_rows = !p->of.a.transpose && p->of.b.transpose;
-    /* Widths are whole vectors of the kernel, heights whole rows of it. */
-    int64_t unit = rows_by_rows ? 16 : 64, least_rows = rows_by_rows ? 16 : 8, most_m = 64;
-    int64_t results = smaller(SMALL / p->of.k, rows_by_rows ? SMALL_ROWS_BY_ROWS : SMALL);
-    if (results < unit * least_rows || (rows_by_rows && p->of.k < 128) || !has_small_kernels())
-        return false;
-    p->block_m = smaller(p->of.m, equal_block(p->of.m, smaller(most_m, results / unit / 4 * 4), 4, false));
-    p->block_n = results / p->block_m / unit * unit;
-    return true;
+    bool rows = p->of.m > p->of.n;
+    int64_t size = rows ? p->of.m : p->of.n, other = rows ? p->of.n : p->of.m;
+    /* More multiplications than the small kernels take, and no strip that is treated as a vector. */
+    int64_t least = REEL_GEMM_SMALL / (other * p->of.k) + 1;
+    *(rows ? &p->block_m : &p->block_n) = piece_for(size, threads, least > REEL_GEMM_UNIT ? least : REEL_GEMM_UNIT);
 }
 
 static void choose_large_blocks(struct cuts *p)
 {
-    enum { UNIT = 16 };
     if (work(p->of.m, p->of.n, p->of.k) < smallest_parallel)
         return;
-    bool columns = p->of.n >= MOST_COLUMNS / 2 || (p->of.n >= 2 * UNIT && p->of.m < MOST_ROWS / 2);
+    bool columns = p->of.n >= MOST_COLUMNS / 2 || (p->of.n >= 2 * REEL_GEMM_UNIT && p->of.m < MOST_ROWS / 2);
     if (columns)
-        p->block_n = equal_block(p->of.n, MOST_COLUMNS, UNIT, true);
+        p->block_n = equal_block(p->of.n, MOST_COLUMNS, REEL_GEMM_UNIT, true);
     if (p->of.m >= (columns ? 2 * MOST_ROWS : MOST_ROWS / 2))
-        p->block_m = equal_block(p->of.m, MOST_ROWS, UNIT, true);
+        p->block_m = equal_block(p->of.m, MOST_ROWS, REEL_GEMM_UNIT, true);
 }
 
-static void choose_blocks(struct cuts *p)
+static void choose_blocks(struct cuts *p, int threads)
 {
-    bool whole_is_small = work(p->of.m, p->of.n, p->of.k) <= SMALL &&
-                          (p->of.a.transpose || !p->of.b.transpose || p->of.m * p->of.n <= SMALL_ROWS_BY_ROWS);
     p->block_m = p->of.m;
     p->block_n = p->of.n;
-    if (!whole_is_small && !choose_small_blocks(p))
-        choose_large_blocks(p);
+    if (!reel_kern_gemm_is_small(&p->of) &&
+        !reel_kern_gemm_small_blocks(reel_kern_gemm_core(), &p->of, &p->block_m, &p->block_n)) {
+        if (reel_kern_gemm_any_cut() && work(p->of.m, p->of.n, p->of.k) >= smallest_parallel)
+            choose_pieces(p, threads);
+        else
+            choose_large_blocks(p);
+    }
     p->block_m =
         smaller(p->block_m, smaller(most_rows(p->of.c_stride), most_rows(p->of.a.transpose ? 1 : p->of.a.stride)));
     p->block_n = smaller(p->block_n, most_rows(p->of.b.transpose ? p->of.b.stride : 1));
@@ -170,9 +175,9 @@ void reel_kern_gemm(const struct reel_gemm *product, int threads)
         return;
     }
     struct cuts p = {.of = *product, .lock = reel_kern_blas_calls() == REEL_BLAS_ONE_AT_A_TIME};
-    choose_blocks(&p);
     if (work(p.of.m, p.of.n, p.of.k) < smallest_parallel)
         threads = 1;
+    choose_blocks(&p, threads);
     REEL_PARALLEL_FOR(i, end, pieces(p.blocks, p.take), 1, threads, multiply_task(&p, i));
 }
 
@@ -182,8 +187,8 @@ void reel_kern_gemm(const struct reel_gemm *product, int threads)
 bool reel_kern_gemm_prefers_written_out(int64_t m, int64_t n, int64_t k)
 {
     enum { LEAST_M = 32, LEAST_N = 16, LEAST_K = 4, MOST = 1 << 15 };
-    return m >= LEAST_M && n >= LEAST_N && k >= LEAST_K && n <= MOST / k && m * n > SMALL_ROWS_BY_ROWS &&
-           has_small_kernels();
+    return m >= LEAST_M && n >= LEAST_N && k >= LEAST_K && n <= MOST / k && m * n > REEL_GEMM_SMALL_ROWS_BY_ROWS &&
+           reel_kern_gemm_core()->small_kernels;
 }
 
 void reel_kern_transpose(int64_t m, int64_t n, const reel_real *from, reel_real *to)

@@ -1,6 +1,7 @@
 /* Products of matrices against plain loops in long double, for any sizes, strides and transposes; the same bits for any
  * number of threads, and for threads that call at the same moment. */
 #include "kern/gemm.h"
+#include "kern/gemm_core.h"
 #include "kern/parallel.h"
 
 #include <criterion/criterion.h>
@@ -137,6 +138,36 @@ Test(gemm, products_that_are_cut)
                                          {530, 530, 9},  {33, 33, 2500}, {2, 2, 700000}, {257, 129, 300}};
     for (size_t i = 0; i < sizeof large / sizeof *large; i++)
         check(large[i], i % 2 ? 3 : 0);
+}
+
+/* The layers of the workloads in each direction, with other last columns, by the number of threads: where the table of
+ * cores says that cuts change no bit, it is held to that. */
+Test(gemm, layers_have_the_same_bits_for_any_number_of_threads)
+{
+    static const struct sizes layers[] = {
+        {64, 128, 110}, {64, 256, 128}, {64, 512, 256},  {64, 1024, 512}, {64, 784, 1024},
+        {64, 512, 794}, {64, 512, 512}, {128, 512, 794}, {128, 3136, 80}, {128, 128, 3136},
+    };
+    static const int64_t more[] = {0, 1, 2, 7, 17};
+    const size_t lasts = reel_kern_gemm_any_cut() ? sizeof more / sizeof *more : 1;
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        for (size_t last = 0; last < lasts; last++) {
+            int64_t rows = layers[i].m, out = layers[i].n + more[last], in = layers[i].k;
+            const struct sizes directions[] = {{rows, out, in}, {rows, in, out}, {out, in, rows}};
+            for (int way = 0; way < 3; way++) {
+                struct sizes s = directions[way];
+                struct reel_matrix a = random_matrix(s.m, s.k, way == 2, 0), b = random_matrix(s.k, s.n, way == 0, 0);
+                size_t bytes = (size_t)(s.m * s.n) * sizeof(reel_real);
+                reel_real *c = malloc(bytes), *one = malloc(bytes);
+                multiply(s.m, s.n, s.k, a, b, false, one, s.n, 1);
+                for (int threads = 2; threads <= 7; threads += threads < 4 ? 1 : 3) {
+                    multiply(s.m, s.n, s.k, a, b, false, c, s.n, threads);
+                    cr_assert(same_bits(c, one, s.m * s.n), "[%d, %d, %d], direction %d: %d threads give other bits",
+                              (int)s.m, (int)s.n, (int)s.k, way, threads);
+                }
+                free((void *)a.data), free((void *)b.data), free(c), free(one);
+            }
+        }
 }
 
 Test(gemm, nothing)

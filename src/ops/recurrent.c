@@ -174,7 +174,7 @@ static reel_onnx_value part_onnx(reel_onnx *to, reel_onnx_value gates, int i, in
 }
 
 /* Parts have a size that is written down. */
-static reel_status refuse_growing_state(const reel_call *call, reel_onnx *to)
+static reel_status refuse_growing_onnx(const reel_call *call, reel_onnx *to)
 {
     return reel_onnx_growth(to, 2)[1] != 0 ? reel_onnx_refuse_fixed(to, "a state") : call->context->status;
 }
@@ -183,7 +183,7 @@ static reel_status gru_cell_onnx(const reel_call *call, reel_onnx *to)
 {
     int64_t hidden = call->in[2]->shape.dim[1];
     reel_onnx_value x[GRU_GATES], state[GRU_GATES], h = reel_onnx_input(to, 2);
-    if (refuse_growing_state(call, to) != REEL_OK)
+    if (refuse_growing_onnx(call, to) != REEL_OK)
         return call->context->status;
     for (int i = 0; i < GRU_GATES; i++) {
         x[i] = part_onnx(to, reel_onnx_input(to, 0), i, hidden);
@@ -377,7 +377,7 @@ static reel_status lstm_cell_onnx(const reel_call *call, reel_onnx *to)
 {
     int64_t hidden = call->in[2]->shape.dim[1];
     reel_onnx_value both = REEL_ONNX_NODE(to, "Add", reel_onnx_input(to, 0), reel_onnx_input(to, 1)), gates[LSTM_GATES];
-    if (refuse_growing_state(call, to) != REEL_OK)
+    if (refuse_growing_onnx(call, to) != REEL_OK)
         return call->context->status;
     for (int i = 0; i < LSTM_GATES; i++)
         gates[i] = REEL_ONNX_NODE(to, i == 2 ? "Tanh" : "Sigmoid", part_onnx(to, both, i, hidden));

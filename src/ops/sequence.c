@@ -317,8 +317,8 @@ struct recurrent_node {
 };
 
 /* [gates * hidden, ...] with the gates in ONNX's order, and in another shape. */
-static reel_onnx_value reorder(reel_onnx *to, const struct sequence *s, reel_onnx_value value, const int64_t *shape,
-                               int ndim)
+static reel_onnx_value reorder_onnx(reel_onnx *to, const struct sequence *s, reel_onnx_value value,
+                                    const int64_t *shape, int ndim)
 {
     static const int64_t of_gru[] = {1, 0, 2}, of_lstm[] = {0, 3, 1, 2};
     const int64_t by_gate[] = {s->gates, s->hidden, -1};
@@ -328,35 +328,35 @@ static reel_onnx_value reorder(reel_onnx *to, const struct sequence *s, reel_onn
     return REEL_ONNX_NODE(to, "Reshape", value, reel_onnx_int64s(to, shape, ndim));
 }
 
-static reel_onnx_value turn_time(reel_onnx *to, reel_onnx_value value)
+static reel_onnx_value turn_time_onnx(reel_onnx *to, reel_onnx_value value)
 {
     reel_onnx_set_ints(to, "perm", (const int64_t[]){1, 0, 2}, 3);
     return REEL_ONNX_NODE(to, "Transpose", value);
 }
 
 /* Fails when the size of the state varies: it is an attribute of the node. */
-static struct recurrent_node begin_node(const reel_call *call, reel_onnx *to, int weight, int gates)
+static struct recurrent_node begin_onnx(const reel_call *call, reel_onnx *to, int weight, int gates)
 {
     struct recurrent_node node = {.type = gates == GRU_GATES ? "GRU" : "LSTM", .s = sequence_of(call, gates)};
     const int64_t n = gates * node.s.hidden, hh[] = {1, n, node.s.hidden}, bias[] = {1, n}, column[] = {1, n, 1};
     if (reel_onnx_growth(to, 1)[1] != 0)
         reel_onnx_refuse_fixed(to, "a state");
-    node.x = turn_time(to, reel_onnx_input(to, 0));
-    node.weight_hh = reorder(to, &node.s, reel_onnx_input(to, weight), hh, 3);
+    node.x = turn_time_onnx(to, reel_onnx_input(to, 0));
+    node.weight_hh = reorder_onnx(to, &node.s, reel_onnx_input(to, weight), hh, 3);
     reel_onnx_value zero = reel_onnx_number(to, REEL_REAL, 0);
     reel_onnx_value no_bias = REEL_ONNX_NODE(to, "Expand", zero, reel_onnx_int64s(to, bias, 2));
-    reel_onnx_value bias_hh = reorder(to, &node.s, reel_onnx_input(to, weight + 1), bias, 2);
+    reel_onnx_value bias_hh = reorder_onnx(to, &node.s, reel_onnx_input(to, weight + 1), bias, 2);
     reel_onnx_set_int(to, "axis", 1);
     node.bias = REEL_ONNX_NODE(to, "Concat", no_bias, bias_hh);
     reel_onnx_value first = reel_onnx_number(to, REEL_INT64, 0), end = reel_onnx_number(to, REEL_INT64, (double)n);
     reel_onnx_value columns = REEL_ONNX_NODE(to, "Range", first, end, reel_onnx_number(to, REEL_INT64, 1));
-    reel_onnx_value rows = reorder(to, &node.s, columns, column, 3);
+    reel_onnx_value rows = reorder_onnx(to, &node.s, columns, column, 3);
     node.weight_ih = reel_onnx_cast(to, REEL_ONNX_NODE(to, "Equal", rows, columns), REEL_REAL);
     return node;
 }
 
 /* Output `which` of the node for steps x from the states: 0 all of h, 1 the last h, 2 the last c. */
-static reel_onnx_value end_node(reel_onnx *to, const struct recurrent_node *node, reel_onnx_value x,
+static reel_onnx_value end_onnx(reel_onnx *to, const struct recurrent_node *node, reel_onnx_value x,
                                 const reel_onnx_value *states, int which)
 {
     const reel_onnx_value inputs[] = {x, node->weight_ih, node->weight_hh, node->bias, 0, states[0], states[1]};
@@ -368,16 +368,16 @@ static reel_onnx_value end_node(reel_onnx *to, const struct recurrent_node *node
     return reel_onnx_node(to, node->type, inputs, is_gru ? 6 : 7);
 }
 
-static reel_onnx_value first_state(reel_onnx *to, int k)
+static reel_onnx_value first_state_onnx(reel_onnx *to, int k)
 {
     return REEL_ONNX_NODE(to, "Unsqueeze", reel_onnx_input(to, k), reel_onnx_int64s(to, (int64_t[]){0}, 1));
 }
 
 /* All of h, as an output of the operation. */
-static reel_onnx_value all_states(reel_onnx *to, const struct recurrent_node *node, const reel_onnx_value *states)
+static reel_onnx_value all_states_onnx(reel_onnx *to, const struct recurrent_node *node, const reel_onnx_value *states)
 {
-    reel_onnx_value y = end_node(to, node, node->x, states, 0); /* [steps, 1, batch, hidden] */
-    return turn_time(to, REEL_ONNX_NODE(to, "Squeeze", y, reel_onnx_int64s(to, (int64_t[]){1}, 1)));
+    reel_onnx_value y = end_onnx(to, node, node->x, states, 0); /* [steps, 1, batch, hidden] */
+    return turn_time_onnx(to, REEL_ONNX_NODE(to, "Squeeze", y, reel_onnx_int64s(to, (int64_t[]){1}, 1)));
 }
 
 /* An output without elements for any batch: ONNX has no sequences without steps, and no states without elements, and
@@ -478,8 +478,8 @@ static reel_status gru_onnx(const reel_call *call, reel_onnx *to)
 {
     reel_onnx_value y;
     if (!is_empty_onnx(call, to, &y)) {
-        struct recurrent_node node = begin_node(call, to, 2, GRU_GATES);
-        y = all_states(to, &node, (const reel_onnx_value[]){first_state(to, 1), 0});
+        struct recurrent_node node = begin_onnx(call, to, 2, GRU_GATES);
+        y = all_states_onnx(to, &node, (const reel_onnx_value[]){first_state_onnx(to, 1), 0});
     }
     return reel_onnx_set_output(to, 0, y);
 }
@@ -609,14 +609,14 @@ static void each_step_onnx(const reel_call *call, reel_onnx *to, const struct re
         reel_fail_memory(call->context, "a model", size);
     for (int64_t step = 0; step < steps && call->context->status == REEL_OK; step++) {
         reel_onnx_value x = REEL_ONNX_NODE(to, "Gather", node->x, reel_onnx_int64s(to, &step, 1));
-        list[0][step] = end_node(to, node, x, states, 1);
-        list[1][step] = end_node(to, node, x, states, 2);
+        list[0][step] = end_onnx(to, node, x, states, 1);
+        list[1][step] = end_onnx(to, node, x, states, 2);
         for (int i = 0; i < 2; i++)
             states[i] = list[i][step];
     }
     for (int i = 0; i < 2; i++) {
         reel_onnx_set_int(to, "axis", 0);
-        reel_onnx_set_output(to, i, turn_time(to, reel_onnx_node(to, "Concat", list[i], steps)));
+        reel_onnx_set_output(to, i, turn_time_onnx(to, reel_onnx_node(to, "Concat", list[i], steps)));
         reel_free(memory, list[i]);
     }
 }
@@ -628,11 +628,11 @@ static reel_status lstm_onnx(const reel_call *call, reel_onnx *to)
         reel_onnx_set_output(to, 1, y);
         return reel_onnx_set_output(to, 0, y);
     }
-    struct recurrent_node node = begin_node(call, to, 3, LSTM_GATES);
-    reel_onnx_value states[] = {first_state(to, 1), 0};
-    states[1] = first_state(to, 2);
+    struct recurrent_node node = begin_onnx(call, to, 3, LSTM_GATES);
+    reel_onnx_value states[] = {first_state_onnx(to, 1), 0};
+    states[1] = first_state_onnx(to, 2);
     if (!reel_onnx_is_needed(to, 1))
-        return reel_onnx_set_output(to, 0, all_states(to, &node, states));
+        return reel_onnx_set_output(to, 0, all_states_onnx(to, &node, states));
     if (reel_onnx_growth(to, 0)[1] != 0)
         return reel_onnx_refuse_fixed(to, "a number of steps");
     each_step_onnx(call, to, &node, states);

@@ -73,7 +73,7 @@ typedef struct reel_sample_input {
 } reel_sample_input;
 
 /* The most inputs of a sample. */
-#define REEL_MAX_SAMPLE_INPUTS 6
+#define REEL_MAX_SAMPLE_INPUTS 9
 
 /* A sample of inputs: one that must work (and be differentiated correctly), or one that must be refused. */
 typedef struct reel_sample {

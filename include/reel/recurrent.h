@@ -30,7 +30,7 @@ REEL_API reel_var reel_lstm_cell(reel_tape *tape, reel_var x_gates, reel_var h_g
 /* All steps of a layer of a GRU (torch.nn.GRU with batch_first and one layer) after the product with weight_ih: x_gates
  * [batch, steps, 3 * hidden], h [batch, hidden] the first state, weight_hh [3 * hidden, hidden], bias_hh [3 * hidden]
  * -> the states after each step [batch, steps, hidden]. One operation; the weights' gradients are one product over all
- * steps. A graph of its gradients consists of an operation and two products a step. */
+ * steps. A graph of its gradients has one operation, too, but for those of the weights. */
 REEL_API reel_var reel_gru(reel_tape *tape, reel_var x_gates, reel_var h, reel_var weight_hh, reel_var bias_hh);
 
 /* The same for an LSTM: x_gates [batch, steps, 4 * hidden], h and c [batch, hidden], weight_hh [4 * hidden, hidden],

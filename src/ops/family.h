@@ -57,6 +57,7 @@ struct reel_op_family {
     FAMILY(linear)                                                                                                     \
     FAMILY(recurrent)                                                                                                  \
     FAMILY(sequence)                                                                                                   \
+    FAMILY(sequence_backward)                                                                                          \
     FAMILY(convolution)                                                                                                \
     FAMILY(pool)                                                                                                       \
     FAMILY(normalize)                                                                                                  \

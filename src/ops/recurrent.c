@@ -8,6 +8,7 @@
 #include <reel/elementwise.h>
 #include <reel/join.h>
 #include <reel/recurrent.h>
+#include <reel/tape.h>
 #include <reel/unary.h>
 
 #include <string.h>
@@ -31,8 +32,7 @@ reel_status reel_expect_sizes(reel_call *call, int k, const char *name, int ndim
                      reel_shape_text(shape, text), reel_shape_text(&want, other));
 }
 
-/* The elements of a gradient, zeros where none reached the output. NULL when memory ran out. */
-static const reel_real *elements_of(const reel_call *call, const reel_gradient *gradient, int64_t numel)
+const reel_real *reel_elements_of(const reel_call *call, const reel_gradient *gradient, int64_t numel)
 {
     if (gradient->data)
         return reel_gradient_contiguous(call, gradient);
@@ -40,14 +40,7 @@ static const reel_real *elements_of(const reel_call *call, const reel_gradient *
     return zeros ? memset(zeros, 0, (size_t)numel * sizeof *zeros) : NULL;
 }
 
-/* Where a kernel writes the gradient of an input: into the sink, or beside it when that holds something or nobody asks.
- */
-struct destination {
-    reel_real *data, *target;
-    int64_t numel;
-};
-
-static bool open_destination(const reel_call *call, int k, reel_sink *sink, struct destination *d)
+bool reel_open_destination(const reel_call *call, int k, reel_sink *sink, struct reel_destination *d)
 {
     bool add = true;
     d->numel = call->in[k]->numel;
@@ -58,7 +51,7 @@ static bool open_destination(const reel_call *call, int k, reel_sink *sink, stru
     return d->data != NULL;
 }
 
-static void close_destination(const reel_call *call, const struct destination *d)
+void reel_close_destination(const reel_call *call, const struct reel_destination *d)
 {
     if (d->target)
         reel_kern_add_to(d->numel, d->data, d->target, reel_get_num_threads(call->context));
@@ -150,18 +143,18 @@ static reel_status gru_cell_accumulate(const reel_call *call, const reel_gradien
 {
     const struct reel_cell cell = cell_of(call, 0, GRU_GATES);
     const reel_real *g = reel_gradient_contiguous(call, &grad_outputs[0]);
-    struct destination x, s, h;
-    if (!g || !open_destination(call, 0, sinks[0], &x) || !open_destination(call, 1, sinks[1], &s) ||
-        !open_destination(call, 2, sinks[2], &h))
+    struct reel_destination x, s, h;
+    if (!g || !reel_open_destination(call, 0, sinks[0], &x) || !reel_open_destination(call, 1, sinks[1], &s) ||
+        !reel_open_destination(call, 2, sinks[2], &h))
         return call->context->status;
     const struct reel_cell_gradient gradient = {.of_after = rows_of(g, cell.hidden),
                                                 .x = rows_of(x.data, cell.x.stride),
                                                 .state = rows_of(s.data, cell.state.stride),
                                                 .before = rows_of(h.data, cell.hidden)};
     reel_kern_gru_cell_backward(&cell, &gradient);
-    close_destination(call, &x);
-    close_destination(call, &s);
-    close_destination(call, &h);
+    reel_close_destination(call, &x);
+    reel_close_destination(call, &s);
+    reel_close_destination(call, &h);
     return REEL_OK;
 }
 
@@ -244,13 +237,10 @@ static reel_status gru_cell_backward_forward(reel_call *call)
 }
 
 /* As gru_row_second of kern/recurrent.c. */
-static void gru_cell_backward_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+void reel_gru_cell_second(reel_tape *t, const reel_var *inputs, const reel_var *with, reel_var *gradients)
 {
-    reel_tape *t = call->tape;
-    int64_t n = call->in[3]->shape.dim[1];
-    reel_var g = call->inputs[0], x = call->inputs[1], s = call->inputs[2], before = call->inputs[3];
-    reel_var u = or_zeros(t, grad_outputs[0], call->out[0]), v = or_zeros(t, grad_outputs[1], call->out[1]),
-             w = or_zeros(t, grad_outputs[2], call->out[2]);
+    int64_t n = reel_shape_of(t, inputs[3]).dim[1];
+    reel_var g = inputs[0], x = inputs[1], s = inputs[2], before = inputs[3], u = with[0], v = with[1], w = with[2];
     reel_var both = reel_add(t, x, s), inner = part(t, s, 2, n);
     reel_var r = reel_sigmoid(t, part(t, both, 0, n)), z = reel_sigmoid(t, part(t, both, 1, n));
     reel_var new = reel_tanh(t, reel_add(t, part(t, x, 2, n), reel_mul(t, r, inner)));
@@ -269,11 +259,19 @@ static void gru_cell_backward_vjp(const reel_call *call, const reel_var *grad_ou
     reel_var by_n = reel_mul_scalar(t, product(t, new, weight_n, rest), -2);
     by_n = product(t, reel_sub(t, by_n, reel_mul(t, weight_z, slope_z)), g, slope);
     by_r = reel_add(t, by_r, product(t, by_n, inner, slope_r));
-    grad_inputs[0] = sum(t, product(t, weight_n, rest, slope), product(t, weight_z, step, slope_z), reel_mul(t, w, z));
-    grad_inputs[1] = reel_cat(t, REEL_VARS(by_r, by_z, by_n), 1);
+    gradients[0] = sum(t, product(t, weight_n, rest, slope), product(t, weight_z, step, slope_z), reel_mul(t, w, z));
+    gradients[1] = reel_cat(t, REEL_VARS(by_r, by_z, by_n), 1);
     reel_var by_s = reel_add(t, reel_mul(t, by_n, r), product(t, weight_r, of_new, slope_r));
-    grad_inputs[2] = reel_cat(t, REEL_VARS(by_r, by_z, by_s), 1);
-    grad_inputs[3] = product(t, weight_z, g, slope_z);
+    gradients[2] = reel_cat(t, REEL_VARS(by_r, by_z, by_s), 1);
+    gradients[3] = product(t, weight_z, g, slope_z);
+}
+
+static void gru_cell_backward_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    reel_var with[3];
+    for (int i = 0; i < 3; i++)
+        with[i] = or_zeros(call->tape, grad_outputs[i], call->out[i]);
+    reel_gru_cell_second(call->tape, call->inputs, with, grad_inputs);
 }
 
 static reel_status gru_cell_backward_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
@@ -281,12 +279,12 @@ static reel_status gru_cell_backward_accumulate(const reel_call *call, const ree
 {
     const struct reel_cell cell = cell_of(call, 1, GRU_GATES);
     const reel_real *with[3];
-    struct destination to[4];
+    struct reel_destination to[4];
     for (int i = 0; i < 3; i++)
-        if (!(with[i] = elements_of(call, &grad_outputs[i], call->out[i]->numel)))
+        if (!(with[i] = reel_elements_of(call, &grad_outputs[i], call->out[i]->numel)))
             return call->context->status;
     for (int k = 0; k < 4; k++)
-        if (!open_destination(call, k, sinks[k], &to[k]))
+        if (!reel_open_destination(call, k, sinks[k], &to[k]))
             return call->context->status;
     int64_t n = cell.hidden, gates = GRU_GATES * n;
     const struct reel_cell_gradient g = {.of_after = rows_of(call->in[0]->data, n)},
@@ -299,7 +297,7 @@ static reel_status gru_cell_backward_accumulate(const reel_call *call, const ree
                                                .before = rows_of(to[3].data, n)};
     reel_kern_gru_cell_second(&cell, &g, &weights, &results);
     for (int k = 0; k < 4; k++)
-        close_destination(call, &to[k]);
+        reel_close_destination(call, &to[k]);
     return REEL_OK;
 }
 
@@ -356,10 +354,11 @@ static reel_status lstm_cell_accumulate(const reel_call *call, const reel_gradie
                                         reel_sink *const *sinks)
 {
     const struct reel_cell cell = cell_of(call, 0, LSTM_GATES);
-    const reel_real *of_out = elements_of(call, &grad_outputs[0], call->out[0]->numel),
-                    *of_after = elements_of(call, &grad_outputs[1], call->out[1]->numel);
-    struct destination x, c;
-    if (!of_out || !of_after || !open_destination(call, 0, sinks[0], &x) || !open_destination(call, 2, sinks[2], &c))
+    const reel_real *of_out = reel_elements_of(call, &grad_outputs[0], call->out[0]->numel),
+                    *of_after = reel_elements_of(call, &grad_outputs[1], call->out[1]->numel);
+    struct reel_destination x, c;
+    if (!of_out || !of_after || !reel_open_destination(call, 0, sinks[0], &x) ||
+        !reel_open_destination(call, 2, sinks[2], &c))
         return call->context->status;
     const struct reel_cell_gradient gradient = {.of_out = rows_of(of_out, cell.hidden),
                                                 .of_after = rows_of(of_after, cell.hidden),
@@ -368,8 +367,8 @@ static reel_status lstm_cell_accumulate(const reel_call *call, const reel_gradie
     reel_kern_lstm_cell_backward(&cell, &gradient);
     if (sinks[1] && reel_sink_add(sinks[1], x.data) != REEL_OK)
         return call->context->status;
-    close_destination(call, &x);
-    close_destination(call, &c);
+    reel_close_destination(call, &x);
+    reel_close_destination(call, &c);
     return REEL_OK;
 }
 
@@ -440,13 +439,11 @@ static reel_status lstm_cell_backward_forward(reel_call *call)
 }
 
 /* As lstm_row_second of kern/recurrent.c. */
-static void lstm_cell_backward_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+void reel_lstm_cell_second(reel_tape *t, const reel_var *inputs, const reel_var *with, reel_var *gradients)
 {
-    reel_tape *t = call->tape;
-    int64_t n = call->in[4]->shape.dim[1];
-    reel_var h = call->inputs[0], of_after = call->inputs[1], c = call->inputs[4];
-    reel_var u = or_zeros(t, grad_outputs[0], call->out[0]), w = or_zeros(t, grad_outputs[1], call->out[1]);
-    reel_var both = reel_add(t, call->inputs[2], call->inputs[3]);
+    int64_t n = reel_shape_of(t, inputs[4]).dim[1];
+    reel_var h = inputs[0], of_after = inputs[1], c = inputs[4], u = with[0], w = with[1];
+    reel_var both = reel_add(t, inputs[2], inputs[3]);
     reel_var i = reel_sigmoid(t, part(t, both, 0, n)), f = reel_sigmoid(t, part(t, both, 1, n)),
              g = reel_tanh(t, part(t, both, 2, n)), o = reel_sigmoid(t, part(t, both, 3, n));
     reel_var slope_i = slope_of_sigmoid(t, i), slope_f = slope_of_sigmoid(t, f), slope_g = slope_of_tanh(t, g),
@@ -469,10 +466,18 @@ static void lstm_cell_backward_vjp(const reel_call *call, const reel_var *grad_o
     by_g = reel_mul(t, reel_add(t, reel_mul(t, by_g, cell), reel_mul(t, by_sum, i)), slope_g);
     reel_var by_o = reel_add(t, reel_mul(t, by_cell, slope), product(t, u_o, y, twice_o));
     by_o = product(t, by_o, h, slope_o);
-    grad_inputs[0] = reel_add(t, product(t, by_cell, o, slope), product(t, u_o, y, slope_o));
-    grad_inputs[1] = by_cell;
-    grad_inputs[2] = grad_inputs[3] = reel_cat(t, REEL_VARS(by_i, by_f, by_g, by_o), 1);
-    grad_inputs[4] = reel_add(t, product(t, u_f, cell, slope_f), reel_mul(t, by_sum, f));
+    gradients[0] = reel_add(t, product(t, by_cell, o, slope), product(t, u_o, y, slope_o));
+    gradients[1] = by_cell;
+    gradients[2] = gradients[3] = reel_cat(t, REEL_VARS(by_i, by_f, by_g, by_o), 1);
+    gradients[4] = reel_add(t, product(t, u_f, cell, slope_f), reel_mul(t, by_sum, f));
+}
+
+static void lstm_cell_backward_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
+{
+    reel_var with[2];
+    for (int i = 0; i < 2; i++)
+        with[i] = or_zeros(call->tape, grad_outputs[i], call->out[i]);
+    reel_lstm_cell_second(call->tape, call->inputs, with, grad_inputs);
 }
 
 static reel_status lstm_cell_backward_accumulate(const reel_call *call, const reel_gradient *grad_outputs,
@@ -480,13 +485,13 @@ static reel_status lstm_cell_backward_accumulate(const reel_call *call, const re
 {
     const struct reel_cell cell = cell_of(call, 2, LSTM_GATES);
     static const int inputs[] = {0, 1, 2, 4};
-    struct destination to[4];
-    const reel_real *u = elements_of(call, &grad_outputs[0], call->out[0]->numel),
-                    *w = elements_of(call, &grad_outputs[1], call->out[1]->numel);
+    struct reel_destination to[4];
+    const reel_real *u = reel_elements_of(call, &grad_outputs[0], call->out[0]->numel),
+                    *w = reel_elements_of(call, &grad_outputs[1], call->out[1]->numel);
     if (!u || !w)
         return call->context->status;
     for (int k = 0; k < 4; k++)
-        if (!open_destination(call, inputs[k], sinks[inputs[k]], &to[k]))
+        if (!reel_open_destination(call, inputs[k], sinks[inputs[k]], &to[k]))
             return call->context->status;
     int64_t n = cell.hidden, gates = LSTM_GATES * n;
     const struct reel_cell_gradient g = {.of_out = rows_of(call->in[0]->data, n),
@@ -500,7 +505,7 @@ static reel_status lstm_cell_backward_accumulate(const reel_call *call, const re
     if (sinks[3] && reel_sink_add(sinks[3], to[2].data) != REEL_OK)
         return call->context->status;
     for (int k = 0; k < 4; k++)
-        close_destination(call, &to[k]);
+        reel_close_destination(call, &to[k]);
     return REEL_OK;
 }
 

@@ -19,15 +19,6 @@
 #include <string.h>
 
 #ifndef REEL_SAMPLES
-struct sequence {
-    int64_t batch, steps, hidden, gates; /* gates: GRU_GATES or LSTM_GATES */
-};
-
-static int64_t state_size(const struct sequence *s)
-{
-    return s->batch * s->hidden;
-}
-
 /* Inputs: x_gates, h, (c,) weight_hh, bias_hh. */
 static reel_status expect_sequence(reel_call *call, int states, int gates)
 {
@@ -47,70 +38,49 @@ static reel_status expect_sequence(reel_call *call, int states, int gates)
     return reel_expect_sizes(call, 2 + states, "bias_hh", 1, weight);
 }
 
-static struct sequence sequence_of(const reel_call *call, int gates)
+static struct reel_sequence sequence_of(const reel_call *call, int gates)
 {
     const int64_t *x = call->in[0]->shape.dim;
-    return (struct sequence){x[0], x[1], call->in[1]->shape.dim[1], gates};
+    return (struct reel_sequence){x[0], x[1], call->in[1]->shape.dim[1], gates};
 }
 
-/* Saved: the gates of each step, and the states before it. */
-static struct reel_cell saved_step(const reel_call *call, const struct sequence *s, int64_t step)
+static struct reel_cell saved_step(const reel_call *call, const struct reel_sequence *s, int64_t step)
 {
-    reel_real *gates = call->saved, *states = gates + s->steps * SAVED_GATES * state_size(s);
-    return (struct reel_cell){
-        .rows = s->batch,
-        .hidden = s->hidden,
-        .x = {(reel_real *)call->in[0]->data + step * s->gates * s->hidden, s->steps * s->gates * s->hidden},
-        .before = rows_of(states + step * state_size(s), s->hidden),
-        .gates = gates + step * SAVED_GATES * state_size(s)};
+    return (struct reel_cell){.rows = s->batch,
+                              .hidden = s->hidden,
+                              .x = step_of(call->in[0]->data, s, step, s->gates * s->hidden),
+                              .before = rows_of(reel_saved_states(call->saved, s, 0) + step * state_size(s), s->hidden),
+                              .gates = reel_saved_gates(call->saved, s, step)};
 }
 
-static reel_real *saved_states(const reel_call *call, const struct sequence *s, int which)
+static void set_sequence_outputs(reel_call *call, int states, int gates)
 {
-    return (reel_real *)call->saved + s->steps * (SAVED_GATES + which) * state_size(s);
-}
-
-static void set_sequence_outputs(reel_call *call, int states)
-{
+    const struct reel_sequence s = sequence_of(call, gates);
     reel_shape shape = call->in[0]->shape;
-    shape.dim[2] = call->in[1]->shape.dim[1];
+    shape.dim[2] = s.hidden;
     for (int i = 0; i < states; i++)
         reel_set_real_output(call, i, shape);
-    call->saved_size = (size_t)reel_shape_numel(&shape) * (size_t)(SAVED_GATES + states) * sizeof(reel_real);
+    call->saved_size = reel_saved_steps_size(&s, states);
 }
 
-/* Rows of a step in an array [batch, steps, columns]. */
-static struct reel_rows_of step_of(const void *data, const struct sequence *s, int64_t step, int64_t columns)
-{
-    return (struct reel_rows_of){(reel_real *)(uintptr_t)data + step * columns, s->steps * columns};
-}
-
-static void copy_state(const struct sequence *s, const reel_real *from, struct reel_rows_of to)
+static void copy_state(const struct reel_sequence *s, const reel_real *from, struct reel_rows_of to)
 {
     reel_kern_copy_rows(s->batch, s->hidden, from, s->hidden, to.data, to.stride);
 }
 
-/* The gates' part of the state: h times the transpose of weight_hh, which is written out once for all steps, plus bias.
- */
-struct recurrent_product {
-    struct reel_gemm product;
-    const reel_real *bias;
-    int threads;
-};
-
-static bool begin_product(const reel_call *call, const struct sequence *s, int weight, struct recurrent_product *p)
+bool reel_begin_product(const reel_call *call, const struct reel_sequence *s, int k, struct reel_recurrent_product *p)
 {
-    int64_t columns = s->gates * s->hidden;
-    const reel_real *w = call->in[weight]->data;
-    reel_real *written_out = reel_call_temporary(call, (size_t)call->in[weight]->numel * sizeof *w),
+    int64_t columns = s->gates * s->hidden, numel = call->in[k]->numel;
+    const reel_real *w = call->in[k]->data;
+    reel_real *written_out = reel_call_temporary(call, (size_t)numel * sizeof *w),
               *state = reel_call_temporary(call, (size_t)(s->batch * columns) * sizeof *w);
-    *p = (struct recurrent_product){
+    *p = (struct reel_recurrent_product){
         .product = {.m = s->batch, .n = columns, .k = s->hidden, .c = state, .c_stride = columns, .add = true},
-        .bias = call->in[weight + 1]->data,
+        .bias = call->in[k + 1]->data,
         .threads = reel_get_num_threads(call->context)};
     if (!written_out || !state)
         return false;
-    if (call->in[weight]->numel > 0 && call->in[weight]->numel <= 1 << 30) {
+    if (numel > 0 && numel <= 1 << 30) {
         reel_kern_transpose(columns, s->hidden, w, written_out);
         p->product.b = (struct reel_matrix){written_out, columns, false};
     } else {
@@ -119,7 +89,7 @@ static bool begin_product(const reel_call *call, const struct sequence *s, int w
     return true;
 }
 
-static struct reel_rows_of multiply_state(const struct recurrent_product *p, const reel_real *h)
+struct reel_rows_of reel_multiply_state(const struct reel_recurrent_product *p, const reel_real *h)
 {
     struct reel_gemm product = p->product;
     product.a = (struct reel_matrix){h, product.k, false};
@@ -135,7 +105,7 @@ static struct reel_rows_of multiply_state(const struct recurrent_product *p, con
  * gates
  * * hidden], from which those of the weights are made at once. */
 struct way_back {
-    struct sequence s;
+    struct reel_sequence s;
     reel_real *of_state, *of_x; /* of all steps; of one */
     reel_real *h, *c;           /* the gradients of the state before the step, [batch, hidden] */
     reel_real *step;            /* that of the state after the step, with what comes from the output */
@@ -143,7 +113,7 @@ struct way_back {
     bool x_add;
 };
 
-static bool begin_way_back(const reel_call *call, const struct sequence *s, bool with_cells, reel_sink *x,
+static bool begin_way_back(const reel_call *call, const struct reel_sequence *s, bool with_cells, reel_sink *x,
                            struct way_back *b)
 {
     size_t state = (size_t)state_size(s) * sizeof(reel_real), gates = state * (size_t)s->gates;
@@ -166,7 +136,7 @@ static bool begin_way_back(const reel_call *call, const struct sequence *s, bool
 /* b->step = what is in `h` plus the output's gradient; `grad` may be NULL. */
 static void add_output(struct way_back *b, const reel_real *h, const reel_real *grad, int64_t step, reel_real *to)
 {
-    const struct sequence *s = &b->s;
+    const struct reel_sequence *s = &b->s;
     if (to != h)
         reel_kern_copy_rows(1, state_size(s), h, state_size(s), to, state_size(s));
     struct reel_rows_of rows = step_of(grad, s, step, s->hidden);
@@ -178,7 +148,7 @@ static void add_output(struct way_back *b, const reel_real *h, const reel_real *
 static void end_step(const reel_call *call, struct way_back *b, int weight, int64_t step, const reel_real *of_x,
                      const reel_real *of_state)
 {
-    const struct sequence *s = &b->s;
+    const struct reel_sequence *s = &b->s;
     int64_t columns = s->gates * s->hidden;
     struct reel_rows_of to = step_of(b->x_target, s, step, columns);
     if (b->x_target && b->x_add)
@@ -200,7 +170,7 @@ static void end_step(const reel_call *call, struct way_back *b, int weight, int6
 static reel_status end_way_back(const reel_call *call, struct way_back *b, const reel_real *states,
                                 reel_sink *const *sinks, int weight)
 {
-    const struct sequence *s = &b->s;
+    const struct reel_sequence *s = &b->s;
     int64_t rows = s->steps * s->batch, columns = s->gates * s->hidden;
     int threads = reel_get_num_threads(call->context);
     bool add;
@@ -229,65 +199,26 @@ static reel_status end_way_back(const reel_call *call, struct way_back *b, const
 
 /* ---- A graph of the way back ---- */
 
-/* Steps of a var [batch, steps, n], first to last, as vars [batch, n] that share its memory in the order of time. */
-struct steps {
-    reel_tape *tape;
-    reel_var by_time; /* [steps, batch, n] */
-    int64_t batch, columns;
-};
-
-static struct steps steps_of(reel_tape *t, reel_var v, const struct sequence *s, int64_t columns)
+reel_var reel_states_before(reel_tape *t, reel_var first, reel_var after)
 {
-    return (struct steps){t, reel_permute(t, v, REEL_AXES(1, 0, 2)), s->batch, columns};
+    int64_t steps = reel_shape_of(t, after).dim[1];
+    return reel_cat(t, REEL_VARS(reel_unsqueeze(t, first, 1), reel_narrow(t, after, 1, 0, steps - 1)), 1);
 }
 
-static reel_var step_var(const struct steps *v, int64_t step)
-{
-    return reel_reshape(v->tape, reel_narrow(v->tape, v->by_time, 0, step, 1), REEL_SHAPE(v->batch, v->columns));
-}
-
-/* [batch, steps, n] of vars [batch, n]. */
-static reel_var join_steps(reel_tape *t, const reel_var *vars, const struct sequence *s)
-{
-    return reel_permute(t, reel_stack(t, vars, (int)s->steps, 0), REEL_AXES(1, 0, 2));
-}
-
-/* The states before each step: the first, and those after all but the last. */
-static reel_var states_before(reel_tape *t, reel_var first, reel_var after, const struct sequence *s)
-{
-    return reel_cat(t, REEL_VARS(reel_unsqueeze(t, first, 1), reel_narrow(t, after, 1, 0, s->steps - 1)), 1);
-}
-
-struct graph {
-    struct sequence s;
-    reel_var before, state_gates; /* [batch, steps, ...] */
-    reel_var *of_x, *of_state;    /* of each step */
-};
-
-static bool begin_graph(const reel_call *call, int weight, const struct sequence *s, struct graph *g)
+/* The gradients of weight_hh and bias_hh, from those of the state's part of the gates [steps, batch, ...]. */
+static void give_weights(const reel_call *call, int weight, const struct reel_sequence *s, reel_var of_state,
+                         reel_var *grad_inputs)
 {
     reel_tape *t = call->tape;
-    *g = (struct graph){.s = *s};
-    g->before = states_before(t, call->inputs[1], call->outputs[0], s);
-    g->state_gates = reel_linear(t, g->before, call->inputs[weight], call->inputs[weight + 1]);
-    g->of_x = reel_call_temporary(call, (size_t)s->steps * sizeof *g->of_x);
-    g->of_state = reel_call_temporary(call, (size_t)s->steps * sizeof *g->of_state);
-    return g->of_x && g->of_state;
-}
-
-static void end_graph(const reel_call *call, int weight, const struct graph *g, reel_var *grad_inputs)
-{
-    const struct sequence *s = &g->s;
-    reel_tape *t = call->tape;
-    int64_t rows = s->batch * s->steps, columns = s->gates * s->hidden;
-    if (call->needed[0])
-        grad_inputs[0] = join_steps(t, g->of_x, s);
+    int64_t rows = s->batch * s->steps;
     if (!call->needed[weight] && !call->needed[weight + 1])
         return;
-    reel_var of_state = reel_reshape(t, join_steps(t, g->of_state, s), REEL_SHAPE(rows, columns));
-    if (call->needed[weight])
-        grad_inputs[weight] =
-            reel_matmul_with(t, of_state, reel_reshape(t, g->before, REEL_SHAPE(rows, s->hidden)), true, false);
+    of_state = reel_reshape(t, of_state, REEL_SHAPE(rows, s->gates * s->hidden));
+    if (call->needed[weight]) {
+        reel_var before = reel_states_before(t, call->inputs[1], call->outputs[0]);
+        before = reel_reshape(t, reel_permute(t, before, REEL_AXES(1, 0, 2)), REEL_SHAPE(rows, s->hidden));
+        grad_inputs[weight] = reel_matmul_with(t, of_state, before, true, false);
+    }
     if (call->needed[weight + 1])
         grad_inputs[weight + 1] = reel_sum(t, of_state, REEL_AXES(0), false);
 }
@@ -300,24 +231,18 @@ static void give_zeros(const reel_call *call, reel_var *grad_inputs)
             grad_inputs[k] = reel_zeros(call->tape, call->in[k]->shape);
 }
 
-/* a + b, where a may be the null var. */
-static reel_var add_to(reel_tape *t, reel_var a, reel_var b)
-{
-    return reel_is_null(a) ? b : reel_add(t, a, b);
-}
-
 /* ---- As ONNX ---- */
 
 /* A node GRU or LSTM in the making. It multiplies its input by a weight, which here is the identity, since the gates
  * come from a product already; its gates have another order, and time is its first axis. */
 struct recurrent_node {
     const char *type;
-    struct sequence s;
+    struct reel_sequence s;
     reel_onnx_value x, weight_ih, weight_hh, bias; /* x: [steps, batch, gates * hidden] */
 };
 
 /* [gates * hidden, ...] with the gates in ONNX's order, and in another shape. */
-static reel_onnx_value reorder_onnx(reel_onnx *to, const struct sequence *s, reel_onnx_value value,
+static reel_onnx_value reorder_onnx(reel_onnx *to, const struct reel_sequence *s, reel_onnx_value value,
                                     const int64_t *shape, int ndim)
 {
     static const int64_t of_gru[] = {1, 0, 2}, of_lstm[] = {0, 3, 1, 2};
@@ -401,22 +326,22 @@ static reel_status gru_shape(reel_call *call)
 {
     if (expect_sequence(call, 1, GRU_GATES) != REEL_OK)
         return call->context->status;
-    set_sequence_outputs(call, 1);
+    set_sequence_outputs(call, 1, GRU_GATES);
     return REEL_OK;
 }
 
 static reel_status gru_forward(reel_call *call)
 {
-    const struct sequence s = sequence_of(call, GRU_GATES);
-    struct recurrent_product product;
-    if (!begin_product(call, &s, 2, &product))
+    const struct reel_sequence s = sequence_of(call, GRU_GATES);
+    struct reel_recurrent_product product;
+    if (!reel_begin_product(call, &s, 2, &product))
         return call->context->status;
     for (int64_t step = 0; step < s.steps; step++) {
         struct reel_cell cell = saved_step(call, &s, step);
         if (step == 0)
             copy_state(&s, call->in[1]->data, cell.before);
         struct reel_rows_of y = step_of(call->out[0]->data, &s, step, s.hidden);
-        cell.state = multiply_state(&product, cell.before.data);
+        cell.state = reel_multiply_state(&product, cell.before.data);
         cell.after = step + 1 < s.steps ? saved_step(call, &s, step + 1).before : y;
         reel_kern_gru_cell(&cell);
         if (cell.after.data != y.data)
@@ -427,34 +352,22 @@ static reel_status gru_forward(reel_call *call)
 
 static void gru_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
 {
-    const struct sequence s = sequence_of(call, GRU_GATES);
-    struct graph graph;
-    reel_tape *t = call->tape;
-    if (s.steps == 0)
+    const struct reel_sequence s = sequence_of(call, GRU_GATES);
+    if (s.steps == 0) {
         give_zeros(call, grad_inputs);
-    if (s.steps == 0 || !begin_graph(call, 2, &s, &graph))
         return;
-    struct steps grad = steps_of(t, grad_outputs[0], &s, s.hidden),
-                 x = steps_of(t, call->inputs[0], &s, s.gates * s.hidden),
-                 state = steps_of(t, graph.state_gates, &s, s.gates * s.hidden),
-                 before = steps_of(t, graph.before, &s, s.hidden);
-    reel_var h = reel_null();
-    for (int64_t step = s.steps - 1; step >= 0; step--) {
-        const reel_var inputs[] = {add_to(t, h, step_var(&grad, step)), step_var(&x, step), step_var(&state, step),
-                                   step_var(&before, step)};
-        reel_var outputs[3];
-        reel_gru_cell_backward(t, inputs, outputs);
-        graph.of_x[step] = outputs[0];
-        graph.of_state[step] = outputs[1];
-        h = reel_add(t, outputs[2], reel_matmul(t, outputs[1], call->inputs[2]));
     }
-    grad_inputs[1] = h;
-    end_graph(call, 2, &graph, grad_inputs);
+    const reel_var *in = call->inputs, inputs[] = {grad_outputs[0], in[0], in[1], in[2], in[3], call->outputs[0]};
+    reel_var gradients[3];
+    reel_gru_backward(call->tape, inputs, call->saved, gradients);
+    grad_inputs[0] = gradients[0];
+    grad_inputs[1] = gradients[2];
+    give_weights(call, 2, &s, gradients[1], grad_inputs);
 }
 
 static reel_status gru_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
 {
-    const struct sequence s = sequence_of(call, GRU_GATES);
+    const struct reel_sequence s = sequence_of(call, GRU_GATES);
     const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]);
     struct way_back back;
     if (!grad || !begin_way_back(call, &s, false, sinks[0], &back))
@@ -471,7 +384,7 @@ static reel_status gru_accumulate(const reel_call *call, const reel_gradient *gr
         reel_kern_gru_cell_backward(&cell, &g);
         end_step(call, &back, 2, step, back.of_x, of_state);
     }
-    return end_way_back(call, &back, saved_states(call, &s, 0), sinks, 2);
+    return end_way_back(call, &back, reel_saved_states(call->saved, &s, 0), sinks, 2);
 }
 
 static reel_status gru_onnx(const reel_call *call, reel_onnx *to)
@@ -489,7 +402,7 @@ static const reel_op gru_op = {
     .n_inputs = 4,
     .n_outputs = 1,
     .differentiable = 15,
-    .reads_inputs = 15,
+    .reads_inputs = 6,
     .shape = gru_shape,
     .forward = gru_forward,
     .vjp = gru_vjp,
@@ -508,18 +421,18 @@ static reel_status lstm_shape(reel_call *call)
 {
     if (expect_sequence(call, 2, LSTM_GATES) != REEL_OK)
         return call->context->status;
-    set_sequence_outputs(call, 2);
+    set_sequence_outputs(call, 2, LSTM_GATES);
     return REEL_OK;
 }
 
 /* Of the saved states those of the cell come first, then h. */
 static reel_status lstm_forward(reel_call *call)
 {
-    const struct sequence s = sequence_of(call, LSTM_GATES);
-    struct recurrent_product product;
-    if (!begin_product(call, &s, 3, &product))
+    const struct reel_sequence s = sequence_of(call, LSTM_GATES);
+    struct reel_recurrent_product product;
+    if (!reel_begin_product(call, &s, 3, &product))
         return call->context->status;
-    reel_real *h = saved_states(call, &s, 1);
+    reel_real *h = reel_saved_states(call->saved, &s, 1);
     for (int64_t step = 0; step < s.steps; step++, h += state_size(&s)) {
         struct reel_cell cell = saved_step(call, &s, step);
         if (step == 0) {
@@ -529,7 +442,7 @@ static reel_status lstm_forward(reel_call *call)
         bool last = step + 1 == s.steps;
         struct reel_rows_of y = step_of(call->out[0]->data, &s, step, s.hidden),
                             cells = step_of(call->out[1]->data, &s, step, s.hidden);
-        cell.state = multiply_state(&product, h);
+        cell.state = reel_multiply_state(&product, h);
         cell.out = last ? y : rows_of(h + state_size(&s), s.hidden);
         cell.after = last ? cells : saved_step(call, &s, step + 1).before;
         reel_kern_lstm_cell(&cell);
@@ -543,36 +456,25 @@ static reel_status lstm_forward(reel_call *call)
 
 static void lstm_vjp(const reel_call *call, const reel_var *grad_outputs, reel_var *grad_inputs)
 {
-    const struct sequence s = sequence_of(call, LSTM_GATES);
-    struct graph graph;
-    reel_tape *t = call->tape;
-    if (s.steps == 0)
+    const struct reel_sequence s = sequence_of(call, LSTM_GATES);
+    if (s.steps == 0) {
         give_zeros(call, grad_inputs);
-    if (s.steps == 0 || !begin_graph(call, 3, &s, &graph))
         return;
-    struct steps grad = steps_of(t, or_zeros(t, grad_outputs[0], call->out[0]), &s, s.hidden),
-                 grad_cells = steps_of(t, or_zeros(t, grad_outputs[1], call->out[1]), &s, s.hidden),
-                 x = steps_of(t, call->inputs[0], &s, s.gates * s.hidden),
-                 state = steps_of(t, graph.state_gates, &s, s.gates * s.hidden),
-                 before = steps_of(t, states_before(t, call->inputs[2], call->outputs[1], &s), &s, s.hidden);
-    reel_var h = reel_null(), c = reel_null();
-    for (int64_t step = s.steps - 1; step >= 0; step--) {
-        const reel_var inputs[] = {add_to(t, h, step_var(&grad, step)), add_to(t, c, step_var(&grad_cells, step)),
-                                   step_var(&x, step), step_var(&state, step), step_var(&before, step)};
-        reel_var outputs[2];
-        reel_lstm_cell_backward(t, inputs, outputs);
-        graph.of_x[step] = graph.of_state[step] = outputs[0];
-        h = reel_matmul(t, outputs[0], call->inputs[3]);
-        c = outputs[1];
     }
-    grad_inputs[1] = h;
-    grad_inputs[2] = c;
-    end_graph(call, 3, &graph, grad_inputs);
+    const reel_var *in = call->inputs, of_h = or_zeros(call->tape, grad_outputs[0], call->out[0]),
+                   of_c = or_zeros(call->tape, grad_outputs[1], call->out[1]),
+                   inputs[] = {of_h, of_c, in[0], in[1], in[2], in[3], in[4], call->outputs[0], call->outputs[1]};
+    reel_var gradients[4];
+    reel_lstm_backward(call->tape, inputs, call->saved, gradients);
+    grad_inputs[0] = gradients[0];
+    grad_inputs[1] = gradients[2];
+    grad_inputs[2] = gradients[3];
+    give_weights(call, 3, &s, gradients[1], grad_inputs);
 }
 
 static reel_status lstm_accumulate(const reel_call *call, const reel_gradient *grad_outputs, reel_sink *const *sinks)
 {
-    const struct sequence s = sequence_of(call, LSTM_GATES);
+    const struct reel_sequence s = sequence_of(call, LSTM_GATES);
     const reel_real *grad = reel_gradient_contiguous(call, &grad_outputs[0]),
                     *grad_cells = reel_gradient_contiguous(call, &grad_outputs[1]);
     struct way_back back;
@@ -593,7 +495,7 @@ static reel_status lstm_accumulate(const reel_call *call, const reel_gradient *g
         reel_kern_lstm_cell_backward(&cell, &g);
         end_step(call, &back, 3, step, of_gates, of_gates);
     }
-    return end_way_back(call, &back, saved_states(call, &s, 1), sinks, 3);
+    return end_way_back(call, &back, reel_saved_states(call->saved, &s, 1), sinks, 3);
 }
 
 /* h and c of each step. An LSTM of ONNX gives c of the last one alone, and so there is a node for each step, and
@@ -644,7 +546,7 @@ static const reel_op lstm_op = {
     .n_inputs = 5,
     .n_outputs = 2,
     .differentiable = 31,
-    .reads_inputs = 31,
+    .reads_inputs = 10,
     .shape = lstm_shape,
     .forward = lstm_forward,
     .vjp = lstm_vjp,

@@ -393,6 +393,34 @@ def gradients_of(cell, outputs):
     return apply
 
 
+def sequence_gradients(cell, states):
+    """The way back through steps, from the gradients of the outputs, x_gates, the first states, weight and bias, and the
+    outputs: the gradients of x_gates, of h_gates by time, and of the first states."""
+    step_back = gradients_of(cell, states)
+
+    def apply(*arguments):
+        *inputs, saved = arguments
+        assert saved == 0, "samples have no pass to be kept from"
+        grads, (x, *first, weight, bias), ys = inputs[:states], inputs[states:-states], inputs[-states:]
+        if x.numel() == 0:
+            zero = 0 * sum(v.sum() for v in inputs)
+            return tuple(torch.zeros(shape) + zero for shape in
+                         [x.shape, x.transpose(0, 1).shape, *(v.shape for v in first)])
+        befores = [torch.cat([v.unsqueeze(1), y[:, :-1]], 1) for v, y in zip(first, ys)]
+        state = F.linear(befores[0], weight, bias)
+        now, gates = [torch.zeros_like(v) for v in first], []
+        for step in range(x.shape[1] - 1, -1, -1):
+            arrived = [now[i] + grads[i][:, step] for i in range(states)]
+            *of_gates, last = step_back(*arrived, x[:, step], state[:, step], befores[-1][:, step])
+            gates.insert(0, (of_gates[0], of_gates[-1]))
+            through = of_gates[-1] @ weight
+            now = [through + last] if states == 1 else [through, last]
+        of_x, of_state = zip(*gates)
+        return torch.stack(of_x, 1), torch.stack(of_state), *now
+
+    return apply
+
+
 def recurrent(function, states):
     """PyTorch's layers, with the identity as weight_ih; compared with their steps one by one."""
 
@@ -558,6 +586,8 @@ OPERATIONS = {
     "lstm_cell_backward": ("", gradients_of(lstm_cell, 2)),
     "gru": ("", recurrent(torch.gru, 1)),
     "lstm": ("", recurrent(torch.lstm, 2)),
+    "gru_backward": ("q", sequence_gradients(gru_cell, 1)),
+    "lstm_backward": ("q", sequence_gradients(lstm_cell, 2)),
     "conv": (CONV, conv),
     "conv_bias": (CONV, conv),
     "conv_transpose": (CONV, conv_transpose),

@@ -73,6 +73,8 @@ static const char *const without_onnx[][2] = {
     {"conv_weight", "it is part of a gradient"},
     {"gru_cell_backward", "it is part of a gradient"},
     {"lstm_cell_backward", "it is part of a gradient"},
+    {"gru_backward", "it is part of a gradient"},
+    {"lstm_backward", "it is part of a gradient"},
     {"interpolate_backward", "it is part of a gradient"},
     {"avg_pool_backward", "it is part of a gradient"},
     {"slice_backward", "it is part of a gradient, and ONNX writes no slices into zeros"},

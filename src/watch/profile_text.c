@@ -52,7 +52,7 @@ static struct line *make_lines(const reel_profiler *p, int64_t *n)
         line->op = nodes[i].op;
         line->name = nodes[i].name;
         line->counts[nodes[i].phase] += nodes[i].count;
-        line->ticks[nodes[i].phase] += nodes[i].ticks - nodes[i].inside;
+        line->ticks[nodes[i].phase] += profiler_own_ticks(p, i);
         line->flops += nodes[i].flops;
         line->bytes += nodes[i].bytes;
     }
@@ -98,9 +98,9 @@ static void put_table(const reel_profiler *p, struct buffer *b)
         put_rate(b, line->bytes, seconds);
         buffer_text(b, "\n");
     }
-    double rest = profiler_seconds(p, all > known ? all - known : 0);
-    buffer_format(b, "%-24s %-20s %9s %11.1f %11s %5.1f%%\n", "", "(all else)", "", 1e6 * rest / steps, "",
-                  all > 0 ? 100 * (1 - (double)known / (double)all) : 0);
+    uint64_t rest = all > known ? all - known : 0;
+    buffer_format(b, "%-24s %-20s %9s %11.1f %11s %5.1f%%\n", "", "(all else)", "",
+                  1e6 * profiler_seconds(p, rest) / steps, "", all > 0 ? 100 * (double)rest / (double)all : 0);
     buffer_format(b, "%.1f us a step, over %lld step%s\n", 1e6 * profiler_seconds(p, all) / steps,
                   (long long)steps_of(p), steps_of(p) == 1 ? "" : "s");
     free(lines);
@@ -180,7 +180,8 @@ void profiler_put_json(const reel_profiler *p, struct buffer *b)
         buffer_text(b, ",");
         json_string(b, node->op ? node->op->name : "");
         buffer_format(b, ",%.6g,%.3f,%.6g,%.6g]", (double)node->count / steps,
-                      1e6 * profiler_seconds(p, node->ticks) / steps, node->flops / steps, node->bytes / steps);
+                      1e6 * profiler_seconds(p, profiler_node_ticks(p, i)) / steps, node->flops / steps,
+                      node->bytes / steps);
     }
     buffer_text(b, "]}");
 }

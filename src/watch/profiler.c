@@ -7,7 +7,7 @@
 
 reel_profiler_options reel_profiler_defaults(void)
 {
-    return (reel_profiler_options){.mark = REEL_OPTIONS_MARK(reel_profiler_options), .max_events = 100000};
+    return (reel_profiler_options){.mark = REEL_OPTIONS_MARK(reel_profiler_options), .max_events = 100000, .every = 4};
 }
 
 /* The processor's counter where there is one, which is quicker to read than any clock. What a tick is follows from both
@@ -89,6 +89,7 @@ static int find_child(reel_profiler *p, int parent, const reel_op *op, const cha
     return found;
 }
 
+/* A range is timed always, and a call that never ran. */
 static void open_node(reel_profiler *p, int node)
 {
     if (node < 0 || p->depth + 1 == PROFILER_DEPTH || p->lost > 0) {
@@ -96,7 +97,23 @@ static void open_node(reel_profiler *p, int node)
         p->lost++;
         return;
     }
-    p->open[++p->depth] = (struct profile_open){node, read_ticks()};
+    struct profile_open *open = &p->open[++p->depth];
+    open->node = node;
+    open->timing = p->timing;
+    if (p->timing != TIMED_WHOLE && (!node_at(p, node)->op || node_at(p, node)->count == 0))
+        open->timing = TIMED_WHOLE;
+    if (open->timing != TIMED_NOT)
+        open->begin = read_ticks();
+}
+
+static void keep_event(reel_profiler *p, int node, uint64_t begin, uint64_t end)
+{
+    struct profile_event *event = p->events.n < p->events.capacity
+                                      ? (struct profile_event *)p->events.items + p->events.n++
+                                      : list_add(&p->events, sizeof *event);
+    p->incomplete = p->incomplete || !event;
+    if (event)
+        *event = (struct profile_event){node, begin, end};
 }
 
 /* The node that ends, or NULL when it found no room at its beginning. */
@@ -107,20 +124,34 @@ static struct profile_node *close_node(reel_profiler *p)
         return NULL;
     }
     const struct profile_open *open = &p->open[p->depth--];
-    uint64_t now = read_ticks(), ticks = now - open->begin;
     struct profile_node *node = node_at(p, open->node);
     node->count++;
-    node->ticks += ticks;
-    node_at(p, p->open[p->depth].node)->inside += ticks;
-    if (p->events.n < p->options.max_events) {
-        struct profile_event *event = p->events.n < p->events.capacity
-                                          ? (struct profile_event *)p->events.items + p->events.n++
-                                          : list_add(&p->events, sizeof *event);
-        p->incomplete = p->incomplete || !event;
-        if (event)
-            *event = (struct profile_event){open->node, open->begin, now};
-    }
+    if (open->timing == TIMED_NOT)
+        return node;
+    uint64_t now = read_ticks();
+    struct profile_time *time = open->timing == TIMED_WHOLE ? &node->whole : &node->sampled;
+    time->count++;
+    time->ticks += now - open->begin;
+    if (p->events.n < p->options.max_events)
+        keep_event(p, open->node, open->begin, now);
     return node;
+}
+
+uint64_t profiler_node_ticks(const reel_profiler *p, int64_t i)
+{
+    const struct profile_node *node = node_at(p, (int)i);
+    const struct profile_time *known = node->sampled.count > 0 ? &node->sampled : &node->whole;
+    int64_t others = node->count - node->whole.count;
+    return node->whole.ticks +
+           (others > 0 ? (uint64_t)((double)known->ticks * (double)others / (double)known->count) : 0);
+}
+
+uint64_t profiler_own_ticks(const reel_profiler *p, int64_t i)
+{
+    uint64_t all = profiler_node_ticks(p, i), inside = 0;
+    for (int child = node_at(p, (int)i)->first_child; child; child = node_at(p, child)->next)
+        inside += profiler_node_ticks(p, child);
+    return all > inside ? all - inside : 0;
 }
 
 static void begin_call(const reel_call *call, reel_call_phase phase, int n_gradients, void *user)
@@ -156,8 +187,9 @@ reel_profiler *reel_profiler_new(reel_context *context, const reel_profiler_opti
     reel_profiler_options o = reel_profiler_defaults();
     if (reel_options_take(context, "profiler", options, &o) != REEL_OK)
         return NULL;
-    if (o.max_events < 0) {
-        reel_fail(context, REEL_ERROR_ARGUMENT, "profiler: max_events is %lld", (long long)o.max_events);
+    if (o.max_events < 0 || o.every < 1) {
+        reel_fail(context, REEL_ERROR_ARGUMENT, "profiler: max_events is %lld and every %lld", (long long)o.max_events,
+                  (long long)o.every);
         return NULL;
     }
     reel_profiler *p = calloc(1, sizeof *p);
@@ -168,6 +200,8 @@ reel_profiler *reel_profiler_new(reel_context *context, const reel_profiler_opti
     }
     p->context = context;
     p->options = o;
+    p->timing = TIMED_WHOLE;
+    p->random = 1;
     const reel_call_hook hook = {begin_call, end_call, p};
     if (reel_set_call_hook(context, &hook) != REEL_OK) {
         p->stopped = true;
@@ -236,6 +270,16 @@ reel_status reel_profiler_leave(reel_profiler *p)
 
 void reel_profiler_step(reel_profiler *p)
 {
-    if (p && !p->stopped)
-        p->steps++;
+    if (!p || p->stopped)
+        return;
+    p->steps++;
+    int64_t every = p->options.every, after = p->steps - PROFILER_WHOLE_STEPS;
+    if (after < 0 || every == 1)
+        return;
+    /* One of each `every` steps, and not always the same: what a training does in every fourth step, say, is seen. */
+    if (after % every == 0) {
+        p->random = p->random * 1664525 + 1013904223;
+        p->sampled_step = (int64_t)((uint64_t)(p->random >> 8) % (uint64_t)every);
+    }
+    p->timing = after % every == p->sampled_step ? TIMED_SAMPLED : TIMED_NOT;
 }

@@ -76,12 +76,66 @@ Test(profiler, counts_calls_and_work)
     cr_expect(forward->flops >= flops && forward->flops <= 1.02 * flops, "%g and not %g", forward->flops, flops);
     /* Gradients of weight and bias: of x there is none. */
     cr_expect_eq(backward->flops, 2 * forward->flops);
-    /* Inside are never longer than what is around, and all of it is no longer than the whole. */
+    /* All are timed, and together they take no longer than the whole. */
     const struct profile_node *all = p->nodes.items;
-    for (int64_t i = 0; i < p->nodes.n; i++)
-        cr_expect(i == 0 || all[i].inside <= all[i].ticks);
-    cr_expect_leq(all[0].inside, profiler_ticks(p));
-    cr_expect_gt(all[0].inside, 0);
+    uint64_t sum = 0;
+    for (int64_t i = 1; i < p->nodes.n; i++) {
+        cr_expect_eq(all[i].whole.count, all[i].count);
+        cr_expect_eq(profiler_node_ticks(p, i), all[i].whole.ticks);
+        sum += profiler_own_ticks(p, i);
+    }
+    cr_expect_leq(sum, profiler_ticks(p));
+    cr_expect_gt(sum, 0);
+    reel_profiler_free(p);
+}
+
+/* After 16 steps one in three is timed; what ran in no such step, once. */
+Test(profiler, times_some_steps_for_all)
+{
+    enum { STEPS = 16 + 300, RARE = 100 };
+    const struct timespec pause = {0, 100000};
+    REEL_OPTIONS(profiler, o, o.every = 3);
+    reel_profiler *p = reel_profiler_new(c, &o);
+    for (int i = 0; i < STEPS; i++) {
+        reel_profiler_enter(p, "range");
+        step();
+        if (i == RARE)
+            reel_exp(t, reel_zeros(t, REEL_SHAPE(1)));
+        nanosleep(&pause, NULL);
+        reel_profiler_leave(p);
+        reel_profiler_step(p);
+    }
+    cr_assert_eq(reel_profiler_stop(p), REEL_OK, "%s", reel_error(c));
+    const struct profile_node *all = p->nodes.items, *forward = find(p, "net.fc1", "linear_bias", REEL_CALL_FORWARD);
+    const struct profile_node *rare = find(p, "", "exp", REEL_CALL_FORWARD);
+    cr_expect_eq(forward->count, STEPS);
+    cr_expect_eq(forward->whole.count, 16);
+    cr_expect_eq(forward->sampled.count, 100);
+    cr_expect_float_eq(forward->flops, (2.0 * BATCH * IN + 1) * OUT * STEPS, 0.02 * forward->flops);
+    cr_expect_eq(profiler_node_ticks(p, forward - all),
+                 forward->whole.ticks + (uint64_t)((double)forward->sampled.ticks * (STEPS - 16) / 100));
+    cr_expect(rare->count == 1 && rare->whole.count == 1 && rare->sampled.count == 0);
+    cr_expect_eq(profiler_node_ticks(p, rare - all), rare->whole.ticks);
+    cr_expect(strcmp(all[1].name, "range") == 0 && all[1].whole.count == STEPS && all[1].sampled.count == 0);
+    cr_expect_geq(profiler_seconds(p, profiler_own_ticks(p, 1)), 0.9e-4 * STEPS);
+    reel_profiler_free(p);
+}
+
+/* What a training does in every fourth step is among the steps that are timed, and not as if it were in all. */
+Test(profiler, times_steps_at_random)
+{
+    enum { STEPS = 16 + 400 };
+    reel_profiler *p = reel_profiler_new(c, NULL);
+    for (int i = 0; i < STEPS; i++) {
+        if (i % 4 == 0)
+            reel_exp(t, reel_zeros(t, REEL_SHAPE(1)));
+        reel_tape_reset(t);
+        reel_profiler_step(p);
+    }
+    reel_profiler_stop(p);
+    const struct profile_node *rare = find(p, "", "exp", REEL_CALL_FORWARD);
+    cr_expect(rare->count == 104 && rare->whole.count == 4);
+    cr_expect(rare->sampled.count > 10 && rare->sampled.count < 45, "%lld", (long long)rare->sampled.count);
     reel_profiler_free(p);
 }
 
@@ -104,9 +158,9 @@ Test(profiler, ranges_take_the_time_that_they_take)
     const struct profile_node *nodes = p->nodes.items;
     cr_expect(strcmp(nodes[1].name, "data") == 0 && nodes[1].count == 3 && nodes[1].parent == 0);
     cr_expect(strcmp(nodes[2].name, "disk") == 0 && nodes[2].count == 3 && nodes[2].parent == 1);
-    double seconds = profiler_seconds(p, nodes[2].ticks);
+    double seconds = profiler_seconds(p, profiler_node_ticks(p, 2));
     cr_expect(seconds >= 0.089 && seconds < 10, "%g s", seconds);
-    cr_expect_geq(nodes[1].inside, nodes[2].ticks);
+    cr_expect_geq(profiler_node_ticks(p, 1), profiler_node_ticks(p, 2));
     for (int64_t i = 3; i < p->nodes.n; i++)
         cr_expect_neq(nodes[i].parent, 0);
     reel_profiler_free(p);
@@ -168,6 +222,10 @@ Test(profiler, refuses)
     cr_expect_null(reel_profiler_new(NULL, NULL));
     REEL_OPTIONS(profiler, o, o.max_events = -1);
     cr_expect_null(reel_profiler_new(c, &o));
+    cr_expect_eq(reel_context_status(c), REEL_ERROR_ARGUMENT);
+    reel_clear_error(c);
+    REEL_OPTIONS(profiler, none, none.every = 0);
+    cr_expect_null(reel_profiler_new(c, &none));
     cr_expect_eq(reel_context_status(c), REEL_ERROR_ARGUMENT);
     reel_clear_error(c);
     reel_profiler *p = reel_profiler_new(c, NULL);

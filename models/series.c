@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         int (*run)(int, char **);
     } commands[] = {{"train", series_train}, {"sample", series_sample}, {"eval", series_eval}, {"data", series_data}};
     process_begin();
+    process_choose_kernels(argv);
     if (argc >= 2) {
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
             if (strcmp(argv[1], commands[i].name) == 0)

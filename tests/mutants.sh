@@ -41,8 +41,8 @@ src/kern/unary.c	UNARY(exp, reel_math_exp(x), g * y)	reel_math_exp(x)	reel_math_
 END
 )
 
-kernels='broadcast compare convolution copy dropout elementwise embedding_bag gather gemm interpolate linear loss normalize
-    patches philox pool recurrent reduce rows scan softmax sort spectral strided sum_to unary unfold'
+kernels='broadcast compare convolution copy dropout elementwise embedding_bag gather gemm interpolate linear lookup loss
+    normalize patches philox pool recurrent reduce rows scan softmax sort spectral strided sum_to unary unfold'
 
 sources() {
     for kernel in $kernels; do

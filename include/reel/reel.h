@@ -53,6 +53,7 @@
 #include <reel/inspect.h>
 #include <reel/join.h>
 #include <reel/loader.h>
+#include <reel/lookup.h>
 #include <reel/loss.h>
 #include <reel/mask.h>
 #include <reel/matmul.h>

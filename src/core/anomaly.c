@@ -3,6 +3,7 @@
 
 #include "base/shape.h"
 #include "base/text.h"
+#include "core/formed.h"
 
 #include <math.h>
 #include <string.h>
@@ -78,6 +79,13 @@ static struct extent extent_of_sink(const struct reel_sink *sink)
     return e;
 }
 
+static reel_real row_element(const struct reel_rows *list, int64_t i, int64_t column)
+{
+    if (!list->formed)
+        return list->data[(list->source ? list->source[i] : i) * list->stride + column];
+    return reel_kern_formed_element(&list->formed->formula, i, column);
+}
+
 /* Of rows that are not summed yet, as elements of the table. */
 static struct extent extent_of_lists(const struct reel_sink *sink)
 {
@@ -87,8 +95,7 @@ static struct extent extent_of_lists(const struct reel_sink *sink)
     for (const struct reel_rows *list = sink->lists; list; list = list->next)
         for (int64_t i = 0; i < list->count; i++)
             for (int64_t c = 0; list->indices[i] >= 0 && c < columns; c++)
-                look(&e, (double)list->data[(list->source ? list->source[i] : i) * list->stride + c],
-                     list->indices[i] * columns + c);
+                look(&e, (double)row_element(list, i, c), list->indices[i] * columns + c);
     return e;
 }
 

@@ -2,6 +2,7 @@
 #include "core/gradient.h"
 
 #include "base/checked.h"
+#include "core/formed.h"
 #include "core/params.h"
 #include "core/rows.h"
 #include "core/tape.h"
@@ -84,6 +85,7 @@ void reel_rows_release(reel_context *context, struct reel_rows *rows)
 {
     while (rows) {
         struct reel_rows *next = rows->next;
+        reel_formed_rows_release(context, rows->formed);
         reel_scratch_release(&context->scratch, rows->block);
         reel_scratch_release(&context->scratch, rows->own);
         rows = next;
@@ -213,6 +215,12 @@ reel_status reel_param_gradient_read_rows(reel_param *param, struct reel_gradien
         rows->values = g->values;
     }
     return c->status;
+}
+
+void reel_param_gradient_move_rows(reel_param *param, const struct reel_gradient_rows *rows)
+{
+    if (rows->groups.formula)
+        reel_formed_rows_move_own(param->gradient.pending->rows->formed);
 }
 
 void reel_param_gradient_end_read(reel_param *param, struct reel_gradient_rows *rows, bool all_read)
@@ -468,7 +476,7 @@ reel_status reel_param_set_row_grad(reel_param *param, int64_t count, const int6
         return reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": a gradient from the values of reel_param_row_grad",
                          param->name);
     int64_t columns = reel_param_columns(param);
-    const struct reel_rows given = {.indices = rows, .count = count, .stride = columns, .data = values};
+    struct reel_rows given = {.indices = rows, .count = count, .stride = columns, .data = values};
     struct reel_row_groups groups;
     if (reel_row_groups_make(c, &given, &groups) == REEL_OK &&
         reel_row_groups_sum_long(c, &groups, columns) == REEL_OK && reserve_rows(param, groups.count) == REEL_OK) {

@@ -9,12 +9,13 @@
 #include <reel/params.h>
 
 /* What one embedding lookup contributed to a param's gradient in a backward pass. Lives in the tape's arena, or in
- * `own`; the gradient rows are held in scratch by `block`. */
+ * `own`; the gradient rows are held in scratch by `block`, or are described. */
 struct reel_rows {
     const int64_t *indices; /* -1: skipped */
     const int64_t *source;  /* which gradient row each occurrence takes; NULL: occurrence i takes row i */
     int64_t count, stride;
     const reel_real *data;
+    struct reel_formed_rows *formed; /* instead of data: the rows are formed as they are summed (core/formed.h) */
     void *block;
     void *own; /* a block with this and copies of the arrays, when they would not live until the reset; else NULL */
     struct reel_rows *next;
@@ -70,6 +71,10 @@ struct reel_gradient_rows reel_param_gradient_kept(const reel_param *param);
  * reel_param_gradient_end_read, which says whether all of them were. */
 reel_status reel_param_gradient_read_rows(reel_param *param, struct reel_gradient_rows *rows);
 void reel_param_gradient_end_read(reel_param *param, struct reel_gradient_rows *rows, bool all_read);
+
+/* Between the two, before rows of the param itself change: from now on each row is moved only after its values were
+ * read, and all of them are. */
+void reel_param_gradient_move_rows(reel_param *param, const struct reel_gradient_rows *rows);
 
 /* ---- For backward passes ---- */
 

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "core/formed.h"
 #include "core/tape.h"
 
 #include <assert.h>
@@ -58,6 +59,7 @@ reel_status reel_params_expect_own(const reel_params *params, const char *who)
 static void free_param(reel_param *param)
 {
     struct reel_memory *memory = &param->set->context->memory;
+    reel_formed_rows_before_change(param);
     reel_param_gradient_free(param);
     reel_free(memory, param->name);
     reel_free(memory, param->data);
@@ -386,6 +388,7 @@ void reel_param_before_change(const reel_param *param, int64_t first, int64_t co
 
 void *reel_param_count_change(reel_param *param)
 {
+    reel_formed_rows_before_change(param);
     param->version++;
     return param->data;
 }

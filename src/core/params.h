@@ -29,6 +29,7 @@ struct reel_param {
     void *data;
     uint64_t version; /* counts changes of the data */
     struct reel_param_watcher *watchers;
+    struct reel_row_reader *readers; /* gradients that are formed of its rows (core/formed.h) */
 
     struct reel_parametrization *parametrization; /* of src/nn; not looked into here */
 

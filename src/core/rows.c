@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/sort.h"
+#include "core/formed.h"
 
 #include <string.h>
 
@@ -13,7 +14,10 @@ static struct reel_occurrence occurrence_at(const struct reel_rows *rows, int64_
         p -= rows->count;
         rows = rows->next;
     }
-    return (struct reel_occurrence){rows->indices[p], rows->data + (rows->source ? rows->source[p] : p) * rows->stride};
+    if (rows->formed)
+        return (struct reel_occurrence){.row = rows->indices[p], .place = p};
+    return (struct reel_occurrence){.row = rows->indices[p],
+                                    .values = rows->data + (rows->source ? rows->source[p] : p) * rows->stride};
 }
 
 static int bits_of(uint64_t x)
@@ -27,10 +31,13 @@ static void sort_words(const struct reel_rows *rows, int64_t n, uint64_t *keys, 
 {
     const uint64_t mask = ((uint64_t)1 << low) - 1;
     const uint64_t *sorted = reel_kern_sort_keys(keys, other, n, low, bits, places, threads);
-    if (!rows->next && !rows->source)
+    if (!rows->next && rows->formed)
         for (int64_t i = 0; i < n; i++)
-            out[i] = (struct reel_occurrence){(int64_t)(sorted[i] >> low),
-                                              rows->data + (int64_t)(sorted[i] & mask) * rows->stride};
+            out[i] = (struct reel_occurrence){.row = (int64_t)(sorted[i] >> low), .place = (int64_t)(sorted[i] & mask)};
+    else if (!rows->next && !rows->source)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (struct reel_occurrence){.row = (int64_t)(sorted[i] >> low),
+                                              .values = rows->data + (int64_t)(sorted[i] & mask) * rows->stride};
     else
         for (int64_t i = 0; i < n; i++)
             out[i] = occurrence_at(rows, (int64_t)(sorted[i] & mask));
@@ -54,9 +61,13 @@ static void sort_places(const struct reel_rows *rows, int64_t n, int64_t *order,
         out[i] = occurrence_at(rows, order[i]);
 }
 
-reel_status reel_row_groups_make(reel_context *context, const struct reel_rows *rows, struct reel_row_groups *groups)
+reel_status reel_row_groups_make(reel_context *context, struct reel_rows *rows, struct reel_row_groups *groups)
 {
     *groups = (struct reel_row_groups){0};
+    for (struct reel_rows *r = rows; r && rows->next; r = r->next)
+        if (r->formed && reel_formed_rows_write_out(context, r) != REEL_OK)
+            return context->status;
+    groups->formula = rows && rows->formed ? &rows->formed->formula : NULL;
     int64_t count = 0;
     for (const struct reel_rows *r = rows; r; r = r->next)
         count += r->count;

@@ -4,8 +4,9 @@
 
 #include "core/params.h"
 
-/* Groups the contributions of one backward pass; indices of -1 are left out. Release it in any case. */
-reel_status reel_row_groups_make(reel_context *context, const struct reel_rows *rows, struct reel_row_groups *groups);
+/* Groups the contributions of one backward pass; indices of -1 are left out. Those that are described stay so if there
+ * is one alone, else they are written out. Release it in any case. */
+reel_status reel_row_groups_make(reel_context *context, struct reel_rows *rows, struct reel_row_groups *groups);
 void reel_row_groups_release(reel_context *context, struct reel_row_groups *groups);
 
 /* Before groups are summed: with several threads, sums the blocks of those that are long. */

@@ -1,6 +1,7 @@
 /* Where the gradient of a var is summed during a pass: every rule about that sum. */
 #include "core/sink.h"
 
+#include "core/formed.h"
 #include "core/rows.h"
 #include "kern/copy.h"
 #include "kern/sum_to.h"
@@ -197,6 +198,15 @@ static struct reel_rows *copy_rows(reel_tape *tape, const struct reel_rows *from
     return rows;
 }
 
+static void append_rows(struct reel_sink *sink, struct reel_rows *rows)
+{
+    reel_scratch_hold(rows->block);
+    if (!sink->lists)
+        sink->lists_end = &sink->lists;
+    *sink->lists_end = rows;
+    sink->lists_end = &rows->next;
+}
+
 reel_status reel_sink_rows(struct reel_sink *sink, int64_t count, const int64_t *indices, const int64_t *source,
                            const reel_gradient *gradient)
 {
@@ -219,12 +229,40 @@ reel_status reel_sink_rows(struct reel_sink *sink, int64_t count, const int64_t 
     }
     if (!rows)
         return tape->context->status;
-    reel_scratch_hold(gradient->block);
-    if (!sink->lists)
-        sink->lists_end = &sink->lists;
-    *sink->lists_end = rows;
-    sink->lists_end = &rows->next;
+    append_rows(sink, rows);
     return REEL_OK;
+}
+
+/* Rows of what was computed again, or may be written to at any time, cannot be read later. */
+static bool lasts(const reel_tape *tape, const struct reel_node *node)
+{
+    return tape->recomputations == 0 && !(node && node->param && node->param->is_lent);
+}
+
+reel_status reel_sink_form_rows(struct reel_sink *sink, const reel_call *call, int64_t count, const int64_t *indices,
+                                const struct reel_row_formula *formula, int plus, int minus, void *block)
+{
+    reel_tape *tape = sink->pass->tape;
+    const reel_shape *shape = &sink->node->array.shape;
+    const int64_t columns = shape->dim[0] > 0 ? sink->node->array.numel / shape->dim[0] : 0;
+    const struct reel_node *nodes[] = {tape->nodes[call->inputs[plus].number],
+                                       minus >= 0 ? tape->nodes[call->inputs[minus].number] : NULL};
+    if (!lasts(tape, nodes[0]) || !lasts(tape, nodes[1])) {
+        reel_real *written = reel_call_temporary(call, (size_t)(count * columns) * sizeof *written);
+        if (!written)
+            return tape->context->status;
+        reel_kern_form_rows(formula, count, columns, false, written, tape->context->num_threads);
+        const reel_gradient gradient = {written, count, columns, columns, reel_temporary_block(written)};
+        return reel_sink_rows(sink, count, indices, NULL, &gradient);
+    }
+    struct reel_rows *rows = reel_arena_allocate(&tape->arena, sizeof *rows);
+    if (!rows)
+        return reel_fail_memory(tape->context, "a row gradient", sizeof *rows);
+    *rows = (struct reel_rows){.indices = indices, .count = count, .block = block};
+    rows->formed = reel_formed_rows_new(tape, formula, count, columns, nodes[0], nodes[1], sink->node, indices);
+    if (rows->formed)
+        append_rows(sink, rows);
+    return tape->context->status;
 }
 
 reel_status reel_sink_densify(struct reel_sink *sink)

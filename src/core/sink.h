@@ -54,6 +54,12 @@ static inline reel_gradient reel_sink_gradient(const struct reel_sink *sink)
     return (reel_gradient){sink->data, sink->rows, sink->columns, sink->stride, sink->block};
 }
 
+/* Adds rows that are formed when they are summed: row indices[p] gets the row of place p. The sources read inputs plus
+ * and minus of the call (minus -1: none); `block` holds what the factors lie in. All that indices and formula point to
+ * lives as long as the tape's step, or by the block. */
+reel_status reel_sink_form_rows(struct reel_sink *sink, const reel_call *call, int64_t count, const int64_t *indices,
+                                const struct reel_row_formula *formula, int plus, int minus, void *block);
+
 /* Sums row contributions into data. */
 reel_status reel_sink_densify(struct reel_sink *sink);
 

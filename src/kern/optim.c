@@ -91,8 +91,6 @@ static void prefetch_row(const struct reel_update *update, const struct reel_gra
     enum { LINE = 64 / sizeof(reel_real), LINES = 8 };
     int64_t row = reel_gradient_row(rows, g), from = row * rows->columns;
     int64_t n = rows->columns < LINES * LINE ? rows->columns : LINES * LINE;
-    if (!rows->rows)
-        reel_kern_prefetch_group(&rows->groups, g, rows->columns);
     const reel_real *lines[1 + REEL_OPTIM_STATES] = {param + from};
     int n_lines = 1;
     for (int k = 0; k < update->algorithm->n_states; k++)

@@ -3,6 +3,7 @@
 
 #include "base/clones.h"
 #include "kern/functions.h"
+#include "kern/lookup.h"
 #include "kern/parallel.h"
 
 #include <string.h>
@@ -220,19 +221,22 @@ static void scale_run(int64_t n, reel_real factor, reel_real *x)
 static void reduce_mapped(const struct job *job, const struct unit *unit, int64_t offset, int64_t count, reel_real *out)
 {
     const struct reel_kern_reduction *r = job->reduction;
-    reel_real mapped[RUN];
-    const reel_real *center = r->center ? r->center + unit->result : NULL;
+    reel_real mapped[RUN], fetched[RUN];
+    const reel_real *center = r->center ? r->center + unit->result : NULL, *x = fetched;
+    if (!r->source)
+        x = job->x + offset;
+    else
+        reel_kern_fetch_elements(r->source, r->columns, offset, count, job->plan->length, fetched);
     if (!job->plan->columns && r->run && count % LANES == 0) {
-        out[0] = r->run(count, job->x + offset, r->other + offset, r->parameter, r->second_factor,
+        out[0] = r->run(count, x, r->other + offset, r->parameter, r->second_factor,
                         r->second ? r->second_out + offset : NULL);
         return;
     }
     if (!job->plan->columns) {
-        r->map(count, job->x + offset, r->other ? r->other + offset : NULL, center, 0, r->parameter, mapped);
+        r->map(count, x, r->other ? r->other + offset : NULL, center, 0, r->parameter, mapped);
         out[0] = combines[r->combine].run(count, mapped);
         if (r->second) {
-            r->second(count, job->x + offset, r->other ? r->other + offset : NULL, NULL, 0, r->parameter,
-                      r->second_out + offset);
+            r->second(count, x, r->other ? r->other + offset : NULL, NULL, 0, r->parameter, r->second_out + offset);
             scale_run(count, r->second_factor, r->second_out + offset);
         }
         return;

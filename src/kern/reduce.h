@@ -2,7 +2,7 @@
 #ifndef REEL_KERN_REDUCE_H
 #define REEL_KERN_REDUCE_H
 
-#include <reel/types.h>
+#include "kern/rows.h"
 
 /* Computes what is reduced from n <= REEL_KERN_MAP elements: out[i] from x[i], other[i] and center[i * center_step]. */
 typedef void (*reel_kern_map)(int64_t n, const reel_real *x, const reel_real *other, const reel_real *center,
@@ -31,6 +31,10 @@ struct reel_kern_reduction {
     reel_kern_run run;    /* map and second together; or NULL */
     reel_real second_factor;
     reel_real *second_out;
+    /* For reductions to one result: in place of x, which is not looked at, rows of `columns` elements that are fetched
+     * a block at a time. NULL: x. */
+    const struct reel_row_source *source;
+    int64_t columns;
 };
 
 /* out = x of `shape`, contiguous, reduced over the axes whose bit is set in `reduced`; the results are in the order of

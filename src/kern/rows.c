@@ -1,4 +1,4 @@
-/* Occurrences of rows: their order, and their sums. */
+/* What may live here: occurrences of rows, their order, and their sums. */
 #include "kern/rows.h"
 
 #include "base/clones.h"
@@ -6,7 +6,15 @@
 
 #include <string.h>
 
-enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS, SMALLEST_PART = 8192, BLOCK = 256, TILE = 64, GROUPS = 16 };
+enum {
+    RADIX_BITS = 11,
+    BUCKETS = 1 << RADIX_BITS,
+    SMALLEST_PART = 8192,
+    BLOCK = 256,
+    TERMS = 32,
+    TILE = 64,
+    GROUPS = 16
+};
 
 /* Each thread takes one part of the keys, in order, and those of the same digit go next to each other in the order of
  * the parts: a stable sort has one result, so the parts may depend on the number of threads. */
@@ -95,8 +103,9 @@ int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_
     return groups;
 }
 
-/* Occurrences that are asked for before they are summed, in a group and at its beginning. */
-enum { AHEAD = 8, FIRST = 4, LINE = 64 / sizeof(reel_real) };
+/* Rows that are asked for before they are summed: of occurrences, which go on into the next groups, and of the terms of
+ * one. */
+enum { AHEAD = 12, FIRST = 4, LINE = 64 / sizeof(reel_real) };
 
 static inline void prefetch(const reel_real *values, int64_t n)
 {
@@ -104,23 +113,22 @@ static inline void prefetch(const reel_real *values, int64_t n)
         __builtin_prefetch(values + i, 0);
 }
 
-/* out[offset..offset + width) = (add ? out : 0) + the sum there. */
+/* out[offset..offset + width) = (add ? out : 0) + the sum there. There are `known` occurrences, of which the first
+ * `count` are summed. */
 static inline __attribute__((always_inline)) void sum_columns(const struct reel_occurrence *occurrences, int64_t count,
-                                                              int64_t offset, int width, bool add,
+                                                              int64_t known, int64_t offset, int width, bool add,
                                                               reel_real *restrict out)
 {
     reel_real total[TILE];
     for (int64_t first = 0; first < count; first += BLOCK) {
         int64_t end = first + BLOCK < count ? first + BLOCK : count;
         reel_real block[TILE];
-        for (int j = 0; j < width; j++)
-            block[j] = occurrences[first].values[offset + j];
-        for (int64_t i = first + 1; i < end; i++) {
+        for (int64_t i = first; i < end; i++) {
             const reel_real *values = occurrences[i].values + offset;
-            if (i + AHEAD < count)
+            if (i + AHEAD < known)
                 prefetch(occurrences[i + AHEAD].values + offset, width);
             for (int j = 0; j < width; j++)
-                block[j] += values[j];
+                block[j] = i == first ? values[j] : block[j] + values[j];
         }
         for (int j = 0; j < width; j++)
             total[j] = first == 0 ? block[j] : total[j] + block[j];
@@ -130,29 +138,175 @@ static inline __attribute__((always_inline)) void sum_columns(const struct reel_
 }
 
 REEL_CLONES
-static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t offset, bool add, reel_real *out)
+static void sum_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t known, int64_t offset, bool add,
+                     reel_real *out)
 {
-    sum_columns(occurrences, count, offset, TILE, add, out);
+    sum_columns(occurrences, count, known, offset, TILE, add, out);
 }
 
 REEL_CLONES
-static void sum_part_of_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t offset, int width,
-                             bool add, reel_real *out)
+static void sum_part_of_tile(const struct reel_occurrence *occurrences, int64_t count, int64_t known, int64_t offset,
+                             int width, bool add, reel_real *out)
 {
-    sum_columns(occurrences, count, offset, width, add, out);
+    sum_columns(occurrences, count, known, offset, width, add, out);
+}
+
+static void sum_occurrences(const struct reel_occurrence *occurrences, int64_t count, int64_t known, int64_t columns,
+                            bool add, reel_real *out)
+{
+    int64_t offset = 0;
+    for (; offset + TILE <= columns; offset += TILE)
+        sum_tile(occurrences, count, known, offset, add, out);
+    if (offset < columns)
+        sum_part_of_tile(occurrences, count, known, offset, (int)(columns - offset), add, out);
 }
 
 void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_t count, int64_t columns, bool add,
                                reel_real *out)
 {
+    sum_occurrences(occurrences, count, count, columns, add, out);
+}
+
+/* ---- Rows that are formed ---- */
+
+static void prefetch_formed(const struct reel_row_formula *f, int64_t place, int64_t offset, int64_t width)
+{
+    int64_t q = place * f->fan, end = q + (f->fan < FIRST ? f->fan : FIRST);
+    for (; q < end; q++) {
+        prefetch(reel_source_row(&f->plus, q) + offset, width);
+        if (f->minus.rows)
+            prefetch(reel_source_row(&f->minus, q) + offset, width);
+    }
+}
+
+/* out = (add ? out : nothing) + the term, from `offset` on. */
+static inline __attribute__((always_inline)) void form_term(const struct reel_row_formula *f, int64_t q, int64_t offset,
+                                                            int width, bool add, reel_real *restrict out)
+{
+    const reel_real *plus = reel_source_row(&f->plus, q) + offset;
+    const reel_real factor = f->factor[q * f->factor_step], scale = f->scale;
+    if (f->minus.rows) {
+        const reel_real *minus = reel_source_row(&f->minus, q) + offset;
+        for (int j = 0; j < width; j++) {
+            reel_real term = (plus[j] - minus[j]) * factor * scale;
+            out[j] = add ? out[j] + term : term;
+        }
+    } else {
+        for (int j = 0; j < width; j++) {
+            reel_real term = plus[j] * factor * scale;
+            out[j] = add ? out[j] + term : term;
+        }
+    }
+}
+
+/* The row of a place that has more terms than one, or none. */
+static inline __attribute__((always_inline)) void form_row(const struct reel_row_formula *f, int64_t place,
+                                                           int64_t offset, int width, reel_real *restrict out)
+{
+    const int64_t q = place * f->fan, end = q + f->fan;
+    for (int j = 0; j < width; j++)
+        out[j] = 0;
+    for (int64_t first = q; first < end; first += TERMS) {
+        reel_real block[TILE];
+        int64_t last = end - first < TERMS ? end : first + TERMS;
+        form_term(f, first, offset, width, false, block);
+        for (int64_t i = first + 1; i < last; i++)
+            form_term(f, i, offset, width, true, block);
+        for (int j = 0; j < width; j++)
+            out[j] = first == q ? block[j] : out[j] + block[j];
+    }
+}
+
+/* What sum_columns is for rows in memory. */
+static inline __attribute__((always_inline)) void sum_formed(const struct reel_row_formula *f,
+                                                             const struct reel_occurrence *occurrences, int64_t count,
+                                                             int64_t known, int64_t offset, int width, bool add,
+                                                             reel_real *restrict out)
+{
+    reel_real total[TILE];
+    for (int64_t first = 0; first < count; first += BLOCK) {
+        int64_t end = first + BLOCK < count ? first + BLOCK : count;
+        reel_real block[TILE], row[TILE];
+        for (int64_t i = first; i < end; i++) {
+            if (i + AHEAD < known)
+                prefetch_formed(f, occurrences[i + AHEAD].place, offset, width);
+            if (f->fan == 1) {
+                form_term(f, occurrences[i].place, offset, width, i > first, block);
+                continue;
+            }
+            form_row(f, occurrences[i].place, offset, width, row);
+            for (int j = 0; j < width; j++)
+                block[j] = i == first ? row[j] : block[j] + row[j];
+        }
+        for (int j = 0; j < width; j++)
+            total[j] = first == 0 ? block[j] : total[j] + block[j];
+    }
+    for (int j = 0; j < width; j++)
+        out[offset + j] = add ? out[offset + j] + total[j] : total[j];
+}
+
+REEL_CLONES
+static void sum_formed_tile(const struct reel_row_formula *f, const struct reel_occurrence *occurrences, int64_t count,
+                            int64_t known, int64_t offset, bool add, reel_real *out)
+{
+    sum_formed(f, occurrences, count, known, offset, TILE, add, out);
+}
+
+REEL_CLONES
+static void sum_formed_part(const struct reel_row_formula *f, const struct reel_occurrence *occurrences, int64_t count,
+                            int64_t known, int64_t offset, int width, bool add, reel_real *out)
+{
+    sum_formed(f, occurrences, count, known, offset, width, add, out);
+}
+
+static void sum_formed_occurrences(const struct reel_row_formula *f, const struct reel_occurrence *occurrences,
+                                   int64_t count, int64_t known, int64_t columns, bool add, reel_real *out)
+{
     int64_t offset = 0;
     for (; offset + TILE <= columns; offset += TILE)
-        sum_tile(occurrences, count, offset, add, out);
+        sum_formed_tile(f, occurrences, count, known, offset, add, out);
     if (offset < columns)
-        sum_part_of_tile(occurrences, count, offset, (int)(columns - offset), add, out);
+        sum_formed_part(f, occurrences, count, known, offset, (int)(columns - offset), add, out);
+}
+
+static void form_between(const struct reel_row_formula *f, int64_t first, int64_t last, int64_t columns, bool add,
+                         reel_real *out)
+{
+    for (int64_t p = first; p < last; p++) {
+        const struct reel_occurrence occurrence = {.row = p, .place = p};
+        if (p + AHEAD < last)
+            prefetch_formed(f, p + AHEAD, 0, columns < TILE ? columns : TILE);
+        sum_formed_occurrences(f, &occurrence, 1, 1, columns, add, out + p * columns);
+    }
+}
+
+void reel_kern_form_rows(const struct reel_row_formula *formula, int64_t count, int64_t columns, bool add,
+                         reel_real *out, int threads)
+{
+    if (columns > 0)
+        REEL_PARALLEL_FOR(first, last, count, columns < REEL_BLOCK ? REEL_BLOCK / columns : 1, threads,
+                          form_between(formula, first, last, columns, add, out));
+}
+
+reel_real reel_kern_formed_element(const struct reel_row_formula *formula, int64_t place, int64_t column)
+{
+    reel_real element;
+    form_row(formula, place, column, 1, &element);
+    return element;
 }
 
 /* ---- Groups ---- */
+
+/* The sum of occurrences first..first + count - 1 of the groups. */
+static void sum_range(const struct reel_row_groups *groups, int64_t first, int64_t count, int64_t columns, bool add,
+                      reel_real *out)
+{
+    const int64_t known = groups->starts[groups->count] - first;
+    if (groups->formula)
+        sum_formed_occurrences(groups->formula, groups->occurrences + first, count, known, columns, add, out);
+    else
+        sum_occurrences(groups->occurrences + first, count, known, columns, add, out);
+}
 
 REEL_CLONES
 static void sum_rows_in_order(int64_t count, int64_t columns, const reel_real *restrict rows, bool add,
@@ -177,15 +331,7 @@ void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, in
     if (partial && partial[1] > partial[0])
         sum_rows_in_order(partial[1] - partial[0], columns, groups->partials + partial[0] * columns, add, out);
     else
-        reel_kern_sum_occurrences(groups->occurrences + groups->starts[group],
-                                  groups->starts[group + 1] - groups->starts[group], columns, add, out);
-}
-
-void reel_kern_prefetch_group(const struct reel_row_groups *groups, int64_t group, int64_t columns)
-{
-    int64_t first = groups->starts[group], end = groups->starts[group + 1];
-    for (int64_t i = first; i < end && i < first + FIRST; i++)
-        prefetch(groups->occurrences[i].values, columns < TILE ? columns : TILE);
+        sum_range(groups, groups->starts[group], groups->starts[group + 1] - groups->starts[group], columns, add, out);
 }
 
 int64_t reel_kern_count_partials(struct reel_row_groups *groups)
@@ -221,8 +367,8 @@ static void sum_partial(void *user, int64_t partial, int thread)
     }
     int64_t first = groups->starts[low] + (partial - groups->partial_starts[low]) * BLOCK;
     int64_t count = groups->starts[low + 1] - first;
-    reel_kern_sum_occurrences(groups->occurrences + first, count < BLOCK ? count : BLOCK, sums->columns, false,
-                              groups->partials + partial * sums->columns);
+    sum_range(groups, first, count < BLOCK ? count : BLOCK, sums->columns, false,
+              groups->partials + partial * sums->columns);
 }
 
 void reel_kern_sum_partials(struct reel_row_groups *groups, int64_t columns, int threads)
@@ -234,11 +380,8 @@ void reel_kern_sum_partials(struct reel_row_groups *groups, int64_t columns, int
 static void scatter_between(const struct reel_row_groups *groups, int64_t first, int64_t last, int64_t columns,
                             bool add, reel_real *table)
 {
-    for (int64_t g = first; g < last; g++) {
-        if (g + FIRST < groups->count)
-            reel_kern_prefetch_group(groups, g + FIRST, columns);
+    for (int64_t g = first; g < last; g++)
         reel_kern_sum_group(groups, g, columns, add, table + groups->occurrences[groups->starts[g]].row * columns);
-    }
 }
 
 void reel_kern_scatter_groups(const struct reel_row_groups *groups, int64_t columns, bool add, reel_real *table,

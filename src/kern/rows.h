@@ -1,13 +1,41 @@
-/* Grouping and summing of gradient rows: the one summing function behind dense and row-sparse embedding gradients. */
+/* Grouping and summing of gradient rows, those in memory and those that are formed as they are summed: the one place
+ * behind dense and row-sparse embedding gradients. */
 #ifndef REEL_KERN_ROWS_H
 #define REEL_KERN_ROWS_H
 
 #include <reel/types.h>
 
+/* Rows of an array: row q is the one of number index[q / repeat], or q / repeat without an index. */
+struct reel_row_source {
+    const reel_real *rows;
+    const int64_t *index;
+    int64_t stride, repeat;
+};
+
+static inline const reel_real *reel_source_row(const struct reel_row_source *source, int64_t q)
+{
+    /* As == 1 it would be compiled to a division all the same. */
+    int64_t at = source->repeat > 1 ? q / source->repeat : q;
+    return source->rows + (source->index ? source->index[at] : at) * source->stride;
+}
+
+/* Gradient rows that are in no memory. That of place p is the sum of
+ *     (plus(q) - minus(q)) * factor[q * factor_step] * scale    for q = p * fan .. (p + 1) * fan - 1,
+ * each rounded where it stands; in order, in blocks of 32 whose sums are then added in order. */
+struct reel_row_formula {
+    struct reel_row_source plus, minus; /* minus.rows NULL: nothing is subtracted */
+    const reel_real *factor;
+    int64_t factor_step, fan;
+    reel_real scale;
+};
+
 /* One gradient row and the table row that it belongs to. */
 struct reel_occurrence {
     int64_t row;
-    const reel_real *values;
+    union {
+        const reel_real *values;
+        int64_t place; /* of a formula */
+    };
 };
 
 /* Occurrences sorted by row: group g is occurrences[starts[g]..starts[g + 1]). */
@@ -15,6 +43,7 @@ struct reel_row_groups {
     int64_t count;
     int64_t *starts;
     struct reel_occurrence *occurrences;
+    const struct reel_row_formula *formula; /* of all occurrences, or NULL: they have values */
     /* Sums of the blocks of long groups, once they are made: those of group g are partials[partial_starts[g]..
      * partial_starts[g + 1]), or none. */
     int64_t *partial_starts;
@@ -38,12 +67,16 @@ int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_
 void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_t count, int64_t columns, bool add,
                                reel_real *out);
 
-/* The same for a group, from its partial sums if there are any. */
+/* out[count, columns] = (add ? out : nothing) + the rows of places 0..count - 1. */
+void reel_kern_form_rows(const struct reel_row_formula *formula, int64_t count, int64_t columns, bool add,
+                         reel_real *out, int threads);
+
+/* One element of one of them. */
+reel_real reel_kern_formed_element(const struct reel_row_formula *formula, int64_t place, int64_t column);
+
+/* The sum of a group, of occurrences with values or formed ones, from its partial sums if there are any. */
 void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, int64_t columns, bool add,
                          reel_real *out);
-
-/* Asks for the first occurrences of a group that is summed soon: sorted by row, they are all over the gradient. */
-void reel_kern_prefetch_group(const struct reel_row_groups *groups, int64_t group, int64_t columns);
 
 /* A group may hold most of the occurrences, so its blocks are summed by several threads, before the groups are. Fills
  * partial_starts[0..count] and returns how many partial sums of `columns` there are to make. */

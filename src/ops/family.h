@@ -64,7 +64,8 @@ struct reel_op_family {
     FAMILY(dropout)                                                                                                    \
     FAMILY(loss)                                                                                                       \
     FAMILY(cross_entropy)                                                                                              \
-    FAMILY(embedding_bag)
+    FAMILY(embedding_bag)                                                                                              \
+    FAMILY(lookup)
 #define REEL_DECLARE_FAMILY(family) extern const struct reel_op_family REEL_FAMILY(family);
 REEL_OP_FAMILIES(REEL_DECLARE_FAMILY)
 

@@ -318,7 +318,9 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         rows.first = &first;
         rows.seen = entry->seen;
     }
+    reel_param_gradient_move_rows(param, &entry->rows);
     reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
+    reel_param_gradient_end_read(param, &entry->rows, true);
 }
 
 static void update_dense(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update)
@@ -378,8 +380,8 @@ reel_status reel_optim_step(reel_optim *optim)
         continue;
     if (c->status == REEL_OK)
         update_all(optim);
-    for (int64_t i = 0; i < prepared; i++)
+    for (int64_t i = 0; i < prepared && c->status != REEL_OK; i++)
         if (optim->entries[i].gradient == REEL_GRADIENT_ROWS)
-            reel_param_gradient_end_read(optim->entries[i].param, &optim->entries[i].rows, c->status == REEL_OK);
+            reel_param_gradient_end_read(optim->entries[i].param, &optim->entries[i].rows, false);
     return c->status;
 }

@@ -127,6 +127,7 @@ static reel_module *weight_norm(reel_module *module, const void *options)
     F(reel_embedding, embedding_lookup, reel_embedding(t, x, classes, &o))                                             \
     F(reel_embedding_bag, embedding_bag_lookup,                                                                        \
       reel_embedding_bag(t, x, reel_reshape(t, classes, REEL_SHAPE(1, 2)), reel_null(), reel_null(), &o))              \
+    F(reel_embedding_mse_loss, loss, reel_embedding_mse_loss(t, x, classes, x, &o))                                    \
     F(reel_mse_loss_with, loss, reel_mse_loss_with(t, x, x, &o))                                                       \
     F(reel_l1_loss_with, loss, reel_l1_loss_with(t, x, x, &o))                                                         \
     F(reel_smooth_l1_loss_with, smooth_l1_loss, reel_smooth_l1_loss_with(t, x, x, &o))                                 \

@@ -163,6 +163,23 @@ def embedding(weight, index, padding, scale):
     return rows.reshape(index.shape + weight.shape[1:])
 
 
+def look_up(table, index):
+    """F.embedding for rows of any shape, as a matrix; its second derivative fails without elements."""
+    return table.reshape(table.shape[0], math.prod(table.shape[1:])).index_select(0, index.reshape(-1).long())
+
+
+def embedding_mse_loss(weight, index, target, reduction):
+    return F.mse_loss(look_up(weight, index).reshape(target.shape), target, reduction=REDUCTIONS[reduction])
+
+
+def embedding_dot(weight, index, other, other_index):
+    """The rows of each index beside those of all its partners, multiplied along the rows."""
+    each = math.prod(other_index.shape[index.dim() :])
+    rows, partners = look_up(weight, index), look_up(other, other_index)
+    partners = partners.reshape(index.numel(), each, rows.shape[1])
+    return torch.einsum("ij,ikj->ik", rows, partners).reshape(other_index.shape)
+
+
 def check_same(mine, x, theirs, twin):
     u = simple_numbers(5, mine.shape)
     (g,) = torch.autograd.grad(mine, x, u, retain_graph=True)
@@ -580,6 +597,8 @@ OPERATIONS = {
     "embedding_bag_weighted": (BAG, embedding_bag),
     "embedding_bag_scaled": (BAG, embedding_bag),
     "embedding_bag_weighted_scaled": (BAG, embedding_bag),
+    "embedding_mse_loss": ("i", embedding_mse_loss),
+    "embedding_dot": ("", embedding_dot),
     "gru_cell": ("", gru_cell),
     "gru_cell_backward": ("", gradients_of(gru_cell, 1)),
     "lstm_cell": ("", lstm_cell),

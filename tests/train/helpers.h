@@ -51,7 +51,7 @@ static inline void add_dense(reel_param *param, const int64_t *indices, const re
         int64_t n = 0;
         for (int64_t i = 0; i < count; i++)
             if (indices[i] == row)
-                all[n++] = (struct reel_occurrence){row, values + i * columns};
+                all[n++] = (struct reel_occurrence){.row = row, .values = values + i * columns};
         if (n > 0)
             reel_kern_sum_occurrences(all, n, columns, false, grad + row * columns);
     }

@@ -60,9 +60,10 @@ class Reel : public ReelWorkload
         reel_embedding_options options = reel_embedding_defaults();
         options.sparse = true;
         options.fast_init = true;
-        table = reel_embedding_new(params, "table", rows, columns, &options);
+        reel_embedding_new(params, "table", rows, columns, &options);
         session.expect_ok();
-        fill_table(static_cast<float *>(reel_param_write(reel_params_at(params, 0))), rows);
+        table = reel_params_at(params, 0);
+        fill_table(static_cast<float *>(reel_param_write(table)), rows);
         optim = make_optim(kind);
         session.expect_ok();
     }
@@ -81,7 +82,7 @@ class Reel : public ReelWorkload
         reel_var target = reel_borrow(t, data.target.data(), shape({batch, columns}));
         if (enter)
             enter(Phase::forward);
-        reel_var loss = reel_mse_loss(t, reel_forward(t, table, index), target);
+        reel_var loss = reel_embedding_mse_loss(t, reel_param_var(t, table), index, target, nullptr);
         return train(enter, loss, params, optim);
     }
 
@@ -99,7 +100,7 @@ class Reel : public ReelWorkload
   private:
     Data data;
     reel_params *params;
-    reel_module *table;
+    reel_param *table;
     reel_optim *optim;
 
     reel_optim *make_optim(floor_embedding_optim kind)

@@ -105,6 +105,30 @@ struct reel_run {
     bool changed, ended;
 };
 
+/* A picture that is to be written. */
+struct picture_file {
+    char *path;
+    struct buffer png;
+};
+
+/* Memory, or the system (errno), fails a run; the context's status. `what` could not be done. */
+reel_status run_fail_memory(reel_run *run);
+reel_status run_fail_system(const reel_run *run, const char *what);
+
+/* The path of a file in the folder, to be freed; NULL when memory ran out. */
+char *run_file_path(const reel_run *run, const char *name);
+
+/* An event for the file of events. */
+void run_put_event(reel_run *run, struct event *event);
+
+/* Writes all files. An error that the context has is put aside meanwhile, which is about something else. Or writes them
+ * if it is time; nobody asked, so nobody is told when that fails. */
+reel_status run_write_files(reel_run *run);
+reel_status run_write_if_due(reel_run *run);
+
+/* Adds a rate as a scalar. */
+void run_count_rate(reel_run *run, double now);
+
 /* Appends the report. */
 void report_write(const reel_run *run, struct buffer *html);
 

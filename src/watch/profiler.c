@@ -69,24 +69,29 @@ static int add_node(reel_profiler *p, int parent, const reel_op *op, const char 
     return place;
 }
 
-/* The child for a call, or with no op for a range; -1 when memory ran out. What came after the last child came there
- * the last time, too, more often than not; or it is the last one again. */
+static unsigned hash(int parent, const reel_op *op, const char *layer, reel_call_phase phase)
+{
+    uintptr_t mixed =
+        ((uintptr_t)op >> 4) * 31 + ((uintptr_t)layer >> 4) * 17 + (uintptr_t)parent * 7 + (uintptr_t)phase;
+    return (unsigned)(mixed % PROFILER_FOUND);
+}
+
+/* The child for a call, or with no op for a range; -1 when memory ran out. */
 static int find_child(reel_profiler *p, int parent, const reel_op *op, const char *layer, const char *name,
                       reel_call_phase phase)
 {
-    struct profile_node *nodes = node_at(p, 0), *outer = &nodes[parent];
-    int last = outer->guess, next = last ? nodes[last].next : outer->first_child;
-    if (next && op && is_call(&nodes[next], op, layer, phase))
-        return outer->guess = next;
-    if (last && op && is_call(&nodes[last], op, layer, phase))
-        return last;
-    int found = outer->first_child;
-    while (found && !(op ? is_call(&nodes[found], op, layer, phase) : is_range(&nodes[found], name)))
-        found = nodes[found].next;
-    if (!found && (found = add_node(p, parent, op, layer, name, phase)) < 0)
-        return -1;
-    node_at(p, parent)->guess = found;
-    return found;
+    struct profile_node *nodes = node_at(p, 0);
+    int *found = op ? &p->found[hash(parent, op, layer, phase)] : NULL;
+    if (found && *found && nodes[*found].parent == parent && is_call(&nodes[*found], op, layer, phase))
+        return *found;
+    int child = nodes[parent].first_child;
+    while (child && !(op ? is_call(&nodes[child], op, layer, phase) : is_range(&nodes[child], name)))
+        child = nodes[child].next;
+    if (!child)
+        child = add_node(p, parent, op, layer, name, phase);
+    if (found && child > 0)
+        *found = child;
+    return child;
 }
 
 /* A range is timed always, and a call that never ran. */

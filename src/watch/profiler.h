@@ -7,7 +7,7 @@
 #include <reel/inspect.h>
 #include <reel/watch/profiler.h>
 
-enum { PROFILER_DEPTH = 64, PROFILER_NAME = 64, PROFILER_WHOLE_STEPS = 16 };
+enum { PROFILER_DEPTH = 64, PROFILER_FOUND = 256, PROFILER_NAME = 64, PROFILER_WHOLE_STEPS = 16 };
 
 /* A range or an operation, in what it ran in; links are places in the list of nodes, 0 the root. */
 struct profile_node {
@@ -16,7 +16,6 @@ struct profile_node {
     char name[PROFILER_NAME]; /* of the range, or of the layer; "": none */
     reel_call_phase phase;
     int parent, first_child, last_child, next;
-    int guess; /* the child that came last */
     int64_t count;
     struct profile_time {
         int64_t count;
@@ -35,7 +34,8 @@ struct profile_event {
 struct reel_profiler {
     reel_context *context;
     reel_profiler_options options;
-    struct list nodes; /* struct profile_node */
+    struct list nodes;         /* struct profile_node */
+    int found[PROFILER_FOUND]; /* by a hash, the node that was found last; 0: none */
     struct list events;
     struct profile_open {
         int node;

@@ -63,7 +63,7 @@ static void expect_sound(const struct reel_scratch *scratch)
             live += block->holds > 0;
         }
     }
-    assert(scratch->live == live && "blocks in use are counted");
+    assert(scratch->live + (scratch->spare != NULL) == live && "blocks in use are counted");
     assert(scratch->total == total && "chunks are counted");
 #endif
 }
@@ -110,6 +110,7 @@ void reel_scratch_free(struct reel_scratch *scratch)
         free_chunk(scratch, &scratch->chunk);
     for (int i = 0; i < REEL_SCRATCH_CLASSES; i++)
         scratch->free_blocks[i] = NULL;
+    scratch->spare = NULL;
 }
 
 static bool is_idle(struct reel_scratch_chunk *chunk)
@@ -179,11 +180,51 @@ static struct reel_scratch_block *find_free(struct reel_scratch *scratch, size_t
     return NULL;
 }
 
+/* Makes the block one of those that are free, together with its neighbours. */
+static void join_free(struct reel_scratch *scratch, struct reel_scratch_block *block)
+{
+    struct reel_scratch_block *after = block_after(block);
+    if (after->holds == 0) {
+        remove_free(scratch, after);
+        reel_unpoison(after, sizeof *after);
+        block->size += sizeof *after + after->size;
+        block_after(block)->before = block;
+    }
+    struct reel_scratch_block *before = block->before;
+    if (before && before->holds == 0) {
+        remove_free(scratch, before);
+        before->size += sizeof *block + block->size;
+        block_after(before)->before = before;
+        block = before;
+    }
+    insert_free(scratch, block);
+}
+
+static void give_up_spare(struct reel_scratch *scratch)
+{
+    if (scratch->spare)
+        join_free(scratch, scratch->spare);
+    scratch->spare = NULL;
+}
+
+/* The gradients of a chain of operations have one size: each lies where the one before the last did. */
+static void *take_spare(struct reel_scratch *scratch)
+{
+    struct reel_scratch_block *block = scratch->spare;
+    scratch->spare = NULL;
+    scratch->live++;
+    reel_unpoison(block_bytes(block), block->size);
+    return block_bytes(block);
+}
+
 void *reel_scratch_allocate(struct reel_scratch *scratch, size_t size)
 {
     if (size > SIZE_MAX / 2)
         return NULL;
     size = size == 0 ? REEL_ALIGNMENT : (size + REEL_ALIGNMENT - 1) / REEL_ALIGNMENT * REEL_ALIGNMENT;
+    if (scratch->spare && scratch->spare->size == size)
+        return take_spare(scratch);
+    give_up_spare(scratch);
     struct reel_scratch_block *block = find_free(scratch, size);
     if (!block) {
         if (!add_chunk(scratch, size))
@@ -218,30 +259,21 @@ void reel_scratch_release(struct reel_scratch *scratch, void *bytes)
     if (!bytes)
         return;
     struct reel_scratch_block *block = (struct reel_scratch_block *)bytes - 1;
-    assert(block->holds > 0 && "a block was released too often");
+    assert(block->holds > 0 && block != scratch->spare && "a block was released too often");
     expect_block_sound(block);
-    if (--block->holds > 0)
+    if (block->holds > 1) {
+        block->holds--;
         return;
+    }
     scratch->live--;
-    struct reel_scratch_block *after = block_after(block);
-    if (after->holds == 0) {
-        remove_free(scratch, after);
-        reel_unpoison(after, sizeof *after);
-        block->size += sizeof *after + after->size;
-        block_after(block)->before = block;
-    }
-    struct reel_scratch_block *before = block->before;
-    if (before && before->holds == 0) {
-        remove_free(scratch, before);
-        before->size += sizeof *block + block->size;
-        block_after(before)->before = before;
-        block = before;
-    }
-    insert_free(scratch, block);
+    give_up_spare(scratch);
+    scratch->spare = block;
+    reel_poison(bytes, block->size);
 }
 
 void reel_scratch_merge(struct reel_scratch *scratch)
 {
+    give_up_spare(scratch);
     expect_sound(scratch);
     if (scratch->live > 0 || !scratch->chunk || scratch->made == scratch->chunk->size)
         return;

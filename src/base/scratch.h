@@ -15,6 +15,7 @@ struct reel_scratch {
     struct reel_memory *memory;
     struct reel_scratch_chunk *chunk;
     struct reel_scratch_block *free_blocks[REEL_SCRATCH_CLASSES]; /* by the power of two of their size */
+    struct reel_scratch_block *spare;                             /* released last, still as it was in use */
     int64_t live;                                                 /* blocks in use */
     size_t total;                                                 /* of the chunks */
     size_t most;                                                  /* that total was since the last merge */

@@ -8,6 +8,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* Compiled twice: for one output, which nearly all operations have, and for several. */
+#define ONE_OR_MORE static inline __attribute__((always_inline))
+
 /* A call, its outputs' nodes and everything they point to, in one piece of the arena. */
 struct layout {
     size_t in, out, vars, attributes, nodes, total;
@@ -18,10 +21,10 @@ static size_t align16(size_t size)
     return (size + 15) / 16 * 16;
 }
 
-static struct layout layout_of(const reel_op *op, int n_inputs)
+ONE_OR_MORE struct layout layout_of(const reel_op *op, int n_inputs, int n_outputs)
 {
     struct layout l;
-    size_t inputs = (size_t)n_inputs, outputs = (size_t)op->n_outputs;
+    size_t inputs = (size_t)n_inputs, outputs = (size_t)n_outputs;
     l.in = align16(sizeof(reel_call));
     l.out = l.in + inputs * sizeof(reel_array *);
     l.vars = l.out + outputs * sizeof(reel_array *);
@@ -31,10 +34,10 @@ static struct layout layout_of(const reel_op *op, int n_inputs)
     return l;
 }
 
-static reel_status finish_outputs(reel_call *call, struct reel_node *nodes)
+ONE_OR_MORE reel_status finish_outputs(reel_call *call, struct reel_node *nodes, int n_outputs)
 {
     reel_tape *tape = call->tape;
-    for (int i = 0; i < call->n_outputs; i++) {
+    for (int i = 0; i < n_outputs; i++) {
         reel_array *out = &nodes[i].array;
         out->numel = reel_shape_numel(&out->shape);
         size_t bytes, size = reel_dtype_size(out->dtype);
@@ -76,14 +79,14 @@ static __attribute__((noinline)) reel_status watched_forward(reel_call *call)
 }
 
 /* Gives the outputs their shapes and elements. */
-static reel_status compute(reel_call *call, struct reel_node *nodes)
+ONE_OR_MORE reel_status compute(reel_call *call, struct reel_node *nodes, int n_outputs)
 {
     reel_tape *tape = call->tape;
     reel_status status = call->op->shape(call);
     if (status != REEL_OK || tape->context->status != REEL_OK)
         return reel_call_failed(call, status, "shape");
     bool alias = nodes[0].array.data != NULL;
-    if (finish_outputs(call, nodes) != REEL_OK)
+    if (finish_outputs(call, nodes, n_outputs) != REEL_OK)
         return tape->context->status;
     if (alias) {
         if (call->n_inputs > 0) {
@@ -104,15 +107,15 @@ static reel_status compute(reel_call *call, struct reel_node *nodes)
 }
 
 /* The work of reel_apply once the inputs are known to be good. */
-static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs, const void *attributes,
-                       reel_var *outputs)
+ONE_OR_MORE reel_status run(reel_tape *tape, const reel_op *op, int n_outputs, const reel_var *inputs, int n_inputs,
+                            const void *attributes, reel_var *outputs)
 {
-    struct layout l = layout_of(op, n_inputs);
+    struct layout l = layout_of(op, n_inputs, n_outputs);
     char *memory = reel_arena_allocate(&tape->arena, l.total);
     if (!memory ||
-        (tape->count + op->n_outputs > tape->capacity &&
+        (tape->count + n_outputs > tape->capacity &&
          !reel_grow(&tape->context->memory, (void **)&tape->nodes, tape->count, &tape->capacity,
-                    tape->count + op->n_outputs, sizeof *tape->nodes)) ||
+                    tape->count + n_outputs, sizeof *tape->nodes)) ||
         tape->count > (int64_t)UINT32_MAX - REEL_MAX_OUTPUTS)
         return reel_fail_memory(tape->context, op->name, l.total);
 
@@ -130,7 +133,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
         in[i] = &node->array;
         vars[i] = inputs[i];
     }
-    for (int i = 0; i < op->n_outputs; i++) {
+    for (int i = 0; i < n_outputs; i++) {
         nodes[i].array.data = NULL;
         nodes[i].array.dtype = REEL_REAL;
         nodes[i].array.shape.ndim = 0;
@@ -148,7 +151,7 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
                         .context = tape->context,
                         .op = op,
                         .n_inputs = n_inputs,
-                        .n_outputs = op->n_outputs,
+                        .n_outputs = n_outputs,
                         .in = in,
                         .out = out,
                         .attributes = op->attributes_size > 0 ? memory + l.attributes : NULL,
@@ -157,13 +160,13 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
                         .layer = tape->context->layer};
 
     tape->applying = true;
-    reel_status status = compute(call, nodes);
+    reel_status status = compute(call, nodes, n_outputs);
     tape->applying = false;
     if (status != REEL_OK)
         return status;
     tape->statistics.operations++;
     const bool is_cut = tape->no_grad > 0;
-    for (int i = 0; i < op->n_outputs; i++) {
+    for (int i = 0; i < n_outputs; i++) {
         nodes[i].call = is_cut ? NULL : call;
         nodes[i].is_cut = is_cut;
         nodes[i].output = i;
@@ -176,8 +179,8 @@ static reel_status run(reel_tape *tape, const reel_op *op, const reel_var *input
 }
 
 /* reel_apply, whose outputs are only written when all is well. */
-static inline reel_status apply(reel_tape *tape, const reel_op *op, const reel_var *inputs, int n_inputs,
-                                const void *attributes, reel_var *outputs)
+ONE_OR_MORE reel_status apply(reel_tape *tape, const reel_op *op, int n_outputs, const reel_var *inputs, int n_inputs,
+                              const void *attributes, reel_var *outputs)
 {
     if (!tape || tape->context->status != REEL_OK)
         return tape ? tape->context->status : REEL_ERROR_ARGUMENT;
@@ -194,7 +197,7 @@ static inline reel_status apply(reel_tape *tape, const reel_op *op, const reel_v
         if (!reel_tape_holds(tape, inputs[i]) && !reel_tape_node(tape, inputs[i], op->name))
             return tape->context->status;
     struct reel_arena_mark mark = reel_arena_mark(&tape->arena);
-    reel_status status = run(tape, op, inputs, n_inputs, attributes, outputs);
+    reel_status status = run(tape, op, n_outputs, inputs, n_inputs, attributes, outputs);
     if (status != REEL_OK)
         reel_arena_rewind(&tape->arena, mark);
     return status;
@@ -206,7 +209,8 @@ reel_status reel_apply(reel_tape *tape, const reel_op *op, const reel_var *input
     if (!op || op->n_outputs < 1 || op->n_outputs > REEL_MAX_OUTPUTS)
         return reel_fail(reel_tape_context(tape), REEL_ERROR_ARGUMENT, "apply: %s has no number of outputs in 1..%d",
                          op ? op->name : "NULL", REEL_MAX_OUTPUTS);
-    reel_status status = apply(tape, op, inputs, n_inputs, attributes, outputs);
+    reel_status status = op->n_outputs == 1 ? apply(tape, op, 1, inputs, n_inputs, attributes, outputs)
+                                            : apply(tape, op, op->n_outputs, inputs, n_inputs, attributes, outputs);
     for (int i = 0; status != REEL_OK && outputs && i < op->n_outputs; i++)
         outputs[i] = reel_null();
     return status;

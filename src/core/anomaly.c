@@ -4,6 +4,7 @@
 #include "base/shape.h"
 #include "base/text.h"
 #include "core/formed.h"
+#include "kern/lookup.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "core/params.h"
 #include "kern/copy.h"
 #include "kern/gather.h"
+#include "kern/lookup.h"
 
 /* Takes the reader out of its param's list. */
 static void leave(struct reel_row_reader *reader)

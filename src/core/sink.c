@@ -4,6 +4,7 @@
 #include "core/formed.h"
 #include "core/rows.h"
 #include "kern/copy.h"
+#include "kern/lookup.h"
 #include "kern/sum_to.h"
 
 #include <reel/elementwise.h>

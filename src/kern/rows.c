@@ -2,19 +2,12 @@
 #include "kern/rows.h"
 
 #include "base/clones.h"
+#include "kern/lookup.h"
 #include "kern/parallel.h"
 
 #include <string.h>
 
-enum {
-    RADIX_BITS = 11,
-    BUCKETS = 1 << RADIX_BITS,
-    SMALLEST_PART = 8192,
-    BLOCK = 256,
-    TERMS = 32,
-    TILE = 64,
-    GROUPS = 16
-};
+enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS, SMALLEST_PART = 8192, TILE = 64, GROUPS = 16 };
 
 /* Each thread takes one part of the keys, in order, and those of the same digit go next to each other in the order of
  * the parts: a stable sort has one result, so the parts may depend on the number of threads. */
@@ -103,9 +96,8 @@ int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_
     return groups;
 }
 
-/* Rows that are asked for before they are summed: of occurrences, which go on into the next groups, and of the terms of
- * one. */
-enum { AHEAD = 12, FIRST = 4, LINE = 64 / sizeof(reel_real) };
+/* Occurrences that are asked for before they are summed, those of the next groups too. */
+enum { AHEAD = 12, LINE = 64 / sizeof(reel_real) };
 
 static inline void prefetch(const reel_real *values, int64_t n)
 {
@@ -120,15 +112,19 @@ static inline __attribute__((always_inline)) void sum_columns(const struct reel_
                                                               reel_real *restrict out)
 {
     reel_real total[TILE];
-    for (int64_t first = 0; first < count; first += BLOCK) {
-        int64_t end = first + BLOCK < count ? first + BLOCK : count;
+    for (int64_t first = 0; first < count; first += REEL_KERN_OCCURRENCES) {
+        int64_t end = first + REEL_KERN_OCCURRENCES < count ? first + REEL_KERN_OCCURRENCES : count;
         reel_real block[TILE];
-        for (int64_t i = first; i < end; i++) {
+        if (first + AHEAD < known)
+            prefetch(occurrences[first + AHEAD].values + offset, width);
+        for (int j = 0; j < width; j++)
+            block[j] = occurrences[first].values[offset + j];
+        for (int64_t i = first + 1; i < end; i++) {
             const reel_real *values = occurrences[i].values + offset;
             if (i + AHEAD < known)
                 prefetch(occurrences[i + AHEAD].values + offset, width);
             for (int j = 0; j < width; j++)
-                block[j] = i == first ? values[j] : block[j] + values[j];
+                block[j] += values[j];
         }
         for (int j = 0; j < width; j++)
             total[j] = first == 0 ? block[j] : total[j] + block[j];
@@ -167,134 +163,6 @@ void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_
     sum_occurrences(occurrences, count, count, columns, add, out);
 }
 
-/* ---- Rows that are formed ---- */
-
-static void prefetch_formed(const struct reel_row_formula *f, int64_t place, int64_t offset, int64_t width)
-{
-    int64_t q = place * f->fan, end = q + (f->fan < FIRST ? f->fan : FIRST);
-    for (; q < end; q++) {
-        prefetch(reel_source_row(&f->plus, q) + offset, width);
-        if (f->minus.rows)
-            prefetch(reel_source_row(&f->minus, q) + offset, width);
-    }
-}
-
-/* out = (add ? out : nothing) + the term, from `offset` on. */
-static inline __attribute__((always_inline)) void form_term(const struct reel_row_formula *f, int64_t q, int64_t offset,
-                                                            int width, bool add, reel_real *restrict out)
-{
-    const reel_real *plus = reel_source_row(&f->plus, q) + offset;
-    const reel_real factor = f->factor[q * f->factor_step], scale = f->scale;
-    if (f->minus.rows) {
-        const reel_real *minus = reel_source_row(&f->minus, q) + offset;
-        for (int j = 0; j < width; j++) {
-            reel_real term = (plus[j] - minus[j]) * factor * scale;
-            out[j] = add ? out[j] + term : term;
-        }
-    } else {
-        for (int j = 0; j < width; j++) {
-            reel_real term = plus[j] * factor * scale;
-            out[j] = add ? out[j] + term : term;
-        }
-    }
-}
-
-/* The row of a place that has more terms than one, or none. */
-static inline __attribute__((always_inline)) void form_row(const struct reel_row_formula *f, int64_t place,
-                                                           int64_t offset, int width, reel_real *restrict out)
-{
-    const int64_t q = place * f->fan, end = q + f->fan;
-    for (int j = 0; j < width; j++)
-        out[j] = 0;
-    for (int64_t first = q; first < end; first += TERMS) {
-        reel_real block[TILE];
-        int64_t last = end - first < TERMS ? end : first + TERMS;
-        form_term(f, first, offset, width, false, block);
-        for (int64_t i = first + 1; i < last; i++)
-            form_term(f, i, offset, width, true, block);
-        for (int j = 0; j < width; j++)
-            out[j] = first == q ? block[j] : out[j] + block[j];
-    }
-}
-
-/* What sum_columns is for rows in memory. */
-static inline __attribute__((always_inline)) void sum_formed(const struct reel_row_formula *f,
-                                                             const struct reel_occurrence *occurrences, int64_t count,
-                                                             int64_t known, int64_t offset, int width, bool add,
-                                                             reel_real *restrict out)
-{
-    reel_real total[TILE];
-    for (int64_t first = 0; first < count; first += BLOCK) {
-        int64_t end = first + BLOCK < count ? first + BLOCK : count;
-        reel_real block[TILE], row[TILE];
-        for (int64_t i = first; i < end; i++) {
-            if (i + AHEAD < known)
-                prefetch_formed(f, occurrences[i + AHEAD].place, offset, width);
-            if (f->fan == 1) {
-                form_term(f, occurrences[i].place, offset, width, i > first, block);
-                continue;
-            }
-            form_row(f, occurrences[i].place, offset, width, row);
-            for (int j = 0; j < width; j++)
-                block[j] = i == first ? row[j] : block[j] + row[j];
-        }
-        for (int j = 0; j < width; j++)
-            total[j] = first == 0 ? block[j] : total[j] + block[j];
-    }
-    for (int j = 0; j < width; j++)
-        out[offset + j] = add ? out[offset + j] + total[j] : total[j];
-}
-
-REEL_CLONES
-static void sum_formed_tile(const struct reel_row_formula *f, const struct reel_occurrence *occurrences, int64_t count,
-                            int64_t known, int64_t offset, bool add, reel_real *out)
-{
-    sum_formed(f, occurrences, count, known, offset, TILE, add, out);
-}
-
-REEL_CLONES
-static void sum_formed_part(const struct reel_row_formula *f, const struct reel_occurrence *occurrences, int64_t count,
-                            int64_t known, int64_t offset, int width, bool add, reel_real *out)
-{
-    sum_formed(f, occurrences, count, known, offset, width, add, out);
-}
-
-static void sum_formed_occurrences(const struct reel_row_formula *f, const struct reel_occurrence *occurrences,
-                                   int64_t count, int64_t known, int64_t columns, bool add, reel_real *out)
-{
-    int64_t offset = 0;
-    for (; offset + TILE <= columns; offset += TILE)
-        sum_formed_tile(f, occurrences, count, known, offset, add, out);
-    if (offset < columns)
-        sum_formed_part(f, occurrences, count, known, offset, (int)(columns - offset), add, out);
-}
-
-static void form_between(const struct reel_row_formula *f, int64_t first, int64_t last, int64_t columns, bool add,
-                         reel_real *out)
-{
-    for (int64_t p = first; p < last; p++) {
-        const struct reel_occurrence occurrence = {.row = p, .place = p};
-        if (p + AHEAD < last)
-            prefetch_formed(f, p + AHEAD, 0, columns < TILE ? columns : TILE);
-        sum_formed_occurrences(f, &occurrence, 1, 1, columns, add, out + p * columns);
-    }
-}
-
-void reel_kern_form_rows(const struct reel_row_formula *formula, int64_t count, int64_t columns, bool add,
-                         reel_real *out, int threads)
-{
-    if (columns > 0)
-        REEL_PARALLEL_FOR(first, last, count, columns < REEL_BLOCK ? REEL_BLOCK / columns : 1, threads,
-                          form_between(formula, first, last, columns, add, out));
-}
-
-reel_real reel_kern_formed_element(const struct reel_row_formula *formula, int64_t place, int64_t column)
-{
-    reel_real element;
-    form_row(formula, place, column, 1, &element);
-    return element;
-}
-
 /* ---- Groups ---- */
 
 /* The sum of occurrences first..first + count - 1 of the groups. */
@@ -303,7 +171,7 @@ static void sum_range(const struct reel_row_groups *groups, int64_t first, int64
 {
     const int64_t known = groups->starts[groups->count] - first;
     if (groups->formula)
-        sum_formed_occurrences(groups->formula, groups->occurrences + first, count, known, columns, add, out);
+        reel_kern_sum_formed(groups->formula, groups->occurrences + first, count, known, columns, add, out);
     else
         sum_occurrences(groups->occurrences + first, count, known, columns, add, out);
 }
@@ -340,7 +208,7 @@ int64_t reel_kern_count_partials(struct reel_row_groups *groups)
     for (int64_t g = 0; g < groups->count; g++) {
         int64_t count = groups->starts[g + 1] - groups->starts[g];
         groups->partial_starts[g] = total;
-        total += count > BLOCK ? (count + BLOCK - 1) / BLOCK : 0;
+        total += count > REEL_KERN_OCCURRENCES ? (count + REEL_KERN_OCCURRENCES - 1) / REEL_KERN_OCCURRENCES : 0;
     }
     groups->partial_starts[groups->count] = total;
     return total;
@@ -365,9 +233,9 @@ static void sum_partial(void *user, int64_t partial, int thread)
         else
             high = middle - 1;
     }
-    int64_t first = groups->starts[low] + (partial - groups->partial_starts[low]) * BLOCK;
+    int64_t first = groups->starts[low] + (partial - groups->partial_starts[low]) * REEL_KERN_OCCURRENCES;
     int64_t count = groups->starts[low + 1] - first;
-    sum_range(groups, first, count < BLOCK ? count : BLOCK, sums->columns, false,
+    sum_range(groups, first, count < REEL_KERN_OCCURRENCES ? count : REEL_KERN_OCCURRENCES, sums->columns, false,
               groups->partials + partial * sums->columns);
 }
 

@@ -62,17 +62,13 @@ size_t reel_kern_sort_room(int64_t count, int threads);
  * groups. starts has room for count + 1. */
 int64_t reel_kern_group_occurrences(const struct reel_occurrence *sorted, int64_t count, int64_t *starts);
 
+/* Occurrences that are summed by themselves, in order. */
+enum { REEL_KERN_OCCURRENCES = 256 };
+
 /* out[columns] = (add ? out : nothing) + the sum of `count` occurrences: blocks of 256 are summed in order, then the
  * block sums in order, so that the bits depend on nothing else. count >= 1. */
 void reel_kern_sum_occurrences(const struct reel_occurrence *occurrences, int64_t count, int64_t columns, bool add,
                                reel_real *out);
-
-/* out[count, columns] = (add ? out : nothing) + the rows of places 0..count - 1. */
-void reel_kern_form_rows(const struct reel_row_formula *formula, int64_t count, int64_t columns, bool add,
-                         reel_real *out, int threads);
-
-/* One element of one of them. */
-reel_real reel_kern_formed_element(const struct reel_row_formula *formula, int64_t place, int64_t column);
 
 /* The sum of a group, of occurrences with values or formed ones, from its partial sums if there are any. */
 void reel_kern_sum_group(const struct reel_row_groups *groups, int64_t group, int64_t columns, bool add,

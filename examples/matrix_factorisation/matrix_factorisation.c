@@ -17,7 +17,7 @@ struct ratings {
 };
 
 struct model {
-    reel_module *users, *films, *user_bias, *film_bias;
+    reel_param *users, *films, *user_bias, *film_bias;
     double mean;
 };
 
@@ -41,23 +41,28 @@ static void make_ratings(reel_tape *t, struct ratings *r, reel_real *truth)
     }
 }
 
-static reel_module *table(reel_params *p, const char *name, int64_t rows, int64_t width)
+static reel_param *table(reel_params *p, const char *name, int64_t rows, int64_t width)
 {
-    REEL_OPTIONS(embedding, o, o.sparse = true);
-    reel_module *made = reel_embedding_new(p, name, rows, width, &o);
+    reel_param *weight = reel_param_new(p, name, REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(rows, width));
+    reel_param_set_sparse(weight, true);
     /* Products of numbers from N(0, 1) would begin far from any rating. */
-    reel_param *weight = reel_params_at(p, reel_params_count(p) - 1);
     reel_init_normal(weight, 0, 0.1);
-    return made;
+    return weight;
 }
 
+/* The number of each user or film, [n]. */
+static reel_var bias_of(reel_tape *t, reel_param *bias, reel_var index)
+{
+    return reel_squeeze(t, reel_embedding(t, reel_param_var(t, bias), index, NULL), 1);
+}
+
+/* No row is copied out of the tables: products are made where the rows lie. */
 static reel_var predict(reel_tape *t, const struct model *m, reel_var user, reel_var film)
 {
-    reel_var product = reel_mul(t, reel_forward(t, m->users, user), reel_forward(t, m->films, film));
-    reel_var rating = reel_sum(t, product, REEL_AXES(1), true);
-    rating = reel_add(t, rating, reel_forward(t, m->user_bias, user));
-    rating = reel_add(t, rating, reel_forward(t, m->film_bias, film));
-    return reel_add_scalar(t, reel_squeeze(t, rating, 1), m->mean);
+    reel_var rating = reel_embedding_dot(t, reel_param_var(t, m->users), user, reel_param_var(t, m->films), film);
+    rating = reel_add(t, rating, bias_of(t, m->user_bias, user));
+    rating = reel_add(t, rating, bias_of(t, m->film_bias, film));
+    return reel_add_scalar(t, rating, m->mean);
 }
 
 /* The root of the mean squared error on the ratings that were kept aside. */

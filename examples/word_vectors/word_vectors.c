@@ -99,14 +99,13 @@ static int64_t make_pairs(const reel_vocabulary *v, const char *text, int64_t *c
 /* ---- The model ---- */
 
 /* Mean of -log s(u v) - sum of log s(-u w), over pairs (u, v) and words w that are drawn by how often they occur. */
-static reel_var loss_of(reel_tape *t, reel_module *in, reel_module *out, reel_var center, reel_var context,
+static reel_var loss_of(reel_tape *t, reel_param *in, reel_param *out, reel_var center, reel_var context,
                         reel_var negative)
 {
     int64_t n = reel_numel(t, center);
-    reel_var u = reel_unsqueeze(t, reel_forward(t, in, center), 1); /* [n, 1, WIDTH] */
     reel_var other = reel_cat(t, REEL_VARS(reel_reshape(t, context, REEL_SHAPE(n, 1)), negative), 1);
-    reel_var score =
-        reel_sum(t, reel_mul(t, u, reel_forward(t, out, other)), REEL_AXES(2), false); /* [n, 1 + NEGATIVES] */
+    /* Of each center's vector with those of 1 + NEGATIVES words, where they lie in the tables. */
+    reel_var score = reel_embedding_dot(t, reel_param_var(t, in), center, reel_param_var(t, out), other);
     reel_var near = reel_logsigmoid(t, reel_narrow(t, score, 1, 0, 1));
     reel_var far = reel_logsigmoid(t, reel_neg(t, reel_narrow(t, score, 1, 1, NEGATIVES)));
     reel_var sum = reel_add(t, reel_sum_all(t, near), reel_sum_all(t, far));
@@ -172,10 +171,11 @@ int main(int argc, char **argv)
     reel_tape *t = reel_tape_new(c);
     reel_params *p = reel_params_new(c);
     REEL_OPTIONS(embedding, e, e.sparse = true);
-    reel_module *in = reel_embedding_new(p, "in", size, WIDTH, &e),
-                *out = reel_embedding_new(p, "out", size, WIDTH, &e);
-    for (int i = 0; i < reel_params_count(p); i++)
-        reel_init_normal(reel_params_at(p, i), 0, 0.1);
+    reel_module *in = reel_embedding_new(p, "in", size, WIDTH, &e);
+    reel_embedding_new(p, "out", size, WIDTH, &e);
+    reel_param *of_in = reel_params_find(p, "in.weight"), *of_out = reel_params_find(p, "out.weight");
+    reel_init_normal(of_in, 0, 0.1);
+    reel_init_normal(of_out, 0, 0.1);
     reel_alias *words = reel_alias_new_of_counts(c, reel_vocabulary_counts(v), size, 0.75);
     REEL_OPTIONS(loader, l, l.batch_size = BATCH, l.shuffle = true);
     reel_loader *loader = reel_loader_new(c, pairs, &l);
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
         reel_var batch[2];
         for (int64_t n; (n = reel_loader_next(loader, t, batch)) > 0;) {
             reel_var negative = reel_alias_draw(t, words, REEL_SHAPE(n, NEGATIVES));
-            reel_var loss = loss_of(t, in, out, batch[0], batch[1], negative);
+            reel_var loss = loss_of(t, of_in, of_out, batch[0], batch[1], negative);
             reel_zero_grad(p);
             if (reel_backward(t, loss, p) || reel_optim_step(adam))
                 break;

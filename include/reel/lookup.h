@@ -6,9 +6,9 @@
  * Unlike those of reel_embedding the rules read the tables, as linear's reads its weight: a backward pass after one of
  * them changed is REEL_ERROR_STATE. Indices are as for reel_embedding, of which padding and scaling are left out.
  *
- *     reel_var loss = reel_embedding_mse_loss(t, reel_param_var(t, table), index, target, NULL);
- *     reel_var score = reel_embedding_dot(t, users, user, items, item); // [64], [64, 6] -> [64, 6]: items for a user
- */
+ *     loss = reel_embedding_mse_loss(t, weight, index, y, NULL);
+ *     // [64], [64, 6] -> [64, 6]: each row of weight with six of x
+ *     reel_var score = reel_embedding_dot(t, weight, index, x, labels); */
 #ifndef REEL_LOOKUP_H
 #define REEL_LOOKUP_H
 

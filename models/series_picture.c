@@ -22,15 +22,21 @@ static reel_shape shape_of(const struct series_set *s)
     return REEL_SHAPE(s->classes * 2 * SERIES_PICTURE_COLUMNS, PLANES, HEIGHT, WIDTH);
 }
 
-static reel_picture_options grid_of_classes(void)
+/* `names` is room for those of the classes. */
+static reel_picture_options grid_of_classes(const struct series_set *s, const char *names[SERIES_MAX_CLASSES])
 {
     REEL_OPTIONS(picture, o, o.columns = 2 * SERIES_PICTURE_COLUMNS, o.gap = GAP);
+    for (int64_t i = 0; s->names && i < s->classes; i++)
+        names[i] = s->names[i];
+    o.labels = names;
+    o.n_labels = s->names && s->classes > 1 ? (int)s->classes : 0;
     return o;
 }
 
 reel_status series_picture_fits(reel_context *context, const struct series_set *real)
 {
-    const reel_picture_options o = grid_of_classes();
+    const char *names[SERIES_MAX_CLASSES];
+    const reel_picture_options o = grid_of_classes(real, names);
     return reel_picture_size(context, shape_of(real), &o, NULL, NULL);
 }
 
@@ -161,7 +167,8 @@ static unsigned char *draw_all(const struct series_set *real, const struct serie
 reel_status series_picture(reel_context *context, const char *path, const struct series_set *real,
                            const struct series_set *made)
 {
-    const reel_picture_options o = grid_of_classes();
+    const char *names[SERIES_MAX_CLASSES];
+    const reel_picture_options o = grid_of_classes(real, names);
     unsigned char *images = draw_all(real, made);
     if (!images)
         return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
@@ -173,7 +180,8 @@ reel_status series_picture(reel_context *context, const char *path, const struct
 reel_status series_picture_add(reel_context *context, reel_run *run, const char *name, const struct series_set *real,
                                const struct series_set *made, int64_t step)
 {
-    const reel_picture_options o = grid_of_classes();
+    const char *names[SERIES_MAX_CLASSES];
+    const reel_picture_options o = grid_of_classes(real, names);
     unsigned char *images = draw_all(real, made);
     if (!images)
         return reel_fail(context, REEL_ERROR_OUT_OF_MEMORY, "out of memory: a picture");

@@ -321,6 +321,8 @@
       const steps = slider(series.name, series.items.map(item => item[0]), i => {
         image.src = 'data:image/png;base64,' + series.items[i][1];
         image.alt = series.name + ' at ' + data.step + ' ' + series.items[i][0];
+        // Pixels are shown as squares, but of a picture that is too wide here some would be left out.
+        image.style.imageRendering = image.clientWidth < series.width ? 'auto' : '';
       });
       if (series.labels.length && series.rows)
         for (let r = 0; r < series.rows; r++) labels.append(make('li', {}, series.labels[r] || ''));

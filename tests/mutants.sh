@@ -42,7 +42,7 @@ END
 )
 
 kernels='broadcast compare convolution copy dropout elementwise embedding_bag gather gemm interpolate linear lookup loss
-    normalize patches philox pool recurrent reduce rows scan softmax sort spectral strided sum_to unary unfold'
+    normalize patches philox pool recurrent reduce rows scan softmax sort strided sum_to unary unfold'
 
 sources() {
     for kernel in $kernels; do

@@ -39,6 +39,7 @@ static bool measure(struct evaluation *e, const char *name, const struct labelle
     if (!judge_images(j, set, &v, e->error))
         return false;
     reel_progress_set_label(e->progress, "a classifier learns from a set of images");
+    reel_manual_seed(e->context, (uint64_t)e->settings->seed);
     struct classifier probe = classifier_train(e->context, set, j->pixels, j->classes, PROBE_STEPS, e->progress);
     reel_progress_clear(e->progress);
     double cas = classifier_apply(&probe, &j->test, NULL, NULL);
@@ -157,6 +158,8 @@ static bool evaluate(struct evaluation *e)
     if (ok) {
         e->progress = reel_progress_new(stderr, "steps", JUDGE_STEPS + (s->beside ? 5 : 4) * PROBE_STEPS);
         reel_progress_set_label(e->progress, "the judge learns");
+        /* Loading a model has drawn its layers' first values, and the judge is to be the same for all. */
+        reel_manual_seed(e->context, (uint64_t)s->seed);
         ok = judge_learn(&e->judge, e->context, s->data, &image, gan.sizes.classes, s->samples, e->progress, e->error);
         reel_progress_clear(e->progress);
     }

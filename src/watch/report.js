@@ -373,10 +373,13 @@
   // What ran in what: ranges, then the phase, then layers by the parts of their names, then operations.
   function profileTree(profile) {
     const root = {name: 'step', us: profile.us, calls: 1, flops: 0, bytes: 0, kind: 'range', parts: new Map(), outer: null};
-    const places = [root];
+    const places = [root], all = [root];
     const enter = (outer, name, kind) => {
       const key = kind + ' ' + name;
-      if (!outer.parts.has(key)) outer.parts.set(key, {name, us: 0, calls: 0, flops: 0, bytes: 0, kind, parts: new Map(), outer});
+      if (!outer.parts.has(key)) {
+        outer.parts.set(key, {name, us: 0, calls: 0, flops: 0, bytes: 0, kind, parts: new Map(), outer});
+        all.push(outer.parts.get(key));
+      }
       return outer.parts.get(key);
     };
     for (const [parent, kind, name, operation, calls, us, flops, bytes] of profile.nodes) {
@@ -397,6 +400,12 @@
         if (i === path.length - 1) place.calls += calls;
       });
       places.push(place);
+    }
+    // Times of some calls stand for all, so that parts may seem to take longer than the whole.
+    for (const node of all.reverse()) {
+      let inside = 0;
+      for (const part of node.parts.values()) inside += part.us;
+      node.us = Math.max(node.us, inside);
     }
     return root;
   }
@@ -455,7 +464,7 @@
       if (!lines.has(key)) lines.set(key, {name, operation, calls: {forward: 0, backward: 0}, forward: 0, backward: 0, flops: 0, bytes: 0});
       const line = lines.get(key);
       line.calls[kind === 'backward' ? 'backward' : 'forward'] += calls;
-      line[kind === 'backward' ? 'backward' : 'forward'] += us - inside[i];
+      line[kind === 'backward' ? 'backward' : 'forward'] += Math.max(0, us - inside[i]);
       line.flops += flops;
       line.bytes += bytes;
     });

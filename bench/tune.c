@@ -87,7 +87,7 @@ static void multiply(const struct reel_gemm *p, int rows, int columns)
 /* A core that always wants blocks for kernels that do not pack. */
 static const struct reel_gemm_core willing = {"", true, INFINITY, 1, 1, 0, NULL};
 
-enum { SMALL = 1, CUTS = 16 };
+enum { WHOLE, SMALL, CUTS = 16 };
 
 static int cuts_of(const struct reel_gemm *p, struct cut cut[CUTS])
 {
@@ -108,10 +108,10 @@ static int cuts_of(const struct reel_gemm *p, struct cut cut[CUTS])
     return count;
 }
 
-/* What a product takes in blocks for small kernels, and else. */
+/* What a product takes in blocks for small kernels, and whole. */
 struct timed {
     struct reel_gemm product;
-    double small, packed;
+    double small, whole;
 };
 
 /* What the best cut takes, divided by what reel takes. */
@@ -137,17 +137,15 @@ static double measure(const char *name, const struct reel_gemm *p, int rounds, s
         }
         reel = fmin(reel, (seconds() - start) / repeats);
     }
-    int best = 0, packed = 0;
-    for (int i = 1; i < cuts; i++) {
+    int best = 0;
+    for (int i = 1; i < cuts; i++)
         best = cut[i].best < cut[best].best ? i : best;
-        packed = i != SMALL && cut[i].best < cut[packed].best ? i : packed;
-    }
     printf("%s %4d x %4d x %4d  whole %5.1f, small %3d x %3d %5.1f, best %4d x %4d %5.1f, reel %5.1f: %.2f\n", name,
-           (int)p->m, (int)p->n, (int)p->k, flops / cut[0].best / 1e9, cut[SMALL].rows, cut[SMALL].columns,
+           (int)p->m, (int)p->n, (int)p->k, flops / cut[WHOLE].best / 1e9, cut[SMALL].rows, cut[SMALL].columns,
            flops / cut[SMALL].best / 1e9, cut[best].rows, cut[best].columns, flops / cut[best].best / 1e9,
            flops / reel / 1e9, cut[best].best / reel);
     fflush(stdout);
-    *timed = (struct timed){*p, cut[SMALL].best, cut[0].best};
+    *timed = (struct timed){*p, cut[SMALL].best, cut[WHOLE].best};
     return cut[best].best / reel;
 }
 
@@ -159,7 +157,7 @@ static double cost(const struct reel_gemm_core *core, const struct timed *timed,
         int64_t rows, columns;
         bool small = reel_kern_gemm_is_small(&timed[i].product) ||
                      reel_kern_gemm_small_blocks(core, &timed[i].product, &rows, &columns);
-        sum += log((small ? timed[i].small : timed[i].packed) / fmin(timed[i].small, timed[i].packed));
+        sum += log((small ? timed[i].small : timed[i].whole) / fmin(timed[i].small, timed[i].whole));
     }
     return exp(sum / n);
 }

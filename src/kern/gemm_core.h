@@ -10,13 +10,13 @@ struct reel_gemm_core {
     /* It has such kernels: for up to REEL_GEMM_SMALL multiplications in a call, and for rows with rows up to
      * REEL_GEMM_SMALL_ROWS_BY_ROWS results. */
     bool small_kernels;
-    /* Blocks for them pay up to so many multiplications, */
+    /* Blocks for them pay for products of up to so many multiplications ... */
     double most_work;
-    /* unless a is transposed with at least so many rows in each, since each reads all of b, */
+    /* ... with at least so many rows in a block, which reads all of b; if a is transposed, with few, too. */
     int64_t least_rows;
-    /* for rows with rows from so long ones on, */
+    /* Rows with rows have to be at least so long. */
     int64_t least_k;
-    /* and not where rows of b lie this many bytes apart or a multiple, which share sets of the cache; 0: anywhere. */
+    /* Rows of b must not lie a multiple of so many bytes apart, where they share sets of the cache; 0: they may. */
     int64_t alias;
     /* The version of OpenBLAS whose packed kernels of this core give each result the same bits however a product is cut
      * into pieces that are packed as well and begin at multiples of REEL_GEMM_UNIT; NULL: none that is known. It was

@@ -33,8 +33,8 @@ status=0
 case $status in 0 | 130) ;; *) exit "$status" ;; esac
 
 # shellcheck disable=SC2012
-newest=$(ls -t "$out"/*.png 2>/dev/null | head -n 1)
+newest=$(ls -t "$out"/samples-*.png 2>/dev/null | head -n 1)
 if [ -n "$newest" ]; then
-    printf 'demo: pictures are in %s, one row a class; the newest is %s\n' "$out" "$newest"
+    printf 'demo: pictures are in %s, one row a class; the newest is %s, and training.png plays all\n' "$out" "$newest"
 fi
 exit "$status"

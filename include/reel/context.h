@@ -76,6 +76,12 @@ REEL_API void reel_manual_seed(reel_context *context, uint64_t seed);
 REEL_API reel_status reel_get_rng_state(reel_context *context, unsigned char state[REEL_RNG_STATE_SIZE]);
 REEL_API reel_status reel_set_rng_state(reel_context *context, const unsigned char state[REEL_RNG_STATE_SIZE]);
 
+/* How often masks of dropout and fast initial values were drawn since reel_manual_seed: with the generator's state, all
+ * that random numbers depend on, for those who put a stream of them aside and go on with it later. Setting it makes the
+ * next draw the one of that number. NULL has none. */
+REEL_API uint64_t reel_philox_draws(const reel_context *context);
+REEL_API void reel_set_philox_draws(reel_context *context, uint64_t draws);
+
 /* Threads that kernels may use, 1..256; REEL_ERROR_OUT_OF_MEMORY when there is none for more threads than before. In a
  * child that a process with several threads forked, kernels use one, whatever the number is. Results have the same bits
  * for any number when reel_threads_deterministic().

@@ -54,7 +54,8 @@ typedef enum reel_status {
     REEL_ERROR_IO,            /* a file that cannot be opened, read or written */
     REEL_ERROR_FORMAT,        /* a file whose contents break its format, or do not match the model */
     REEL_ERROR_GRADIENT,      /* reel_gradcheck found a gradient that is not the function's */
-    REEL_ERROR_NOT_FINITE     /* NaN or an infinity came up, and reel_set_detect_anomaly asked for it to be an error */
+    REEL_ERROR_NOT_FINITE,    /* NaN or an infinity came up, and reel_set_detect_anomaly asked for it to be an error */
+    REEL_ERROR_PEER           /* another process of the training (reel/mpi.h) is late, or cannot be reached */
 } reel_status;
 
 /* A short English name of the status, such as "out of memory". Static storage; never NULL. */

@@ -30,6 +30,8 @@ const char *reel_status_text(reel_status status)
         return "wrong gradient";
     case REEL_ERROR_NOT_FINITE:
         return "not finite";
+    case REEL_ERROR_PEER:
+        return "no answer from a peer";
     }
     return "unknown status";
 }

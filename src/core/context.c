@@ -193,6 +193,17 @@ reel_status reel_set_rng_state(reel_context *context, const unsigned char state[
     return REEL_OK;
 }
 
+uint64_t reel_philox_draws(const reel_context *context)
+{
+    return context ? context->philox_draws : 0;
+}
+
+void reel_set_philox_draws(reel_context *context, uint64_t draws)
+{
+    if (context)
+        context->philox_draws = draws;
+}
+
 reel_status reel_set_num_threads(reel_context *context, int num_threads)
 {
     if (!context || context->status != REEL_OK)

@@ -157,7 +157,7 @@ Test(context, whose_memory_fails_is_null)
 
 Test(context, statuses_have_texts)
 {
-    for (int status = REEL_OK; status <= REEL_ERROR_GRADIENT; status++)
+    for (int status = REEL_OK; status <= REEL_ERROR_PEER; status++)
         for (int other = REEL_OK; other < status; other++)
             cr_expect_str_neq(reel_status_text((reel_status)status), reel_status_text((reel_status)other));
     cr_expect_str_eq(reel_status_text((reel_status)999), "unknown status");

@@ -33,6 +33,18 @@ Test(dropout, every_call_draws_and_the_seed_restarts)
     cr_assert_not(same(first, mask(0.5)));
 }
 
+Test(dropout, a_stream_of_draws_is_put_aside_and_goes_on)
+{
+    reel_manual_seed(c, 5);
+    mask(0.5);
+    const reel_real *second = mask(0.5);
+    cr_assert_eq(reel_philox_draws(c), 2);
+    reel_set_philox_draws(c, 1);
+    cr_assert(same(second, mask(0.5)));
+    cr_assert_eq(reel_philox_draws(c), 2);
+    cr_assert_eq(reel_philox_draws(NULL), 0);
+}
+
 Test(dropout, kept_elements_are_scaled)
 {
     static const double ps[] = {0.1, 0.5, 0.75};

@@ -2,12 +2,13 @@
 include(CMakePackageConfigHelpers)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/reel)
-# The headers of reel::watch go with it.
+# The headers of reel::watch and reel::mpi go with them.
 install(
   DIRECTORY ${PROJECT_SOURCE_DIR}/include/reel
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   COMPONENT development
-  PATTERN "watch*" EXCLUDE)
+  PATTERN "watch*" EXCLUDE
+  PATTERN "mpi.h" EXCLUDE)
 if(REEL_WATCH)
   install(
     FILES ${PROJECT_SOURCE_DIR}/include/reel/watch.h
@@ -28,6 +29,26 @@ if(REEL_WATCH)
       NAMESPACE reel::
       DESTINATION ${package}
       COMPONENT watch_development)
+  endforeach()
+endif()
+if(REEL_MPI)
+  install(
+    FILES ${PROJECT_SOURCE_DIR}/include/reel/mpi.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reel
+    COMPONENT mpi_development)
+  foreach(library reel_mpi reel_mpi_f64)
+    foreach(kind static shared)
+      install(
+        TARGETS ${library}_${kind}
+        EXPORT ${library}_${kind}
+        LIBRARY COMPONENT mpi NAMELINK_COMPONENT mpi_development
+        ARCHIVE COMPONENT mpi_development)
+      install(
+        EXPORT ${library}_${kind}
+        NAMESPACE reel::
+        DESTINATION ${package}
+        COMPONENT mpi_development)
+    endforeach()
   endforeach()
 endif()
 foreach(kind static shared)
@@ -98,5 +119,16 @@ if(REEL_WATCH)
       FILES ${PROJECT_BINARY_DIR}/install/${REEL_PC_NAME}.pc
       DESTINATION ${modules}
       COMPONENT watch_development)
+  endforeach()
+endif()
+if(REEL_MPI)
+  foreach(library reel reel_f64)
+    string(REPLACE reel reel_mpi REEL_PC_NAME ${library})
+    set(REEL_PC_LIBRARY ${library})
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/reel_mpi.pc.in ${PROJECT_BINARY_DIR}/install/${REEL_PC_NAME}.pc @ONLY)
+    install(
+      FILES ${PROJECT_BINARY_DIR}/install/${REEL_PC_NAME}.pc
+      DESTINATION ${modules}
+      COMPONENT mpi_development)
   endforeach()
 endif()

@@ -9,12 +9,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Each declaration on a line of its own, attributes left in so that REEL_API can be seen; the name stands before the first
-# bracket that follows it.
+# bracket that follows it. Headers of others that are included say it, too.
 declared() {
     printf '#include <%s>\n' "$@" |
         "$compiler" -E -P -I"$include" -x c - | tr '\n' ' ' | tr ';' '\n' |
         sed -n 's/.*visibility *("default") *)) *//p' |
-        sed 's/__attribute__ *((.*//' | sed 's/[[(].*//' | grep -o '[A-Za-z0-9_]* *$' | tr -d ' ' | sort -u
+        sed 's/__attribute__ *((.*//' | sed 's/[[(].*//' | grep -o '[A-Za-z0-9_]* *$' | tr -d ' ' | grep '^reel_' | sort -u
 }
 declared reel/reel.h >"$work/declared"
 # What guards a BLAS that cannot take two callers is one for all copies of reel in a process.

@@ -3,7 +3,7 @@
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
-sh tests/setup.sh build test data
+sh tests/setup.sh build test mpi data
 echo 'tests: configuring and building build/release'
 cmake --preset release >/dev/null
 # On a terminal ninja shows how far it is; elsewhere it speaks up only when something is wrong.

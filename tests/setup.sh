@@ -4,6 +4,7 @@
 #   sh tests/setup.sh GROUP...      build: compile the library and the programs    data: pictures to train on
 #                                   test: compile and run the tests                ci: what .ci/run needs besides
 #                                   docs: make the book and the reference          browser: look at reports in Chromium
+#                                   mpi: compile and test reel::mpi, with Open MPI and MPICH
 #
 # Does nothing, and needs no rights, when every package is installed.
 set -eu
@@ -12,6 +13,7 @@ build='gcc g++ cmake ninja-build libc6-dev libopenblas-pthread-dev librandom123-
 data='dataset-fashion-mnist'
 test='libcriterion-dev'
 browser='chromium'
+mpi='libopenmpi-dev openmpi-bin libmpich-dev mpich'
 ci='clang clang-format libclang-rt-14-dev libomp-dev llvm valgrind'
 docs='doxygen mandoc'
 
@@ -27,12 +29,13 @@ for group in "$@"; do
     data) wanted="$wanted $data" ;;
     test) wanted="$wanted $test" ;;
     browser) wanted="$wanted $browser" ;;
+    mpi) wanted="$wanted $mpi" ;;
     ci) wanted="$wanted $ci" ;;
     docs) wanted="$wanted $docs" ;;
-    *) fail "there is no group \"$group\", only build, data, test, ci, docs and browser" ;;
+    *) fail "there is no group \"$group\", only build, data, test, mpi, ci, docs and browser" ;;
     esac
 done
-[ -n "$wanted" ] || fail 'name one or more of the groups build, data, test, ci, docs and browser'
+[ -n "$wanted" ] || fail 'name one or more of the groups build, data, test, mpi, ci, docs and browser'
 
 missing=
 for package in $wanted; do

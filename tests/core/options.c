@@ -240,7 +240,8 @@ Test(options, of_every_function_in_the_headers_are_tested)
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", REEL_HEADERS_FOLDER, entry->d_name);
-        if (strstr(entry->d_name, ".h"))
+        /* tests/mpi takes those of mpi.h. */
+        if (strstr(entry->d_name, ".h") && strcmp(entry->d_name, "mpi.h") != 0)
             found += walk(path);
     }
     closedir(folder);

@@ -1,0 +1,31 @@
+/* For the programs of tests/mpi, which run in several processes: says what is wrong and ends all of them. */
+#ifndef TESTS_MPI_HELPERS_H
+#define TESTS_MPI_HELPERS_H
+
+#include <reel/mpi.h>
+#include <reel/reel.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition, ...)                                                                                          \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                            \
+            fprintf(stderr, __VA_ARGS__);                                                                              \
+            fputc('\n', stderr);                                                                                       \
+            MPI_Abort(MPI_COMM_WORLD, 1);                                                                              \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+/* The context has this status, and a text with this in it, on this rank; both are cleared. */
+static inline void expect_error(reel_context *c, reel_status status, const char *text)
+{
+    CHECK(reel_context_status(c) == status && strstr(reel_error(c), text), "\"%s\" (%s) instead of \"%s\" (%s)",
+          reel_error(c), reel_status_text(reel_context_status(c)), text, reel_status_text(status));
+    reel_clear_error(c);
+}
+
+#endif

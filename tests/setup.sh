@@ -14,7 +14,7 @@ data='dataset-fashion-mnist'
 test='libcriterion-dev'
 browser='chromium'
 mpi='libopenmpi-dev openmpi-bin libmpich-dev mpich'
-ci='clang clang-format libclang-rt-14-dev libomp-dev llvm valgrind'
+ci='ccache clang clang-format libclang-rt-14-dev libomp-dev llvm valgrind'
 docs='doxygen mandoc'
 
 fail() {

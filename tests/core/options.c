@@ -1,10 +1,14 @@
 /* Option structs that did not come from their ..._defaults() are refused, by every function that takes one. */
 #include "support/fixture.h"
 
+#include <reel/watch.h>
+
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 TestSuite(options, .init = set_up, .fini = tear_down);
 
@@ -52,6 +56,17 @@ static reel_module *spectral_norm(reel_module *module, const void *options)
 static reel_module *weight_norm(reel_module *module, const void *options)
 {
     return reel_weight_norm(module, options);
+}
+
+static void with_run(const reel_picture_options *options)
+{
+    char folder[] = "/tmp/reel_options_XXXXXX";
+    cr_assert(mkdtemp(folder));
+    REEL_OPTIONS(run, nothing, nothing.csv = nothing.events = nothing.report = false);
+    reel_run *run = reel_run_open(c, folder, &nothing);
+    reel_run_add_images(run, "x", reel_data(t, x), REEL_SHAPE(1, 2, 2), options, 0);
+    reel_run_close(run);
+    cr_expect_eq(rmdir(folder), 0, "nothing was written");
 }
 
 /* F(function, kind, call): how the function is called with options `o`, of reel_<kind>_options. */
@@ -146,7 +161,13 @@ static reel_module *weight_norm(reel_module *module, const void *options)
     F(reel_csv_open, csv, reel_csv_close(reel_csv_open(c, "/nothing", &o)))                                            \
     F(reel_npz_write, npz, reel_npz_write(c, "/nothing", NULL, 0, &o))                                                 \
     F(reel_load_safetensors, load, reel_load_safetensors(p, "/nothing", &o))                                           \
-    F(reel_save_onnx, onnx, reel_save_onnx(t, "/nothing", NULL, 0, NULL, 0, &o))
+    F(reel_save_onnx, onnx, reel_save_onnx(t, "/nothing", NULL, 0, NULL, 0, &o))                                       \
+    F(reel_animation_save, animation, reel_animation_save(c, "/nothing", &(const char *){"/nothing"}, 1, &o))          \
+    F(reel_picture_size, picture, reel_picture_size(c, REEL_SHAPE(1, 2, 2), &o, NULL, NULL))                           \
+    F(reel_picture_save_checked, picture, reel_picture_save(c, "/nothing", reel_data(t, x), REEL_SHAPE(1, 2, 2), &o))  \
+    F(reel_profiler_new, profiler, reel_profiler_free(reel_profiler_new(c, &o)))                                       \
+    F(reel_run_open, run, reel_run_close(reel_run_open(c, "/nothing", &o)))                                            \
+    F(reel_run_add_images_checked, picture, with_run(&o))
 
 #define CALL(function, kind, call)                                                                                     \
     static void function##_with_zeros(void)                                                                            \
@@ -234,17 +255,20 @@ static int walk(const char *path)
 
 Test(options, of_every_function_in_the_headers_are_tested)
 {
-    DIR *folder = opendir(REEL_HEADERS_FOLDER);
-    cr_assert(folder);
+    static const char *const folders[] = {REEL_HEADERS_FOLDER, REEL_HEADERS_FOLDER "/watch"};
     int found = 0;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        char path[1024];
-        snprintf(path, sizeof path, "%s/%s", REEL_HEADERS_FOLDER, entry->d_name);
-        /* tests/mpi takes those of mpi.h. */
-        if (strstr(entry->d_name, ".h") && strcmp(entry->d_name, "mpi.h") != 0)
-            found += walk(path);
+    for (int i = 0; i < 2; i++) {
+        DIR *folder = opendir(folders[i]);
+        cr_assert(folder);
+        for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+            char path[1024];
+            snprintf(path, sizeof path, "%s/%s", folders[i], entry->d_name);
+            /* tests/mpi takes those of mpi.h. */
+            if (strstr(entry->d_name, ".h") && strcmp(entry->d_name, "mpi.h") != 0)
+                found += walk(path);
+        }
+        closedir(folder);
     }
-    closedir(folder);
     cr_assert_geq(found, N_FUNCTIONS);
 }
 

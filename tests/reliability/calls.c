@@ -9,7 +9,9 @@
 #include "support/memory_file.h"
 
 #include <reel/reel.h>
+#include <reel/watch.h>
 
+#include <dirent.h>
 #include <math.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -65,8 +67,11 @@ static reel_idx *idx;
 static reel_csv *csv;
 static reel_ts *ts;
 static reel_running_mean running;
+static reel_run *run;
+static reel_profiler *profiler;
+static reel_progress *progress;
 static FILE *nowhere;
-static char atomic_path[64];
+static char atomic_path[64], run_folder[64];
 static struct memory_file saved, saved_npy, saved_idx, saved_csv, saved_ts;
 static reel_var x, index_var, mask, stale;
 static union {
@@ -104,6 +109,12 @@ static void make(void)
     idx = reel_idx_open(c, saved_idx.path);
     csv = reel_csv_open(c, saved_csv.path, NULL);
     ts = reel_ts_open(c, saved_ts.path);
+    /* Only pictures are written. */
+    REEL_OPTIONS(run, o, o.overwrite = true, o.csv = o.events = o.report = false);
+    run = reel_run_open(c, run_folder, &o);
+    profiler = reel_profiler_new(c, NULL);
+    reel_profiler_stop(profiler); /* others may want the hook */
+    progress = reel_progress_new(nowhere, "step", 100);
     stale = reel_ones(t, REEL_SHAPE(2, 2));
     reel_tape_reset(t);
     x = reel_forward(t, module, reel_ones(t, REEL_SHAPE(2, 2)));
@@ -114,6 +125,9 @@ static void make(void)
 
 static void drop(void)
 {
+    reel_progress_free(progress);
+    reel_profiler_free(profiler);
+    reel_run_close(run);
     reel_ts_close(ts);
     /* Given up: nothing is to be left of it. */
     reel_fail(c, REEL_ERROR_STATE, "the end");
@@ -273,7 +287,8 @@ static const reel_op copy_op = {.name = "copy",
                                 .forward = copy,
                                 .vjp = pass_on};
 static const reel_sample sample;
-static const reel_shape shape_of_two = {1, {2}};
+static const reel_shape shapes_of_two[8] = {{1, {2}}, {1, {2}}, {1, {2}}, {1, {2}},
+                                            {1, {2}}, {1, {2}}, {1, {2}}, {1, {2}}};
 static int64_t dims_of_tensor[] = {2};
 static struct DLManagedTensorVersioned tensor = {
     .major = 1, .tensor = {&constants, {REEL_DL_CPU, 0}, 1, {REEL_DL_INT, 64, 1}, dims_of_tensor, NULL, 0}};
@@ -287,6 +302,8 @@ static reel_row_grad row_grad;
 static reel_load_report report;
 static reel_optim_state optim_state;
 static reel_schedule_state schedule_state;
+static const char *const paths[8] = {"/nothing", "/nothing"};
+static const reel_dtype dtypes[8];
 static reel_module *modules[8];
 static reel_param *no_params[8];
 static reel_var vars[256]; /* a loader gives as many as were added to it */
@@ -311,6 +328,9 @@ PICK(reel_idx, reel_idx_pointer, idx)
 PICK(reel_csv, reel_csv_pointer, csv)
 PICK(reel_ts, reel_ts_pointer, ts)
 PICK(reel_running_mean, reel_running_mean_pointer, &running)
+PICK(reel_run, reel_run_pointer, run)
+PICK(reel_profiler, reel_profiler_pointer, profiler)
+PICK(reel_progress, reel_progress_pointer, progress)
 PICK(FILE, FILE_pointer, nowhere)
 PICK(char, char_pointer, strcmp(k->function, "reel_format") == 0 ? (const char *)&buffer : text_for(k, name))
 PICK(int64_t, int64_t_pointer, is_kept(name) ? &constants : &buffer)
@@ -318,10 +338,12 @@ PICK(int, int_pointer, &constants)
 PICK(double, double_pointer, &buffer)
 PICK(bool, bool_pointer, &buffer)
 PICK(reel_real, reel_real_pointer, &constants)
+PICK(const char *const, char_pointer_pointer, paths)
+PICK(const reel_dtype, reel_dtype_pointer, dtypes)
 PICK(unsigned char, unsigned_char_pointer, strcmp(name, "data") == 0 ? &constants : &buffer)
 PICK(reel_op, reel_op_pointer, &copy_op)
 PICK(reel_sample, reel_sample_pointer, &sample)
-PICK(reel_shape, reel_shape_pointer, &shape_of_two)
+PICK(reel_shape, reel_shape_pointer, shapes_of_two)
 PICK(reel_gradient, reel_gradient_pointer, k->gradient)
 PICK(reel_array, reel_array_pointer, &array_of_two)
 PICK(reel_call, reel_call_pointer, k->call)
@@ -409,7 +431,9 @@ static inline uint64_t pick_uint64_t(struct picker *k, const char *name)
 
 static inline size_t pick_size_t(struct picker *k, const char *name)
 {
-    (void)name;
+    static const size_t sizes[] = {sizeof(reel_real), 1, 8, 3};
+    if (strcmp(name, "element_size") == 0 || strcmp(name, "real_size") == 0)
+        return sizes[k->random ? next(4) : 0];
     return k->random ? next(64) : 16;
 }
 
@@ -520,6 +544,9 @@ MADE(reel_atomic_file, reel_atomic_file_close)
 MADE(reel_idx, reel_idx_close)
 MADE(reel_csv, reel_csv_close)
 MADE(reel_ts, reel_ts_close)
+MADE(reel_run, reel_run_close)
+MADE(reel_profiler, reel_profiler_free)
+MADE(reel_progress, reel_progress_free)
 
 static inline void made_struct_DLManagedTensorVersioned_pointer(struct picker *k, struct DLManagedTensorVersioned *made)
 {
@@ -598,8 +625,9 @@ static bool is_allowed(const char *function, const char *name)
         {"reel_clip_grad_norm", "total_norm"}, /* nobody asks */
         {"reel_max_pool1d", "indices"},
         {"reel_adaptive_max_pool1d", "indices"},
-        {"reel_sink_rows", "source"},   /* row i gets row i */
-        {"reel_set_call_hook", "hook"}, /* none */
+        {"reel_sink_rows", "source"},       /* row i gets row i */
+        {"reel_set_call_hook", "hook"},     /* none */
+        {"reel_summary_checked", "dtypes"}, /* all real */
     };
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         if ((!allowed[i][0] || strcmp(allowed[i][0], function) == 0) && strcmp(allowed[i][1], name) == 0)
@@ -703,6 +731,16 @@ static void keep_file(struct memory_file *kept, const char *path)
     keep_bytes(kept, &buffer, size);
 }
 
+static void remove_run(void)
+{
+    DIR *folder = opendir(run_folder);
+    CHECK(folder, "%s", run_folder);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+    CHECK(rmdir(run_folder) == 0, "%s", run_folder);
+}
+
 int main(int argc, char **argv)
 {
     CHECK((nowhere = fopen("/dev/null", "w")), "no files");
@@ -711,6 +749,7 @@ int main(int argc, char **argv)
     reel_linear_new(set, "module", 2, 2, NULL);
     char path[64];
     snprintf(path, sizeof path, "/tmp/reel_calls_%d", (int)getpid());
+    snprintf(run_folder, sizeof run_folder, "/tmp/reel_calls_%d.run", (int)getpid());
     snprintf(atomic_path, sizeof atomic_path, "/tmp/reel_calls_%d.written", (int)getpid());
     CHECK(reel_save_safetensors(set, path) == REEL_OK, "%s", reel_error(context));
     keep_file(&saved, path);
@@ -732,5 +771,6 @@ int main(int argc, char **argv)
         call_some((uint64_t)atoll(argv[3]), 100, &(const char *){NULL});
     else
         CHECK(false, "calls nulls | calls random COUNT | calls random 0 SEED");
+    remove_run();
     return 0;
 }

@@ -3,8 +3,10 @@
 # and gives the result away. calls.c, which includes it, says what is picked; a type that it does not know does not
 # compile there.
 #
-#     sh calls.sh FOLDER OUTPUT
+#     sh calls.sh OUTPUT HEADER...
 set -eu
+output=$1
+shift
 
 # The order of names in a list must not depend on the locale.
 LC_ALL=C awk '
@@ -78,4 +80,4 @@ END {
     printf "static const struct function {\n    const char *name;\n    void (*call)(struct picker *k);\n"
     printf "    enum inside inside; /* what function of an operation calls it */\n} functions[] = {\n%s};\n", table
 }
-' "$1"/*.h >"$2"
+' "$@" >"$output"

@@ -20,6 +20,7 @@
 #define REEL_MPI_H
 
 #include <reel/options.h>
+#include <reel/params.h>
 #include <reel/types.h>
 
 #include <mpi.h>
@@ -61,6 +62,61 @@ REEL_API int reel_mpi_ranks(const reel_mpi *mpi);
  * reel_context_status says what, everywhere). An error that one rank has met is therefore best left alone until here:
  * who leaves the loop by itself lets the others wait for the deadline. */
 REEL_API bool reel_mpi_begin(reel_mpi *mpi, bool have_data);
+
+/* ---- Tables whose rows are spread over ranks ---- */
+
+/* A table [rows, columns] of which every rank holds the rows row % ranks == rank, in this order, as an ordinary param
+ * with row-sparse gradients. Whatever works row by row works as on one machine: optimizers, lazy and exact, averages,
+ * max_norm. Those whose update needs the whole param (LAMB) refuse it by name. Saving such a param, looking at it, and
+ * clipping by the norm of a set see the rows of this rank alone.
+ *
+ *     reel_mpi_table *words = reel_mpi_table_new(mpi, params, "words", 100000000, 64, NULL);
+ *     reel_var rows = reel_mpi_embedding(t, words, index); // [64, 20] -> [64, 20, 64]
+ *
+ * A step sends, for u different rows that a rank looks up in a shard, of which (ranks - 1) / ranks are of others, 8 u
+ * bytes with their numbers and, to answer others, as many rows as they ask for; and at its end, for the w different
+ * rows that the rank's shards looked up together, 8 w bytes of numbers and w rows of gradients, of which again
+ * (ranks - 1) / ranks go to others. */
+typedef struct reel_mpi_table reel_mpi_table;
+
+typedef struct reel_mpi_table_options {
+    reel_options_mark mark;
+    double max_norm, norm_type; /* as for reel_embedding_new: INFINITY, 2 */
+    bool init;                  /* draw initial values; else they are zeros, for reel_param_write to fill */
+} reel_mpi_table_options;
+REEL_API reel_mpi_table_options reel_mpi_table_defaults(void); /* no max_norm, initial values */
+
+/* Adds a table under the name "<name>.weight" to a set. Its initial values are those of reel_embedding_new for the
+ * whole table, bit for bit, whatever the number of ranks: every rank draws all of them, some 10 ns each, and keeps its
+ * own. Collective; NULL on every rank when the name, the sizes or the options are refused on one or differ
+ * (REEL_ERROR_ARGUMENT, REEL_ERROR_SHAPE), or memory runs out; the set may have the param then. Freed with the group;
+ * not to be used after the set was freed. */
+REEL_API reel_mpi_table *reel_mpi_table_new(reel_mpi *mpi, reel_params *params, const char *name, int64_t rows,
+                                            int64_t columns, const reel_mpi_table_options *options);
+
+/* The rows of this rank [(rows - rank + ranks - 1) / ranks, columns]: row i is row i * ranks + rank of the table. Owned
+ * by the set; NULL for NULL. */
+REEL_API reel_param *reel_mpi_table_param(const reel_mpi_table *table);
+
+/* reel_embedding of the whole table (torch.nn.functional.embedding): index [...], int64 or int32, gives [..., columns].
+ * Collective, also in evaluation: ranks call it equally often in a step, those with nothing to look up with an index
+ * of no elements. A row is sent once however often the index names it. An index outside the table on one rank is
+ * REEL_ERROR_INDEX on all, before anything is read.
+ *
+ * A backward pass puts the gradient aside in the table, not in the param: what came since the last reel_mpi_collect
+ * belongs to the shard that is collected next, and reel_mpi_reduce makes the sums over all shards the row gradient of
+ * the param, where they were looked up. The order of the sums is that of the tree of shards, so that they have the same
+ * bits for every number of ranks that is a power of two. Gradients that are themselves differentiated are
+ * REEL_ERROR_NO_RULE. Not to be called inside a segment of reel_recompute. */
+REEL_API reel_var reel_mpi_embedding(reel_tape *tape, reel_mpi_table *table, reel_var index);
+
+/* The same in two steps: the different rows that the index names [n, columns], by owner and number, and in *inverse,
+ * for each element of the index, which of them it is (int64, of the index's shape; torch.unique's return_inverse). For
+ * bags, and for whatever reads rows where they lie:
+ *
+ *     reel_var inverse, rows = reel_mpi_rows(t, words, index, &inverse);
+ *     reel_var bags = reel_embedding_bag(t, rows, inverse, offsets, reel_null(), NULL); */
+REEL_API reel_var reel_mpi_rows(reel_tape *tape, reel_mpi_table *table, reel_var index, reel_var *inverse);
 
 /* What the exchange has cost this rank so far. */
 typedef struct reel_mpi_statistics {

@@ -1,6 +1,8 @@
 /* The agreement of all ranks, and the step that begins with one. */
 #include "ranks.h"
 
+#include "table.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -48,16 +50,20 @@ struct reel_mpi_record reel_mpi_record_of(reel_mpi *mpi, enum reel_mpi_place pla
                                     .status = reel_context_status(mpi->context)};
 }
 
-/* The error of the lowest rank that has one. Texts travel only now. */
+/* The error of the lowest rank that has one. Texts travel only now. One that ranks have agreed on before has its rank
+ * in it. */
 static reel_status take_error(reel_mpi *mpi, int who)
 {
     char mine[REEL_MPI_TEXT];
     snprintf(mine, sizeof mine, "%s", reel_error(mpi->context));
     if (reel_mpi_gather(mpi, mine, sizeof mine, mpi->texts.data) != REEL_OK)
         return reel_context_status(mpi->context);
+    const char *text = (const char *)mpi->texts.data + (size_t)who * REEL_MPI_TEXT;
+    reel_status status = (reel_status)reel_mpi_records(mpi)[who].status;
     reel_clear_error(mpi->context);
-    return reel_fail(mpi->context, (reel_status)reel_mpi_records(mpi)[who].status, "rank %d: %.450s", who,
-                     (const char *)mpi->texts.data + (size_t)who * REEL_MPI_TEXT);
+    if (strncmp(text, "rank ", 5) == 0)
+        return reel_fail(mpi->context, status, "%s", text);
+    return reel_fail(mpi->context, status, "rank %d: %.450s", who, text);
 }
 
 reel_status reel_mpi_agree(reel_mpi *mpi, const struct reel_mpi_record *mine)
@@ -103,6 +109,7 @@ bool reel_mpi_begin(reel_mpi *mpi, bool have_data)
     if (reel_mpi_agree(mpi, &record) != REEL_OK)
         return false;
     mpi->steps++;
+    reel_mpi_tables_begin(mpi);
     for (int r = 0; r < mpi->ranks; r++)
         if (!reel_mpi_records(mpi)[r].is_out)
             return true;

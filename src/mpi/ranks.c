@@ -1,6 +1,8 @@
 /* A group of ranks: its options, making and freeing it, what it has cost. */
 #include "ranks.h"
 
+#include "table.h"
+
 #include <math.h>
 
 enum { MAX_SHARDS = 1 << 20, LEAST_SEGMENT = 64, MOST_SEGMENT = 1 << 30 };
@@ -136,6 +138,11 @@ void reel_mpi_free(reel_mpi *mpi)
         return;
     if (!mpi->broken)
         MPI_Comm_free(&mpi->comm);
+    while (mpi->tables) {
+        reel_mpi_table *table = mpi->tables;
+        mpi->tables = table->next;
+        reel_mpi_table_release(table);
+    }
     reel_mpi_release(&mpi->pieces);
     reel_mpi_release(&mpi->turned);
     reel_mpi_release(&mpi->texts);

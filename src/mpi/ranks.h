@@ -65,6 +65,8 @@ struct reel_mpi {
     uint64_t sequence; /* agreements so far */
     uint64_t steps;    /* begun */
 
+    reel_mpi_table *tables; /* the newest; each leads to the one before */
+
     reel_mpi_statistics statistics;
     struct reel_mpi_memory self;    /* where this lies */
     struct reel_mpi_memory records; /* [ranks]: the last agreement's, by rank */

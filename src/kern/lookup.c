@@ -29,10 +29,10 @@ static inline void prefetch_place(const struct reel_row_formula *f, int64_t plac
 }
 
 /* out[n] = the sum of `count` terms, in order, from column `offset` on: those of the occurrences' places, or without
- * occurrences from `first` on. */
+ * occurrences from `first` on. `columns` of those that come are asked for. */
 REEL_CLONES
 static void sum_terms(const struct reel_row_formula *f, const struct reel_occurrence *occurrences, int64_t first,
-                      int64_t count, int64_t known, int64_t offset, int64_t n, reel_real *restrict out)
+                      int64_t count, int64_t known, int64_t columns, int64_t offset, int64_t n, reel_real *restrict out)
 {
     const reel_real scale = f->scale;
     for (int64_t i = 0; i < count; i++) {
@@ -40,7 +40,7 @@ static void sum_terms(const struct reel_row_formula *f, const struct reel_occurr
         const reel_real *restrict plus = reel_source_row(&f->plus, q) + offset;
         const reel_real factor = f->factor[q * f->factor_step];
         if (occurrences && i + REEL_KERN_AHEAD < known)
-            prefetch_place(f, occurrences[i + REEL_KERN_AHEAD].place, n);
+            prefetch_place(f, occurrences[i + REEL_KERN_AHEAD].place, columns);
         if (f->minus.rows) {
             const reel_real *restrict minus = reel_source_row(&f->minus, q) + offset;
             if (i == 0)
@@ -80,7 +80,7 @@ static void form_row(const struct reel_row_formula *f, int64_t place, int64_t of
         memset(out, 0, (size_t)n * sizeof *out);
     for (int64_t first = 0; first < f->fan; first += TERMS) {
         int64_t count = f->fan - first < TERMS ? f->fan - first : TERMS;
-        sum_terms(f, NULL, q + first, count, 0, offset, n, first == 0 ? out : block);
+        sum_terms(f, NULL, q + first, count, 0, 0, offset, n, first == 0 ? out : block);
         if (first > 0)
             put(n, block, true, out);
     }
@@ -88,16 +88,16 @@ static void form_row(const struct reel_row_formula *f, int64_t place, int64_t of
 
 /* A block of occurrences, of which `known` are known. */
 static void sum_block(const struct reel_row_formula *f, const struct reel_occurrence *occurrences, int64_t count,
-                      int64_t known, int64_t offset, int64_t n, reel_real *out)
+                      int64_t known, int64_t columns, int64_t offset, int64_t n, reel_real *out)
 {
     if (f->fan == 1) {
-        sum_terms(f, occurrences, 0, count, known, offset, n, out);
+        sum_terms(f, occurrences, 0, count, known, columns, offset, n, out);
         return;
     }
     reel_real row[TILE];
     for (int64_t i = 0; i < count; i++) {
         if (i + REEL_KERN_AHEAD < known)
-            prefetch_place(f, occurrences[i + REEL_KERN_AHEAD].place, n);
+            prefetch_place(f, occurrences[i + REEL_KERN_AHEAD].place, columns);
         form_row(f, occurrences[i].place, offset, n, i == 0 ? out : row);
         if (i > 0)
             put(n, row, true, out);
@@ -112,7 +112,9 @@ void reel_kern_sum_formed(const struct reel_row_formula *f, const struct reel_oc
         reel_real total[TILE], block[TILE];
         for (int64_t first = 0; first < count; first += REEL_KERN_OCCURRENCES) {
             int64_t here = count - first < REEL_KERN_OCCURRENCES ? count - first : REEL_KERN_OCCURRENCES;
-            sum_block(f, occurrences + first, here, known - first, offset, n, first == 0 ? total : block);
+            /* Whole rows are asked for, while their first columns are summed. */
+            sum_block(f, occurrences + first, here, offset == 0 ? known - first : 0, columns, offset, n,
+                      first == 0 ? total : block);
             if (first > 0)
                 put(n, block, true, total);
         }
@@ -171,20 +173,6 @@ void reel_kern_fetch_elements(const struct reel_row_source *source, int64_t colu
     }
 }
 
-static reel_real product(int64_t columns, const reel_real *a, const reel_real *b)
-{
-    reel_real terms[REEL_KERN_MAP], sum = 0;
-    if (columns <= REEL_KERN_MAP) {
-        reel_kern_map_product(columns, a, b, NULL, 0, 0, terms);
-        return reel_kern_sum_run(columns, terms);
-    }
-    const struct reel_kern_reduction of = {
-        .combine = REEL_KERN_SUM, .map = reel_kern_map_product, .other = b, .divisor = 1};
-    const reel_shape shape = {1, {columns}};
-    reel_kern_reduce(&shape, 1, a, &of, &sum, 1);
-    return sum;
-}
-
 static void products(int64_t first, int64_t last, int64_t count, int64_t columns, const struct reel_row_source *a,
                      const struct reel_row_source *b, reel_real *out)
 {
@@ -193,7 +181,7 @@ static void products(int64_t first, int64_t last, int64_t count, int64_t columns
             prefetch(a, columns, q + REEL_KERN_AHEAD);
             prefetch(b, columns, q + REEL_KERN_AHEAD);
         }
-        out[q] = product(columns, reel_source_row(a, q), reel_source_row(b, q));
+        out[q] = reel_kern_product_sum_run(columns, reel_source_row(a, q), reel_source_row(b, q));
     }
 }
 

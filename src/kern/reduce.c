@@ -25,15 +25,20 @@ enum {
 typedef reel_real reduce_run(int64_t n, const reel_real *x);
 typedef void reduce_rows(int64_t rows, int64_t columns, const reel_real *x, int64_t stride, reel_real *out);
 
-#define DEFINE_COMBINE(name, COMBINE)                                                                                  \
-    /* n is in 1..RUN. */                                                                                              \
+/* Loops of a known length become vectors. */
+#define FOLD(half, COMBINE)                                                                                            \
+    for (int l = 0; l < half; l++)                                                                                     \
+        lane[l] = COMBINE(lane[l], lane[l + half]);
+
+/* The run of terms TERM(i). n is in 1..RUN. */
+#define DEFINE_RUN(name, COMBINE, TERM, ...)                                                                           \
     REEL_CLONES                                                                                                        \
-    static reel_real name##_run(int64_t n, const reel_real *x)                                                         \
+    static reel_real name##_run(int64_t n, __VA_ARGS__)                                                                \
     {                                                                                                                  \
         if (n <= 16) {                                                                                                 \
-            reel_real result = x[0];                                                                                   \
+            reel_real result = TERM(0);                                                                                \
             for (int64_t i = 1; i < n; i++)                                                                            \
-                result = COMBINE(result, x[i]);                                                                        \
+                result = COMBINE(result, TERM(i));                                                                     \
             return result;                                                                                             \
         }                                                                                                              \
         reel_real lane[LANES];                                                                                         \
@@ -41,17 +46,25 @@ typedef void reduce_rows(int64_t rows, int64_t columns, const reel_real *x, int6
         while (lanes > n)                                                                                              \
             lanes /= 2;                                                                                                \
         for (int l = 0; l < lanes; l++)                                                                                \
-            lane[l] = x[l];                                                                                            \
+            lane[l] = TERM(l);                                                                                         \
         int64_t i = lanes;                                                                                             \
         for (; i + LANES <= n; i += LANES)                                                                             \
-            REEL_UNROLL for (int l = 0; l < LANES; l++) lane[l] = COMBINE(lane[l], x[i + l]);                          \
+            REEL_UNROLL for (int l = 0; l < LANES; l++) lane[l] = COMBINE(lane[l], TERM(i + l));                       \
         for (int l = 0; l < n - i; l++)                                                                                \
-            lane[l] = COMBINE(lane[l], x[i + l]);                                                                      \
-        for (int half = lanes / 2; half > 0; half /= 2)                                                                \
-            for (int l = 0; l < half; l++)                                                                             \
-                lane[l] = COMBINE(lane[l], lane[l + half]);                                                            \
+            lane[l] = COMBINE(lane[l], TERM(i + l));                                                                   \
+        if (lanes > 32)                                                                                                \
+            FOLD(32, COMBINE)                                                                                          \
+        if (lanes > 16)                                                                                                \
+            FOLD(16, COMBINE)                                                                                          \
+        FOLD(8, COMBINE)                                                                                               \
+        FOLD(4, COMBINE)                                                                                               \
+        FOLD(2, COMBINE)                                                                                               \
+        FOLD(1, COMBINE)                                                                                               \
         return lane[0];                                                                                                \
-    }                                                                                                                  \
+    }
+
+#define DEFINE_COMBINE(name, COMBINE)                                                                                  \
+    DEFINE_RUN(name, COMBINE, ELEMENT, const reel_real *x)                                                             \
                                                                                                                        \
     REEL_CLONES                                                                                                        \
     static void name##_rows(int64_t rows, int64_t columns, const reel_real *x, int64_t stride,                         \
@@ -78,12 +91,15 @@ typedef void reduce_rows(int64_t rows, int64_t columns, const reel_real *x, int6
             out[c] = COMBINE(out[c], x[c]);                                                                            \
     }
 
+#define ELEMENT(i) x[i]
+#define PRODUCT(i) (x[i] * y[i])
 #define ADD(a, b) ((a) + (b))
 #define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
 #define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
 DEFINE_COMBINE(sum, ADD)
 DEFINE_COMBINE(max, LARGER)
 DEFINE_COMBINE(min, SMALLER)
+DEFINE_RUN(product_sum, ADD, PRODUCT, const reel_real *x, const reel_real *y)
 
 static const struct {
     reduce_run *run;
@@ -388,6 +404,18 @@ static reel_real reduce_run_alone(int64_t n, const reel_real *x, enum reel_kern_
 reel_real reel_kern_sum_run(int64_t n, const reel_real *x)
 {
     return n > 0 ? reduce_run_alone(n, x, REEL_KERN_SUM) : 0;
+}
+
+reel_real reel_kern_product_sum_run(int64_t n, const reel_real *x, const reel_real *y)
+{
+    if (n <= RUN)
+        return n > 0 ? product_sum_run(n, x, y) : 0;
+    reel_real sum;
+    const struct reel_kern_reduction r = {
+        .combine = REEL_KERN_SUM, .map = reel_kern_map_product, .other = y, .divisor = 1};
+    const reel_shape shape = {1, {n}};
+    reel_kern_reduce(&shape, 1, x, &r, &sum, 1);
+    return sum;
 }
 
 reel_real reel_kern_max_run(int64_t n, const reel_real *x)

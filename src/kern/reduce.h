@@ -70,8 +70,10 @@ void reel_kern_map_product(int64_t n, const reel_real *x, const reel_real *other
 void reel_kern_spread(const reel_shape *shape, unsigned reduced, const reel_real *values, double divisor,
                       reel_real *out, bool add, int threads);
 
-/* The blocked sum and the largest of n contiguous elements, on the calling thread. */
+/* The blocked sum of n contiguous elements, that of the products of two times n, and the largest, on the calling
+ * thread. */
 reel_real reel_kern_sum_run(int64_t n, const reel_real *x);
+reel_real reel_kern_product_sum_run(int64_t n, const reel_real *x, const reel_real *y);
 reel_real reel_kern_max_run(int64_t n, const reel_real *x);
 
 /* For x of [outer, n, inner], n > 0: the first position of the largest of the n, or of the smallest; a NaN comes before

@@ -2,15 +2,29 @@
  * vectors that point the same way. One sees the loss fall, and for some words those that lie nearest to them: animals
  * beside animals, tools beside tools.
  *
- *     word_vectors               a text of 1,500 sentences that are made up from a few patterns
- *     word_vectors FILE WORD...  a text of your own, and the words to look at */
+ *     word_vectors                           a text of 1,500 sentences that are made up from a few patterns
+ *     word_vectors [OPTION...] FILE WORD...  a text of your own, a sentence a line, and the words to look at
+ *
+ * -o VECTORS writes all vectors in the text format of word2vec; -e EPOCHS, -s SEED and -t THREADS are what they say.
+ * The vectors depend on text, seed and epochs, and not on the threads. */
+#define _GNU_SOURCE
 #include <reel/reel.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { WIDTH = 32, WINDOW = 2, NEGATIVES = 5, BATCH = 512, EPOCHS = 3, NEAREST = 4 };
+/* As word2vec has them, but for BATCH: from so many pairs of words one step learns. */
+enum { WIDTH = 100, WINDOW = 5, NEGATIVES = 5, MIN_COUNT = 5, BATCH = 512, NEAREST = 4 };
+
+struct settings {
+    const char *vectors;
+    double first_lr, last_lr, sample; /* words that make up more than `sample` of the text are left out at times */
+    int64_t seed;
+    int epochs, threads;
+};
 
 /* ---- The text ---- */
 
@@ -72,48 +86,166 @@ static char *read_file(const char *name)
     return text;
 }
 
-/* The pairs of a word and one that stands at most WINDOW places from it in the same line; returns how many. With NULLs
- * it counts them. */
-static int64_t make_pairs(const reel_vocabulary *v, const char *text, int64_t *center, int64_t *context)
+/* The numbers of a text's words, with -1 behind each sentence. */
+struct corpus {
+    int64_t *word, length;
+};
+
+static struct corpus number_words(const reel_vocabulary *v, const char *text)
 {
-    int64_t n = 0;
-    while (*text) {
-        int64_t id[256], length = (int64_t)strcspn(text, "\n"), words = reel_vocabulary_ids(v, text, length, id, 256);
-        words = words < 256 ? words : 256;
-        for (int64_t i = 0; i < words; i++)
-            for (int64_t j = i < WINDOW ? 0 : i - WINDOW; j <= i + WINDOW && j < words; j++) {
-                if (i == j || id[i] < 0 || id[j] < 0)
-                    continue;
-                if (center) {
-                    center[n] = id[i];
-                    context[n] = id[j];
-                }
-                n++;
-            }
-        text += length;
+    /* A word has a byte at least, and one behind it. */
+    int64_t room = (int64_t)strlen(text) + 2;
+    struct corpus corpus = {malloc(sizeof(int64_t) * (size_t)room), 0};
+    while (corpus.word && *text) {
+        int64_t bytes = (int64_t)strcspn(text, "\n"), *line = corpus.word + corpus.length;
+        int64_t count = reel_vocabulary_ids(v, text, bytes, line, room - corpus.length);
+        for (int64_t i = 0; i < count; i++)
+            if (line[i] >= 0)
+                corpus.word[corpus.length++] = line[i];
+        corpus.word[corpus.length++] = -1;
+        text += bytes;
         text += *text == '\n';
     }
-    return n;
+    return corpus;
+}
+
+/* How likely an occurrence of each word is kept: word2vec's formula, which is not quite that of the paper. */
+static double *make_keep(const reel_vocabulary *v, double sample)
+{
+    int64_t size = reel_vocabulary_size(v), total = 0;
+    const int64_t *counts = reel_vocabulary_counts(v);
+    double *keep = malloc(sizeof *keep * (size_t)(size + 1));
+    for (int64_t i = 0; i < size; i++)
+        total += counts[i];
+    for (int64_t i = 0; keep && i < size; i++) {
+        double most = sample * (double)total / (double)counts[i];
+        keep[i] = sqrt(most) + most;
+    }
+    return keep;
+}
+
+/* ---- Pairs ---- */
+
+/* So much of the text at once. */
+enum { BLOCK = 10000 };
+
+struct pairs {
+    int64_t count, center[BLOCK * 2 * WINDOW], context[BLOCK * 2 * WINDOW];
+};
+
+/* The pairs of a word and one that stands few places from it in the same sentence. How many is drawn for each word, up
+ * to WINDOW, so that nearer words count more. */
+static void make_pairs(reel_tape *t, const struct corpus *corpus, int64_t first, const double *keep,
+                       struct pairs *pairs)
+{
+    int64_t n = corpus->length - first < BLOCK ? corpus->length - first : BLOCK, kept = 0;
+    int64_t word[BLOCK], reach[BLOCK];
+    reel_var chance = reel_rand(t, REEL_SHAPE(n)), places = reel_randint(t, 1, WINDOW + 1, REEL_SHAPE(n));
+    const reel_real *chances = reel_data_real(t, chance);
+    const int64_t *reaches = reel_data_int64(t, places);
+    for (int64_t i = 0; i < n && chances && reaches; i++) {
+        int64_t id = corpus->word[first + i];
+        if (id >= 0 && (double)chances[i] >= keep[id])
+            continue;
+        word[kept] = id;
+        reach[kept++] = reaches[i];
+    }
+    pairs->count = 0;
+    for (int64_t i = 0; i < kept; i++)
+        for (int way = -1; word[i] >= 0 && way <= 1; way += 2)
+            for (int64_t j = i + way; j >= 0 && j < kept && llabs(j - i) <= reach[i] && word[j] >= 0; j += way) {
+                pairs->center[pairs->count] = word[i];
+                pairs->context[pairs->count++] = word[j];
+            }
+    reel_tape_reset(t);
 }
 
 /* ---- The model ---- */
 
-/* Mean of -log s(u v) - sum of log s(-u w), over pairs (u, v) and words w that are drawn by how often they occur. */
-static reel_var loss_of(reel_tape *t, reel_param *in, reel_param *out, reel_var center, reel_var context,
-                        reel_var negative)
+struct model {
+    reel_params *params;
+    reel_param *in, *out;
+    reel_alias *words; /* draws words by how often they occur */
+    reel_optim *sgd;
+};
+
+/* The sum of -log s(u v) - sum of log s(-u w), over pairs (u, v) and words w that are drawn. */
+static reel_var loss_of(reel_tape *t, const struct model *m, reel_var center, reel_var context, const reel_real *wanted)
 {
     int64_t n = reel_numel(t, center);
+    reel_var negative = reel_alias_draw(t, m->words, REEL_SHAPE(n, NEGATIVES));
     reel_var other = reel_cat(t, REEL_VARS(reel_reshape(t, context, REEL_SHAPE(n, 1)), negative), 1);
     /* Of each center's vector with those of 1 + NEGATIVES words, where they lie in the tables. */
-    reel_var score = reel_embedding_dot(t, reel_param_var(t, in), center, reel_param_var(t, out), other);
-    reel_var near = reel_logsigmoid(t, reel_narrow(t, score, 1, 0, 1));
-    reel_var far = reel_logsigmoid(t, reel_neg(t, reel_narrow(t, score, 1, 1, NEGATIVES)));
-    reel_var sum = reel_add(t, reel_sum_all(t, near), reel_sum_all(t, far));
-    return reel_div_scalar(t, reel_neg(t, sum), (double)n);
+    reel_var score = reel_embedding_dot(t, reel_param_var(t, m->in), center, reel_param_var(t, m->out), other);
+    REEL_OPTIONS(bce_with_logits_loss, o, o.reduction = REEL_SUM);
+    return reel_bce_with_logits_loss_with(t, score, reel_borrow(t, wanted, REEL_SHAPE(n, 1 + NEGATIVES)), &o);
+}
+
+/* A step for each batch of the pairs; returns the sum of the losses. */
+static double learn(reel_tape *t, const struct model *m, const struct pairs *pairs, const reel_real *wanted)
+{
+    double sum = 0;
+    for (int64_t first = 0; first < pairs->count; first += BATCH) {
+        int64_t n = pairs->count - first < BATCH ? pairs->count - first : BATCH;
+        reel_var center = reel_borrow_of(t, REEL_INT64, pairs->center + first, REEL_SHAPE(n));
+        reel_var context = reel_borrow_of(t, REEL_INT64, pairs->context + first, REEL_SHAPE(n));
+        reel_var loss = loss_of(t, m, center, context, wanted);
+        reel_zero_grad(m->params);
+        if (reel_backward(t, loss, m->params) || reel_optim_step(m->sgd))
+            break;
+        sum += reel_item(t, loss);
+        reel_tape_reset(t);
+    }
+    return sum;
+}
+
+static void train(reel_tape *t, const struct model *m, const struct corpus *corpus, const double *keep,
+                  const struct settings *s)
+{
+    static struct pairs pairs;
+    static reel_real wanted[BATCH * (1 + NEGATIVES)]; /* of a pair, and of its negative samples */
+    for (int i = 0; i < BATCH; i++)
+        wanted[i * (1 + NEGATIVES)] = 1;
+    reel_context *c = reel_tape_context(t);
+    struct timespec start, end;
+    timespec_get(&start, TIME_UTC);
+    clock_t processor = clock();
+    for (int epoch = 0; epoch < s->epochs && !reel_context_status(c); epoch++) {
+        double sum = 0, learned = 0;
+        for (int64_t first = 0; first < corpus->length && !reel_context_status(c); first += BLOCK) {
+            double done = (epoch + (double)first / (double)corpus->length) / s->epochs;
+            reel_optim_set_lr(m->sgd, 0, s->first_lr + (s->last_lr - s->first_lr) * done);
+            make_pairs(t, corpus, first, keep, &pairs);
+            sum += learn(t, m, &pairs, wanted);
+            learned += (double)pairs.count;
+        }
+        printf("epoch %d  loss %.3f\n", epoch + 1, sum / learned);
+    }
+    processor = clock() - processor;
+    timespec_get(&end, TIME_UTC);
+    double seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+    printf("%.2f s, %.2f s of a processor\n", seconds, (double)processor / CLOCKS_PER_SEC);
+}
+
+static bool write_vectors(const char *name, const reel_param *in, const reel_vocabulary *v)
+{
+    FILE *file = fopen(name, "w");
+    const reel_real *vector = reel_param_data(in);
+    int64_t size = reel_vocabulary_size(v);
+    if (!file || !vector)
+        return false;
+    fprintf(file, "%d %d\n", (int)size, WIDTH);
+    for (int64_t i = 0; i < size; i++) {
+        fprintf(file, "%s", reel_vocabulary_token(v, i));
+        for (int64_t k = 0; k < WIDTH; k++)
+            fprintf(file, " %.9g", (double)vector[i * WIDTH + k]);
+        fprintf(file, "\n");
+    }
+    return fclose(file) == 0;
 }
 
 /* The words whose vectors have the largest cosine with that of `word`; returns how many are of its kind. */
-static int print_nearest(reel_tape *t, reel_module *in, const reel_vocabulary *v, const char *word)
+static int print_nearest(reel_tape *t, reel_param *in, const reel_vocabulary *v, const char *word)
 {
     int64_t id = reel_vocabulary_id(v, word, -1), size = reel_vocabulary_size(v);
     if (id < 0) {
@@ -121,7 +253,7 @@ static int print_nearest(reel_tape *t, reel_module *in, const reel_vocabulary *v
         return 0;
     }
     reel_no_grad_begin(t);
-    reel_var all = reel_forward(t, in, reel_arange_int64(t, 0, size, 1));
+    reel_var all = reel_param_var(t, in);
     reel_var unit = reel_div(t, all, reel_norm(t, all, 2, REEL_AXES(1), true));
     reel_var cosine = reel_matmul(t, unit, reel_reshape(t, reel_narrow(t, unit, 0, id, 1), REEL_SHAPE(WIDTH, 1)));
     const reel_real *value = reel_data_real(t, cosine);
@@ -147,80 +279,87 @@ static int print_nearest(reel_tape *t, reel_module *in, const reel_vocabulary *v
     return same;
 }
 
+static reel_param *table(reel_params *p, const char *name, int64_t rows)
+{
+    /* A step touches the rows of the words that it draws, and no others. */
+    reel_param *weight = reel_param_new(p, name, REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(rows, WIDTH));
+    reel_param_set_sparse(weight, true);
+    return weight;
+}
+
 int main(int argc, char **argv)
 {
-    reel_context *c = reel_context_new(NULL);
-    char *text = argc > 1 ? read_file(argv[1]) : made_up_text(c);
+    struct settings s = {.first_lr = 0.025, .last_lr = 1e-4, .sample = 1e-3, .seed = 1, .epochs = 5, .threads = 1};
+    int option;
+    while ((option = getopt(argc, argv, "o:e:s:t:")) != -1) {
+        if (option == 'o')
+            s.vectors = optarg;
+        else if (option == 'e')
+            s.epochs = atoi(optarg);
+        else if (option == 's')
+            s.seed = atoi(optarg);
+        else if (option == 't')
+            s.threads = atoi(optarg);
+        else
+            return 2;
+    }
+    const bool made_up = optind == argc;
+    if (made_up) { /* so few words need more of everything */
+        s.epochs = 20;
+        s.sample = 1;
+    }
+    REEL_OPTIONS(context, co, co.seed = (uint64_t)s.seed, co.num_threads = s.threads);
+    reel_context *c = reel_context_new(&co);
+    char *text = made_up ? made_up_text(c) : read_file(argv[optind]);
     if (!c || !text) {
-        fprintf(stderr, "word_vectors: %s\n", c ? "no text" : reel_error(c));
+        fprintf(stderr, "word_vectors: %s\n", c ? "no text" : "no context");
         return 1;
     }
-    REEL_OPTIONS(vocabulary, vo, vo.min_count = 5);
+    REEL_OPTIONS(vocabulary, vo, vo.min_count = MIN_COUNT);
     reel_vocabulary *v = reel_vocabulary_new(c, &vo);
     reel_vocabulary_add_text(v, text, -1);
     reel_vocabulary_number(v);
-    int64_t size = reel_vocabulary_size(v), pairs = make_pairs(v, text, NULL, NULL);
-    printf("%d words, %d pairs\n", (int)size, (int)pairs);
-    int64_t *center = malloc(sizeof *center * (size_t)(pairs + 1)),
-            *context = malloc(sizeof *context * (size_t)(pairs + 1));
-    if (!center || !context)
+    const int64_t size = reel_vocabulary_size(v);
+    struct corpus corpus = number_words(v, text);
+    double *keep = make_keep(v, s.sample);
+    if (!corpus.word || !keep)
         return 1;
-    make_pairs(v, text, center, context);
+    printf("%d words\n", (int)size);
 
-    /* A step touches the rows of the words that it draws, and no others. */
     reel_tape *t = reel_tape_new(c);
-    reel_params *p = reel_params_new(c);
-    REEL_OPTIONS(embedding, e, e.sparse = true);
-    reel_module *in = reel_embedding_new(p, "in", size, WIDTH, &e);
-    reel_embedding_new(p, "out", size, WIDTH, &e);
-    reel_param *of_in = reel_params_find(p, "in.weight"), *of_out = reel_params_find(p, "out.weight");
-    reel_init_normal(of_in, 0, 0.1);
-    reel_init_normal(of_out, 0, 0.1);
-    reel_alias *words = reel_alias_new_of_counts(c, reel_vocabulary_counts(v), size, 0.75);
-    REEL_OPTIONS(loader, l, l.batch_size = BATCH, l.shuffle = true);
-    reel_loader *loader = reel_loader_new(c, pairs, &l);
-    reel_loader_add(loader, REEL_INT64, center, REEL_SCALAR);
-    reel_loader_add(loader, REEL_INT64, context, REEL_SCALAR);
-    REEL_OPTIONS(adam, o, o.lr = 0.01);
-    reel_optim *adam = reel_adam_new(p, &o);
+    struct model m = {.params = reel_params_new(c)};
+    m.in = table(m.params, "in", size);
+    m.out = table(m.params, "out", size);
+    reel_init_uniform(m.in, -0.5 / WIDTH, 0.5 / WIDTH);
+    m.words = reel_alias_new_of_counts(c, reel_vocabulary_counts(v), size, 0.75);
+    m.sgd = reel_sgd_new(m.params, NULL);
+    train(t, &m, &corpus, keep, &s);
 
-    for (int epoch = 1; epoch <= EPOCHS && !reel_context_status(c); epoch++) {
-        reel_running_mean mean = {0};
-        reel_var batch[2];
-        for (int64_t n; (n = reel_loader_next(loader, t, batch)) > 0;) {
-            reel_var negative = reel_alias_draw(t, words, REEL_SHAPE(n, NEGATIVES));
-            reel_var loss = loss_of(t, of_in, of_out, batch[0], batch[1], negative);
-            reel_zero_grad(p);
-            if (reel_backward(t, loss, p) || reel_optim_step(adam))
-                break;
-            reel_running_mean_add(&mean, reel_item(t, loss), (double)n);
-            reel_tape_reset(t);
-        }
-        printf("epoch %d  loss %.3f\n", epoch, reel_running_mean_value(&mean));
-    }
     int same = 0;
-    if (argc > 1)
-        for (int i = 2; i < argc; i++)
-            print_nearest(t, in, v, argv[i]);
-    else
+    if (made_up)
         for (int kind = 0; kind < KINDS; kind++)
-            same += print_nearest(t, in, v, kinds[kind][0]);
+            same += print_nearest(t, m.in, v, kinds[kind][0]);
+    else
+        for (int i = optind + 1; i < argc; i++)
+            print_nearest(t, m.in, v, argv[i]);
     if (reel_context_status(c)) {
         fprintf(stderr, "word_vectors: %s\n", reel_error(c));
         return 1;
     }
-    if (argc == 1)
+    bool written = !s.vectors || write_vectors(s.vectors, m.in, v);
+    if (!written)
+        perror(s.vectors);
+    if (made_up)
         printf("%d of %d are of the same kind\n", same, KINDS * NEAREST);
 
-    reel_optim_free(adam);
-    reel_loader_free(loader);
-    reel_alias_free(words);
-    reel_params_free(p);
+    reel_optim_free(m.sgd);
+    reel_alias_free(m.words);
+    reel_params_free(m.params);
     reel_tape_free(t);
     reel_vocabulary_free(v);
     reel_context_free(c);
-    free(center);
-    free(context);
+    free(corpus.word);
+    free(keep);
     free(text);
-    return argc > 1 || same >= KINDS * NEAREST * 9 / 10 ? 0 : 1;
+    return written && (!made_up || same >= KINDS * NEAREST * 9 / 10) ? 0 : 1;
 }

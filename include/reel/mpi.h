@@ -19,6 +19,8 @@
 #ifndef REEL_MPI_H
 #define REEL_MPI_H
 
+#include <reel/checkpoint.h>
+#include <reel/optim.h>
 #include <reel/options.h>
 #include <reel/params.h>
 #include <reel/types.h>
@@ -117,6 +119,36 @@ REEL_API reel_var reel_mpi_embedding(reel_tape *tape, reel_mpi_table *table, ree
  *     reel_var inverse, rows = reel_mpi_rows(t, words, index, &inverse);
  *     reel_var bags = reel_embedding_bag(t, rows, inverse, offsets, reel_null(), NULL); */
 REEL_API reel_var reel_mpi_rows(reel_tape *tape, reel_mpi_table *table, reel_var index, reel_var *inverse);
+
+/* ---- Checkpoints ---- */
+
+/* Saves params, buffers and the state of an optimizer (NULL: none) between two steps, with tables in parts: every rank
+ * writes a range of their rows, and none holds more than its own rows and some MiB of others'. `rest` is what is the
+ * same on every rank: schedules, numbers, a loader whose order is that of all ranks. NULL: the generator alone. Its
+ * params and optimizers are not to be these. Collective.
+ *
+ * FOLDER/checkpoint-N, N = 1, 2, ..., is filled under another name, renamed when it is complete and on the disk, and
+ * then the link FOLDER/latest leads to it; the one before is removed after that. Whoever is killed on the way leaves
+ * the last one whole, and a folder whose name ends in .tmp, which the next save removes. All ranks must see one file
+ * system. In a checkpoint are
+ *
+ *     shard-00001-model-00001-of-00001.safetensors  and so on, one of each rank, with what state_dict would hold
+ *     model.safetensors.index.json                  names, and the (first) file of each
+ *     run/shard-...safetensors                      optim/state/PARAM/STATE, optim/group/PARAM, optim/groups/I/OPTION
+ *     run/checkpoint.safetensors                    of reel_checkpoint_save: the generator, and `rest`
+ *
+ * The first two are what torch.distributed.checkpoint's HuggingFaceStorageReader loads: tables by rows, which follow
+ * each other in the order of the files' names, everything else in the first file. */
+REEL_API reel_status reel_mpi_save(reel_mpi *mpi, reel_params *params, reel_optim *optim, reel_checkpoint *rest,
+                                   const char *folder);
+
+/* Loads FOLDER/latest, or a checkpoint's own folder, at any number of ranks: params, state and generator have the bits
+ * that were saved. Also files with params alone, as HuggingFaceStorageWriter writes them with save_distributed and
+ * tables sharded by rows: then without an optimizer. Names, shapes and groups must be those of the set and the
+ * optimizer (REEL_ERROR_FORMAT), options and learning rates are the file's. All that headers tell is checked before the
+ * first value changes; a file that cannot be read then (REEL_ERROR_IO) leaves part loaded. Collective. */
+REEL_API reel_status reel_mpi_load(reel_mpi *mpi, reel_params *params, reel_optim *optim, reel_checkpoint *rest,
+                                   const char *folder);
 
 /* What the exchange has cost this rank so far. */
 typedef struct reel_mpi_statistics {

@@ -101,9 +101,10 @@ REEL_API reel_mpi_table *reel_mpi_table_new(reel_mpi *mpi, reel_params *params, 
 REEL_API reel_param *reel_mpi_table_param(const reel_mpi_table *table);
 
 /* reel_embedding of the whole table (torch.nn.functional.embedding): index [...], int64 or int32, gives [..., columns].
- * Collective, also in evaluation: ranks call it equally often in a step, those with nothing to look up with an index
- * of no elements. A row is sent once however often the index names it. An index outside the table on one rank is
- * REEL_ERROR_INDEX on all, before anything is read.
+ * Collective, also in evaluation, with an index of no elements where there is nothing to look up. In training, ranks
+ * with fewer shards than others, or without data, need not: in reel_mpi_reduce they answer until all are there. Ranks
+ * that look up in a step look up in the same order. A row is sent once however often the index names it. An index
+ * outside the table on one rank is REEL_ERROR_INDEX on all, before anything is read.
  *
  * A backward pass puts the gradient aside in the table, not in the param: what came since the last reel_mpi_collect
  * belongs to the shard that is collected next, and reel_mpi_reduce makes the sums over all shards the row gradient of

@@ -37,6 +37,13 @@ uint64_t reel_mpi_hash(uint64_t hash, const void *bytes, size_t size)
     return hash;
 }
 
+/* Who ends its step answers the lookups of others (reel_mpi_tables_serve). */
+static bool goes_with(int32_t a, int32_t b)
+{
+    return a == b || (a == REEL_MPI_AT_REDUCE && b == REEL_MPI_AT_LOOKUP) ||
+           (a == REEL_MPI_AT_LOOKUP && b == REEL_MPI_AT_REDUCE);
+}
+
 const struct reel_mpi_record *reel_mpi_records(const reel_mpi *mpi)
 {
     return mpi->records.data;
@@ -78,7 +85,7 @@ reel_status reel_mpi_agree(reel_mpi *mpi, const struct reel_mpi_record *mine)
     for (int r = mpi->ranks - 1; r >= 0; r--) {
         slowest = all[r].waiting <= all[slowest].waiting ? r : slowest;
         failed = all[r].status != REEL_OK ? r : failed;
-        elsewhere = all[r].sequence != all[0].sequence || all[r].place != all[0].place ? r : elsewhere;
+        elsewhere = all[r].sequence != all[0].sequence || !goes_with(all[r].place, all[0].place) ? r : elsewhere;
         different = all[r].layout != all[0].layout ? r : different;
         drifted = all[r].replicas != all[0].replicas ? r : drifted;
     }

@@ -3,6 +3,8 @@
 
 #include "table.h"
 
+#include <reel/tape.h>
+
 #include <math.h>
 
 enum { MAX_SHARDS = 1 << 20, LEAST_SEGMENT = 64, MOST_SEGMENT = 1 << 30 };
@@ -143,6 +145,7 @@ void reel_mpi_free(reel_mpi *mpi)
         mpi->tables = table->next;
         reel_mpi_table_release(table);
     }
+    reel_tape_free(mpi->serving);
     reel_mpi_release(&mpi->pieces);
     reel_mpi_release(&mpi->turned);
     reel_mpi_release(&mpi->texts);

@@ -66,6 +66,7 @@ struct reel_mpi {
     uint64_t steps;    /* begun */
 
     reel_mpi_table *tables; /* the newest; each leads to the one before */
+    reel_tape *serving;     /* for answering lookups, once there are tables */
 
     reel_mpi_statistics statistics;
     struct reel_mpi_memory self;    /* where this lies */

@@ -81,6 +81,8 @@ static reel_status make(reel_mpi_table *table, reel_params *params, const char *
     if (reel_mpi_reserve(c, &table->counts, 2 * ranks * sizeof(int64_t)) == REEL_OK &&
         reel_mpi_reserve(c, &table->layout, 4 * ranks * sizeof(size_t)) == REEL_OK && o->init)
         draw(table);
+    if (!mpi->serving && reel_context_status(c) == REEL_OK)
+        mpi->serving = reel_tape_new(c);
     return reel_context_status(c);
 }
 
@@ -113,6 +115,7 @@ reel_mpi_table *reel_mpi_table_new(reel_mpi *mpi, reel_params *params, const cha
         return NULL;
     }
     table->next = mpi->tables;
+    table->number = mpi->tables ? mpi->tables->number + 1 : 0;
     mpi->tables = table;
     return table;
 }
@@ -160,6 +163,26 @@ struct lookup_attributes {
     int64_t rows; /* of the output, where the inputs do not tell */
 };
 
+/* That it is this table that is looked up: `place` is REEL_MPI_AT_LOOKUP, or of those that only answer
+ * REEL_MPI_AT_REDUCE. Gives the number of the table, -1 when nobody looks up anything. */
+static reel_status agree_on_table(reel_mpi *mpi, enum reel_mpi_place place, int64_t *number)
+{
+    struct reel_mpi_record record = reel_mpi_record_of(mpi, place);
+    record.number = *number;
+    reel_status status = reel_mpi_agree(mpi, &record);
+    *number = -1;
+    for (int r = 0; r < mpi->ranks && status == REEL_OK; r++) {
+        const struct reel_mpi_record *said = &reel_mpi_records(mpi)[r];
+        if (said->place != REEL_MPI_AT_LOOKUP)
+            continue;
+        if (*number >= 0 && said->number != *number)
+            status = reel_fail(mpi->context, REEL_ERROR_STATE, "mpi_embedding: rank %d looks up another table", r);
+        *number = said->number;
+    }
+    return status;
+}
+
+/* Further on in a lookup, where all are. */
 static reel_status agree(reel_mpi *mpi)
 {
     const struct reel_mpi_record record = reel_mpi_record_of(mpi, REEL_MPI_AT_LOOKUP);
@@ -310,6 +333,28 @@ static reel_var apply_with_others(reel_tape *tape, const reel_op *op, const reel
     return out;
 }
 
+/* What is different in the index, once all agree that they look up the table: from the owners. */
+static reel_var fetch(reel_tape *tape, struct lookup *l, reel_var keys)
+{
+    reel_mpi_table *table = l->table;
+    if (reel_mpi_exchange_counts(table, l->to, l->from, &l->requests) != REEL_OK)
+        return reel_null();
+    reel_var requests = apply_with_others(tape, &requests_op, &keys, l, l->requests);
+    if (reel_context_status(table->mpi->context) != REEL_OK)
+        return reel_null();
+    reel_no_grad_begin(tape);
+    reel_var served = reel_forward(tape, table->module, requests);
+    reel_no_grad_end(tape);
+    const reel_var inputs[] = {reel_param_var(tape, table->param), served, keys};
+    return apply_with_others(tape, &rows_op, inputs, l, l->count);
+}
+
+static struct lookup lookup_in(reel_mpi_table *table)
+{
+    int64_t *to = table->counts.data;
+    return (struct lookup){.table = table, .to = to, .from = to + table->mpi->ranks};
+}
+
 reel_var reel_mpi_rows(reel_tape *tape, reel_mpi_table *table, reel_var index, reel_var *inverse)
 {
     if (inverse)
@@ -317,7 +362,7 @@ reel_var reel_mpi_rows(reel_tape *tape, reel_mpi_table *table, reel_var index, r
     if (!table)
         return reel_null();
     reel_mpi *mpi = table->mpi;
-    struct lookup l = {.table = table, .to = table->counts.data, .from = (int64_t *)table->counts.data + mpi->ranks};
+    struct lookup l = lookup_in(table);
     const struct lookup_attributes a = {&l, table, 0};
     if (!inverse || reel_tape_context(tape) != mpi->context)
         reel_fail(mpi->context, REEL_ERROR_ARGUMENT, "mpi_embedding \"%s\": the %s", reel_param_name(table->param),
@@ -326,19 +371,44 @@ reel_var reel_mpi_rows(reel_tape *tape, reel_mpi_table *table, reel_var index, r
         index = reel_to_int64(tape, index);
     reel_var unique[2];
     reel_apply(tape, &unique_op, &index, 1, &a, unique);
-    if (agree(mpi) != REEL_OK || reel_mpi_exchange_counts(table, l.to, l.from, &l.requests) != REEL_OK)
+    int64_t number = table->number;
+    if (agree_on_table(mpi, REEL_MPI_AT_LOOKUP, &number) != REEL_OK)
         return reel_null();
-    reel_var requests = apply_with_others(tape, &requests_op, &unique[1], &l, l.requests);
-    if (reel_context_status(mpi->context) != REEL_OK)
-        return reel_null();
-    reel_no_grad_begin(tape);
-    reel_var served = reel_forward(tape, table->module, requests);
-    reel_no_grad_end(tape);
-    reel_var inputs[] = {reel_param_var(tape, table->param), served, unique[1]};
-    reel_var rows = apply_with_others(tape, &rows_op, inputs, &l, l.count);
+    reel_var rows = fetch(tape, &l, unique[1]);
     if (!reel_is_null(rows))
         *inverse = unique[0];
     return rows;
+}
+
+/* Whether all ranks were at the end of a step when they agreed, or failed to. */
+static bool all_reduce(const reel_mpi *mpi)
+{
+    for (int r = 0; r < mpi->ranks; r++)
+        if (reel_mpi_records(mpi)[r].place != REEL_MPI_AT_REDUCE)
+            return false;
+    return true;
+}
+
+reel_status reel_mpi_tables_serve(reel_mpi *mpi)
+{
+    /* Also after an error: then lookups fail, and the others come here, too. */
+    while (mpi->tables && !mpi->broken) {
+        int64_t number = -1;
+        if (reel_context_status(mpi->context) == REEL_OK)
+            reel_tape_reset(mpi->serving);
+        reel_status status = agree_on_table(mpi, REEL_MPI_AT_REDUCE, &number);
+        if (mpi->broken || all_reduce(mpi))
+            break;
+        if (status != REEL_OK)
+            continue;
+        reel_mpi_table *table = mpi->tables;
+        while (table->number != number)
+            table = table->next;
+        struct lookup l = lookup_in(table);
+        memset(l.to, 0, (size_t)mpi->ranks * sizeof *l.to);
+        fetch(mpi->serving, &l, reel_tensor_of(mpi->serving, REEL_INT64, NULL, REEL_SHAPE(0)));
+    }
+    return reel_context_status(mpi->context);
 }
 
 reel_var reel_mpi_embedding(reel_tape *tape, reel_mpi_table *table, reel_var index)

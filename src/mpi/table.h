@@ -17,6 +17,7 @@ struct reel_mpi_row_list {
 struct reel_mpi_table {
     reel_mpi *mpi;
     reel_mpi_table *next; /* of the group */
+    int64_t number;       /* how many were made before */
     reel_module *module;  /* looks up rows of this rank */
     reel_param *param;    /* this rank's rows */
     int64_t rows, columns, height;
@@ -49,6 +50,10 @@ reel_mpi_table *reel_mpi_table_of(const reel_mpi *mpi, const reel_param *param);
  * is complete: its rows are weighted, and *is_finite becomes false when one is not. */
 void reel_mpi_tables_begin(reel_mpi *mpi);
 void reel_mpi_tables_collect(reel_mpi *mpi, const reel_params *params, int shard, double weight, bool *is_finite);
+
+/* Before a rank ends its step: it answers the lookups of those that are still in theirs, until all come here.
+ * Collective. */
+reel_status reel_mpi_tables_serve(reel_mpi *mpi);
 
 /* The step is complete: rows go to their owners, are summed there over the tree of shards, divided by `weight`, and
  * become the row gradient of the param. Collective. */

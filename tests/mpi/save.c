@@ -83,25 +83,19 @@ static void train(struct run *r, int steps)
         static reel_real target[SHARDS * LOOKUPS * COLUMNS], summed[COLUMNS];
         memcpy(index, reel_data_int64(r->t, reel_randint(r->t, 0, ROWS, REEL_SHAPE(total))), sizeof index);
         memcpy(target, reel_data(r->t, reel_randn(r->t, REEL_SHAPE(total, COLUMNS))), sizeof target);
-        /* Ranks with fewer shards than others look up nothing in the last round. */
-        int rounds = (SHARDS + reel_mpi_ranks(r->mpi) - 1) / reel_mpi_ranks(r->mpi);
-        for (int round = 0; round < rounds; round++) {
-            int shard = r->mpi->first_shard + round;
-            bool has_shard = shard < r->mpi->end_shard;
+        for (int shard = r->mpi->first_shard; shard < r->mpi->end_shard; shard++) {
             static const int64_t both[] = {0, 1};
-            reel_var which = reel_borrow_of(r->t, REEL_INT64, index + (has_shard ? shard * LOOKUPS : 0),
-                                            REEL_SHAPE(has_shard ? LOOKUPS : 0));
-            reel_var one = reel_borrow_of(r->t, REEL_INT64, both + shard % 2, REEL_SHAPE(has_shard ? 1 : 0));
+            reel_var which = reel_borrow_of(r->t, REEL_INT64, index + shard * LOOKUPS, REEL_SHAPE(LOOKUPS));
+            reel_var one = reel_borrow_of(r->t, REEL_INT64, both + shard % 2, REEL_SHAPE(1));
             reel_var rows = reel_mpi_embedding(r->t, r->table, which);
             reel_var few = reel_mpi_embedding(r->t, r->small, one);
-            if (!has_shard)
-                continue;
             reel_var y = reel_mul(r->t, reel_add(r->t, rows, few), reel_detach(r->t, reel_param_var(r->t, r->scale)));
             reel_var wanted = reel_borrow(r->t, target + shard * LOOKUPS * COLUMNS, REEL_SHAPE(LOOKUPS, COLUMNS));
             reel_backward(r->t, reel_mse_loss(r->t, y, wanted), r->params);
             bool is_finite = true;
             reel_mpi_tables_collect(r->mpi, r->params, shard, LOOKUPS, &is_finite);
         }
+        reel_mpi_tables_serve(r->mpi);
         for (int j = 0; j < COLUMNS; j++)
             summed[j] = target[j];
         reel_param_set_grad(r->scale, summed);

@@ -88,6 +88,7 @@ static void collect(reel_mpi *group, reel_params *set, int shard, double weight)
 
 static reel_status reduce(reel_mpi *group, reel_params *set, double weight)
 {
+    reel_mpi_tables_serve(group);
     MPI_Allreduce(MPI_IN_PLACE, &weight, 1, MPI_DOUBLE, MPI_SUM, group->comm);
     return reel_mpi_tables_reduce(group, set, weight);
 }
@@ -301,6 +302,56 @@ static void refusing(void)
     reel_optim_free(lamb);
 }
 
+/* The last rank's index is wrong while rank 0 has ended its step and answers. */
+static void refusing_to_answer(void)
+{
+    static int64_t index[] = {1, 2};
+    index[1] = last() ? 7 : 2;
+    if (rank > 0 || ranks == 1)
+        reel_mpi_embedding(t, table, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2)));
+    reel_mpi_tables_serve(mpi);
+    expect_error(c, REEL_ERROR_INDEX, "index 7 at");
+    reel_tape_reset(t);
+}
+
+/* Bytes that a step sends, and memory: rows that nobody looks up twice, so that nothing but rows counts. */
+static void costs(void)
+{
+    enum { MANY = 200000, WIDE = 16, WANTED = 20000 };
+    reel_context *own = new_context();
+    reel_mpi *group = reel_mpi_new(own, MPI_COMM_WORLD, NULL);
+    reel_params *set = reel_params_new(own);
+    reel_tape *tape = reel_tape_new(own);
+    REEL_OPTIONS(mpi_table, o, o.init = false);
+    reel_mpi_table *large = reel_mpi_table_new(group, set, "large", MANY, WIDE, &o);
+    const size_t before = reel_memory(own).bytes;
+    int64_t *index = malloc(WANTED * sizeof *index);
+    for (int64_t i = 0; i < WANTED; i++)
+        index[i] = (i * 7 + rank * 977) * 31 % MANY;
+    uint64_t sent = 0;
+    for (int step = 0; step < 4; step++) {
+        sent = reel_mpi_stats(group).bytes_sent;
+        reel_mpi_begin(group, true);
+        reel_var y = reel_mpi_embedding(tape, large, reel_borrow_of(tape, REEL_INT64, index, REEL_SHAPE(WANTED)));
+        reel_backward(tape, reel_mean_all(tape, y), set);
+        collect(group, set, group->first_shard, 1);
+        reel_tape_reset(tape);
+        CHECK(reduce(group, set, 1) == REEL_OK, "%s", reel_error(own));
+        sent = reel_mpi_stats(group).bytes_sent - sent;
+    }
+    const double row = WIDE * sizeof(reel_real), others = (ranks - 1.0) / ranks;
+    const double want = others * WANTED * (8 + row) * 2;
+    CHECK(fabs((double)sent - want) <= 0.02 * want, "%.0f bytes were sent, not %.0f", (double)sent, want);
+    /* Rows go out and come in, at the lookup and with the gradient. */
+    const double exchanged = 4 * WANTED * row, held = (double)(reel_memory(own).peak_bytes - before);
+    CHECK(held <= 3 * exchanged, "%.2f times the rows that were exchanged", held / exchanged);
+    free(index);
+    reel_tape_free(tape);
+    reel_params_free(set);
+    reel_mpi_free(group);
+    reel_context_free(own);
+}
+
 int main(int argc, char **argv)
 {
     static const struct way ways[] = {{"lazy Adam", lazy_adam, INFINITY, false, false},
@@ -315,8 +366,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         bits(&ways[i], argc > 1 ? atoi(argv[1]) : STEPS);
     static reel_real all[ALL];
-    if (SHARDS % ranks == 0)
-        train_in_group(MPI_COMM_WORLD, &steady, 8, all);
+    train_in_group(MPI_COMM_WORLD, &steady, 8, all);
     c = new_context();
     mpi = reel_mpi_new(c, MPI_COMM_WORLD, NULL);
     params = reel_params_new(c);
@@ -325,7 +375,9 @@ int main(int argc, char **argv)
     table = numbered(params, "table", 7, COLUMNS);
     looking_up();
     refusing();
+    refusing_to_answer();
     looking_up();
+    costs();
     reel_tape_free(t);
     reel_params_free(params);
     reel_mpi_free(mpi);

@@ -3,9 +3,20 @@
  *
  *     #include <reel/mpi.h>
  *
- *     reel_mpi *mpi = reel_mpi_new(c, MPI_COMM_WORLD, NULL);
- *     while (reel_mpi_begin(mpi, true)) {
- *         // ... a step of the training
+ *     REEL_OPTIONS(mpi, o, o.shards = 8);
+ *     reel_mpi *mpi = reel_mpi_new(c, MPI_COMM_WORLD, &o);
+ *     while (reel_mpi_begin(mpi, step < steps)) {
+ *         while (reel_mpi_next_shard(mpi) >= 0) {
+ *             reel_var noise = reel_randn(t, REEL_SHAPE(64, 10)); // another one in every shard
+ *             loss = reel_mean_all(t, reel_square(t, reel_forward(t, module, noise)));
+ *             reel_zero_grad(params);
+ *             reel_backward(t, loss, params);
+ *             reel_mpi_collect(mpi, params, 64); // a mean over 64 samples
+ *             reel_tape_reset(t);
+ *         }
+ *         if (reel_mpi_reduce(mpi, params) == REEL_OK)
+ *             reel_optim_step(adam);
+ *         step++;
  *     }
  *     if (reel_context_status(c)) {
  *         fprintf(stderr, "%s\n", reel_error(c));
@@ -64,6 +75,47 @@ REEL_API int reel_mpi_ranks(const reel_mpi *mpi);
  * reel_context_status says what, everywhere). An error that one rank has met is therefore best left alone until here:
  * who leaves the loop by itself lets the others wait for the deadline. */
 REEL_API bool reel_mpi_begin(reel_mpi *mpi, bool have_data);
+
+/* ---- Data parallel training ----
+ *
+ * A step is cut into a fixed number of logical shards, each with a batch of its own. Shards, not ranks, are what
+ * results depend on: a shard has its own random numbers, and gradients are summed in a binary tree over shards. With a
+ * number of ranks that is a power of two each computes aligned subtrees, so params have the same bits for 1, 2, 4, ...
+ * ranks (same binary, libraries and kind of processor). Any other number gives the same bits as itself, run again.
+ *
+ * What was read (a batch, say) belongs to a shard, too: that of number s is the same data whichever rank has it. */
+
+/* How many shards a step has; 0 for NULL. */
+REEL_API int reel_mpi_shards(const reel_mpi *mpi);
+
+/* The next of this rank's shards, ascending; -1 when there is none left, when the rank has no data (reel_mpi_begin),
+ * and after an error. Not collective. Until then the context's random numbers are the shard's own: generator and
+ * dropout begin with a seed made of the seed that rank 0's context had when the group was made, the number of the loop,
+ * and the shard; no two shards of a run have the same. At -1 they are again what they were before the first shard,
+ * alike on all ranks. One loop follows each reel_mpi_begin and each reel_mpi_reduce (for a GAN, say: the
+ * discriminator's and the generator's); there may be none. Leave it by -1 alone. */
+REEL_API int reel_mpi_next_shard(reel_mpi *mpi);
+
+/* Takes the gradients of the set as those of the current shard. `weight` is that of the shard, the number of samples if
+ * the loss is a mean over samples; at least 0. A shard whose gradients are not collected, or with weight 0, is empty.
+ * What the gradients were summed of (several backward passes, a penalty) does not matter, and each set is collected by
+ * itself. Not collective. An error of the context is kept for the next agreement, so that a reset may clear it, and
+ * nothing is collected. REEL_ERROR_STATE outside of the loop over shards, and when the shard was collected before;
+ * REEL_ERROR_ARGUMENT; REEL_ERROR_NOT_FINITE when a gradient is NaN or infinite (not looked at when there is one
+ * shard). */
+REEL_API reel_status reel_mpi_collect(reel_mpi *mpi, reel_params *params, double weight);
+
+/* Gives every rank the gradient of the step: that of every trained param becomes the sum over shards of weight times
+ * gradient, divided by the sum of the weights; a param without a gradient in all shards has none. Row-sparse gradients
+ * stay so: all rows that a shard touched, whether rows travelled or, where that takes fewer bytes, the whole table; the
+ * bits are the same. Then clip and step as with one process. Collective, after the loop over shards. The same error on
+ * all ranks, with the rank's number, when a shard of any failed, and nothing has changed: no gradient was exchanged. In
+ * every check_every-th step dense params and the generator are compared between ranks first, REEL_ERROR_STATE when they
+ * differ.
+ *
+ * Each rank sends 2 (R - 1) / R times the bytes of the dense gradients (R: the largest power of two up to the number of
+ * ranks), and (R - 1) / R times those of its rows and of all rows of the step. */
+REEL_API reel_status reel_mpi_reduce(reel_mpi *mpi, reel_params *params);
 
 /* ---- Tables whose rows are spread over ranks ---- */
 

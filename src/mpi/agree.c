@@ -1,6 +1,5 @@
 /* The agreement of all ranks, and the step that begins with one. */
-#include "ranks.h"
-
+#include "sets.h"
 #include "table.h"
 
 #include <stdio.h>
@@ -49,8 +48,19 @@ const struct reel_mpi_record *reel_mpi_records(const reel_mpi *mpi)
     return mpi->records.data;
 }
 
+void reel_mpi_note(reel_mpi *mpi)
+{
+    if (mpi->failure != REEL_OK || reel_context_status(mpi->context) == REEL_OK)
+        return;
+    mpi->failure = reel_context_status(mpi->context);
+    snprintf(mpi->failure_text, sizeof mpi->failure_text, "%s", reel_error(mpi->context));
+}
+
 struct reel_mpi_record reel_mpi_record_of(reel_mpi *mpi, enum reel_mpi_place place)
 {
+    if (mpi->failure != REEL_OK)
+        reel_fail(mpi->context, mpi->failure, "%s", mpi->failure_text);
+    mpi->failure = REEL_OK;
     return (struct reel_mpi_record){.sequence = mpi->sequence,
                                     .waiting = mpi->statistics.waiting,
                                     .place = place,
@@ -111,12 +121,16 @@ bool reel_mpi_begin(reel_mpi *mpi, bool have_data)
 {
     if (!mpi)
         return false;
+    reel_mpi_leave_loop(mpi);
+    reel_mpi_empty_sets(mpi);
     struct reel_mpi_record record = reel_mpi_record_of(mpi, REEL_MPI_AT_BEGIN);
     record.is_out = !have_data;
     if (reel_mpi_agree(mpi, &record) != REEL_OK)
         return false;
     mpi->steps++;
     reel_mpi_tables_begin(mpi);
+    mpi->have_data = have_data;
+    reel_mpi_allow_loop(mpi);
     for (int r = 0; r < mpi->ranks; r++)
         if (!reel_mpi_records(mpi)[r].is_out)
             return true;

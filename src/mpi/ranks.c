@@ -1,11 +1,12 @@
 /* A group of ranks: its options, making and freeing it, what it has cost. */
 #include "ranks.h"
 
+#include "sets.h"
 #include "table.h"
 
 #include <reel/tape.h>
 
-#include <math.h>
+#include <string.h>
 
 enum { MAX_SHARDS = 1 << 20, LEAST_SEGMENT = 64, MOST_SEGMENT = 1 << 30 };
 
@@ -69,6 +70,19 @@ static reel_mpi *allocate(reel_context *context, int ranks)
     return mpi;
 }
 
+/* Rank 0's, so that shards draw the same whichever rank has them. */
+static reel_status take_seed(reel_mpi *mpi)
+{
+    uint64_t seed, *seeds = mpi->texts.data;
+    reel_status status = reel_get_rng_state(mpi->context, mpi->common);
+    if (status != REEL_OK)
+        return status;
+    memcpy(&seed, mpi->common, sizeof seed); /* what the state begins with */
+    status = reel_mpi_gather(mpi, &seed, sizeof seed, seeds);
+    mpi->seed = seeds[0];
+    return status;
+}
+
 /* All that can be refused by one rank alone is put off until they agree, in pieces of the default size. */
 static reel_status join(reel_mpi *mpi, const reel_mpi_options *given)
 {
@@ -87,7 +101,7 @@ static reel_status join(reel_mpi *mpi, const reel_mpi_options *given)
     record.layout = reel_mpi_hash(1, alike, sizeof alike);
     reel_status status = reel_mpi_agree(mpi, &record);
     mpi->segment = o.segment;
-    return status;
+    return status == REEL_OK ? take_seed(mpi) : status;
 }
 
 /* Whether every rank has its memory. Blocking: who does not come cannot be waited for with a deadline before there is a
@@ -146,6 +160,7 @@ void reel_mpi_free(reel_mpi *mpi)
         reel_mpi_table_release(table);
     }
     reel_tape_free(mpi->serving);
+    reel_mpi_free_sets(mpi);
     reel_mpi_release(&mpi->pieces);
     reel_mpi_release(&mpi->turned);
     reel_mpi_release(&mpi->texts);
@@ -162,6 +177,11 @@ int reel_mpi_rank(const reel_mpi *mpi)
 int reel_mpi_ranks(const reel_mpi *mpi)
 {
     return mpi ? mpi->ranks : 0;
+}
+
+int reel_mpi_shards(const reel_mpi *mpi)
+{
+    return mpi ? mpi->shards : 0;
 }
 
 reel_mpi_statistics reel_mpi_stats(const reel_mpi *mpi)

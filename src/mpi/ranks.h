@@ -51,6 +51,13 @@ struct reel_mpi_record {
     int32_t reserved;
 };
 
+enum {
+    REEL_MPI_TEXT = 512,   /* bytes of an error */
+    REEL_MPI_IN_FLIGHT = 4 /* pieces under way in one direction */
+};
+
+enum reel_mpi_loop { REEL_MPI_LOOP_OVER, REEL_MPI_LOOP_READY, REEL_MPI_LOOP_RUNS };
+
 struct reel_mpi {
     reel_context *context;
     MPI_Comm comm;
@@ -68,6 +75,19 @@ struct reel_mpi {
     reel_mpi_table *tables; /* the newest; each leads to the one before */
     reel_tape *serving;     /* for answering lookups, once there are tables */
 
+    /* The loop over shards and its random numbers (shards.c). */
+    enum reel_mpi_loop loop;
+    bool have_data;        /* this rank, in this step */
+    int shard;             /* in the loop: the current one */
+    uint64_t seed;         /* of the run */
+    uint64_t loops;        /* that could have begun so far: streams of random numbers are numbered by them */
+    uint64_t common_draws; /* in the loop: what random numbers go on with behind it */
+    unsigned char common[REEL_RNG_STATE_SIZE];
+    reel_status failure; /* an error that the next agreement is to tell, though a reset may have cleared it */
+    char failure_text[REEL_MPI_TEXT];
+
+    struct reel_mpi_set *sets; /* a list: whose gradients were collected (sets.h) */
+
     reel_mpi_statistics statistics;
     struct reel_mpi_memory self;    /* where this lies */
     struct reel_mpi_memory records; /* [ranks]: the last agreement's, by rank */
@@ -76,14 +96,9 @@ struct reel_mpi {
     struct reel_mpi_memory pieces;  /* messages that are looked at as they arrive */
 };
 
-enum {
-    REEL_MPI_TEXT = 512,   /* bytes of an error */
-    REEL_MPI_IN_FLIGHT = 4 /* pieces under way in one direction */
-};
-
 /* ---- Waiting and messages ---- */
 
-/* Waits until all requests are complete. REEL_ERROR_PEER when that takes longer than the timeout, naming the ranks that
+/* Waits until all requests are complete. REEL_ERROR_PEER when none is within the timeout, naming the ranks that
  * did not answer, or when MPI reports an error: then the group is broken and the requests are given up. All other
  * functions here, and all collective ones, return REEL_ERROR_PEER when the group is broken. */
 reel_status reel_mpi_wait(reel_mpi *mpi, int n, MPI_Request *requests);
@@ -113,7 +128,7 @@ reel_status reel_mpi_all_to_all(reel_mpi *mpi, const void *send, const size_t *s
 
 /* ---- Agreeing ---- */
 
-/* A record with the sequence, the place and the context's status. */
+/* A record with the sequence, the place and the context's status, or that of an error that was noted. */
 struct reel_mpi_record reel_mpi_record_of(reel_mpi *mpi, enum reel_mpi_place place);
 
 /* Gathers the records of all ranks; afterwards they are in mpi->records. When the context of one has an error, all get
@@ -121,6 +136,15 @@ struct reel_mpi_record reel_mpi_record_of(reel_mpi *mpi, enum reel_mpi_place pla
  * places, or their replicas differ; REEL_ERROR_ARGUMENT when their layouts do. */
 reel_status reel_mpi_agree(reel_mpi *mpi, const struct reel_mpi_record *mine);
 const struct reel_mpi_record *reel_mpi_records(const reel_mpi *mpi);
+
+/* Keeps the context's error for the next agreement, which a record_of puts back. */
+void reel_mpi_note(reel_mpi *mpi);
+
+/* Ends a loop over shards that was left, and gives the context its common random numbers again. */
+void reel_mpi_leave_loop(reel_mpi *mpi);
+
+/* A loop over shards may follow. */
+void reel_mpi_allow_loop(reel_mpi *mpi);
 
 /* A hash of bytes, behind another hash; begin with 1. */
 uint64_t reel_mpi_hash(uint64_t hash, const void *bytes, size_t size);

@@ -99,14 +99,13 @@ static reel_status refuse_broken(reel_mpi *mpi)
 
 /* ---- Waiting ---- */
 
-/* Until all are complete, or one of them is (`any`, whose place goes to *done). */
-static reel_status wait_for(reel_mpi *mpi, int n, MPI_Request *requests, bool any, int *done)
+/* Until one more of them is complete, or none is left: then *done is MPI_UNDEFINED. */
+static reel_status wait_for_one(reel_mpi *mpi, int n, MPI_Request *requests, int *done)
 {
     double start = MPI_Wtime(), looked = start, now = start;
     int is_complete = 0;
     for (;;) {
-        int code = any ? MPI_Testany(n, requests, done, &is_complete, MPI_STATUS_IGNORE)
-                       : MPI_Testall(n, requests, &is_complete, MPI_STATUSES_IGNORE);
+        int code = MPI_Testany(n, requests, done, &is_complete, MPI_STATUS_IGNORE);
         if (code != MPI_SUCCESS)
             return fail_code(mpi, code, n, requests);
         if (is_complete)
@@ -128,7 +127,13 @@ static reel_status wait_for(reel_mpi *mpi, int n, MPI_Request *requests, bool an
 
 reel_status reel_mpi_wait(reel_mpi *mpi, int n, MPI_Request *requests)
 {
-    return mpi->broken ? refuse_broken(mpi) : wait_for(mpi, n, requests, false, NULL);
+    int done = 0;
+    if (mpi->broken)
+        return refuse_broken(mpi);
+    while (done != MPI_UNDEFINED)
+        if (wait_for_one(mpi, n, requests, &done) != REEL_OK)
+            return reel_context_status(mpi->context);
+    return REEL_OK;
 }
 
 /* ---- Messages ---- */
@@ -192,7 +197,7 @@ reel_status reel_mpi_transfer(reel_mpi *mpi, const struct reel_mpi_transfer *tra
         int code = post(mpi, transfer, &in, &out, requests), done = 0;
         if (code != MPI_SUCCESS)
             return fail_code(mpi, code, 2 * IN_FLIGHT, requests);
-        if (wait_for(mpi, 2 * IN_FLIGHT, requests, true, &done) != REEL_OK)
+        if (wait_for_one(mpi, 2 * IN_FLIGHT, requests, &done) != REEL_OK)
             return reel_context_status(mpi->context);
         for (; out.done < out.posted && requests[IN_FLIGHT + out.done % IN_FLIGHT] == MPI_REQUEST_NULL;)
             out.done++;

@@ -26,6 +26,10 @@ extern int64_t step, steps, n, counts[1000];
 extern bool resume;
 extern reel_running_mean accuracy;
 
+/* Of reel/mpi.h, which is included where there is MPI. */
+extern struct reel_mpi *mpi;
+extern struct reel_mpi_table *words;
+
 bool read_line(char *line, int size);
 void sample(reel_params *from);
 reel_var model(reel_tape *tape, reel_var input);

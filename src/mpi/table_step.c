@@ -111,12 +111,24 @@ void reel_mpi_tables_collect(reel_mpi *mpi, const reel_params *params, int shard
 
 /* ---- The end of a step ---- */
 
-/* Rows of a list with the same key become one: values and keys go to `ordered` and to `keys`, ascending. */
-static int64_t sum_by_key(reel_mpi_table *table, struct reel_mpi_row_list *list)
+static bool ascends(const int64_t *keys, int64_t n)
+{
+    for (int64_t i = 1; i < n; i++)
+        if (keys[i - 1] >= keys[i])
+            return false;
+    return true;
+}
+
+/* Rows of a list with the same key become one: their number, ascending in the list's keys, and where the sums are. */
+static int64_t sum_by_key(reel_mpi_table *table, struct reel_mpi_row_list *list, reel_real **sums)
 {
     const int64_t n = list->count, columns = table->columns;
     int64_t *order = table->work.data, *scratch = order + n, *first = scratch + n, *keys = list->keys.data;
     reel_real *values = list->values.data, *ordered = table->ordered.data;
+    *sums = values;
+    /* What one lookup left. */
+    if (ascends(keys, n))
+        return n;
     reel_mpi_order_keys(n, keys, table->height * table->mpi->ranks, order, scratch);
     int64_t count = reel_mpi_sum_rows(n, keys, order, list->leaves.data, columns, values, first);
     for (int64_t k = 0; k < count; k++) {
@@ -124,6 +136,7 @@ static int64_t sum_by_key(reel_mpi_table *table, struct reel_mpi_row_list *list)
         scratch[k] = keys[first[k]];
     }
     memcpy(keys, scratch, (size_t)count * sizeof *keys);
+    *sums = ordered;
     return count;
 }
 
@@ -159,46 +172,58 @@ static void label_received(reel_mpi_table *table, const int64_t *from)
             *leaf++ = r;
 }
 
-static reel_status reduce(reel_mpi_table *table, double weight)
+/* The rows that this rank's shards have summed, to their owners, who sum them. */
+static reel_status exchange(reel_mpi_table *table, int64_t *count, reel_real **sums)
 {
     reel_mpi *mpi = table->mpi;
     reel_context *c = mpi->context;
-    struct reel_mpi_row_list *mine = &table->gradient, *received = &table->received;
-    const int64_t columns = table->columns;
-    int64_t *to = table->counts.data, *from = to + mpi->ranks, count = 0, n = 0;
-    /* Rows of a shard that was not collected are no part of the step. */
-    mine->count = table->collected;
-    if (reserve_for_sums(table, mine->count) == REEL_OK)
-        count = sum_by_key(table, mine);
-    if (agree(mpi, table->has_gradient) != REEL_OK)
-        return reel_context_status(c);
-    if (!any_number(mpi))
-        return REEL_OK;
+    struct reel_mpi_row_list *received = &table->received;
+    const int64_t *mine = table->gradient.keys.data;
+    int64_t *to = table->counts.data, *from = to + mpi->ranks, n;
     memset(to, 0, (size_t)mpi->ranks * sizeof *to);
-    for (int64_t k = 0; k < count; k++)
-        to[((int64_t *)mine->keys.data)[k] / table->height]++;
+    for (int64_t k = 0; k < *count; k++)
+        to[mine[k] / table->height]++;
     if (reel_mpi_exchange_counts(table, to, from, &n) != REEL_OK)
         return reel_context_status(c);
     received->count = 0;
-    make_room(c, received, n, columns);
+    make_room(c, received, n, table->columns);
     release_outgrown(received);
-    const struct reel_mpi_exchange keys = {to, from, mine->keys.data, received->keys.data, sizeof(int64_t)};
-    const struct reel_mpi_exchange values = {to, from, table->ordered.data, received->values.data,
-                                             (size_t)columns * sizeof(reel_real)};
+    const struct reel_mpi_exchange keys = {to, from, mine, received->keys.data, sizeof *mine};
+    const struct reel_mpi_exchange values = {to, from, *sums, received->values.data,
+                                             (size_t)table->columns * sizeof **sums};
     if (agree(mpi, false) != REEL_OK || reel_mpi_exchange_rows(table, &keys) != REEL_OK ||
         reel_mpi_exchange_rows(table, &values) != REEL_OK)
         return reel_context_status(c);
     received->count = n;
     label_received(table, from);
-    if (reserve_for_sums(table, n) != REEL_OK)
-        return reel_context_status(c);
-    count = sum_by_key(table, received);
-    int64_t *rows = received->keys.data;
-    reel_real *sums = table->ordered.data;
+    if (reserve_for_sums(table, n) == REEL_OK)
+        *count = sum_by_key(table, received, sums);
+    return reel_context_status(c);
+}
+
+static reel_status reduce(reel_mpi_table *table, double weight)
+{
+    reel_mpi *mpi = table->mpi;
+    int64_t count = 0, *rows = table->gradient.keys.data;
+    reel_real *sums = NULL;
+    /* Rows of a shard that was not collected are no part of the step. */
+    table->gradient.count = table->collected;
+    if (reserve_for_sums(table, table->collected) == REEL_OK)
+        count = sum_by_key(table, &table->gradient, &sums);
+    if (agree(mpi, table->has_gradient) != REEL_OK)
+        return reel_context_status(mpi->context);
+    if (!any_number(mpi))
+        return REEL_OK;
+    if (mpi->ranks > 1) {
+        if (exchange(table, &count, &sums) != REEL_OK)
+            return reel_context_status(mpi->context);
+        rows = table->received.keys.data;
+    }
     for (int64_t k = 0; k < count; k++)
         rows[k] -= table->height * mpi->rank;
-    for (int64_t i = 0; i < count * columns; i++)
-        sums[i] /= (reel_real)weight;
+    const reel_real divisor = (reel_real)weight;
+    for (int64_t i = 0; i < count * table->columns && divisor != 1; i++)
+        sums[i] /= divisor;
     return reel_param_set_row_grad(table->param, count, rows, sums);
 }
 

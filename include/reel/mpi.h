@@ -189,6 +189,7 @@ REEL_API reel_var reel_mpi_rows(reel_tape *tape, reel_mpi_table *table, reel_var
  *     model.safetensors.index.json                  names, and the (first) file of each
  *     run/shard-...safetensors                      optim/state/PARAM/STATE, optim/group/PARAM, optim/groups/I/OPTION
  *     run/checkpoint.safetensors                    of reel_checkpoint_save: the generator, and `rest`
+ *     run/group.safetensors                         what the random numbers of shards depend on: seed, loops
  *
  * The first two are what torch.distributed.checkpoint's HuggingFaceStorageReader loads: tables by rows, which follow
  * each other in the order of the files' names, everything else in the first file. */

@@ -32,7 +32,7 @@ static bool is_safetensors(const char *name)
     static const char ending[] = ".safetensors";
     size_t length = strlen(name);
     return length > sizeof ending - 1 && strcmp(name + length - (sizeof ending - 1), ending) == 0 &&
-           strcmp(name, REEL_MPI_REST) != 0;
+           strcmp(name, REEL_MPI_REST) != 0 && strcmp(name, REEL_MPI_GROUP) != 0;
 }
 
 static int list_names(const char *folder, char (*names)[NAME_MAX + 1], int room)
@@ -259,8 +259,8 @@ static void load_array(reel_mpi *mpi, struct reader *reader, int place, const st
     }
 }
 
-static void load_group(struct reader *reader, int place, const struct reel_mpi_contents *contents,
-                       const struct reel_mpi_tensor *tensor)
+static void load_option(struct reader *reader, int place, const struct reel_mpi_contents *contents,
+                        const struct reel_mpi_tensor *tensor)
 {
     double number = read_number(reader, place, tensor);
     if (reel_context_status(reader->files->context) == REEL_OK &&
@@ -286,7 +286,7 @@ static void load_tensors(struct files *files, const struct reel_mpi_contents *co
         if (!has(files, i - first))
             continue;
         if (tensor->option)
-            load_group(&reader, i - first, contents, tensor);
+            load_option(&reader, i - first, contents, tensor);
         else if (tensor->param)
             load_array(mpi, &reader, i - first, contents, tensor, &memory);
         else
@@ -303,6 +303,21 @@ static void load_rest(reel_mpi *mpi, reel_checkpoint *rest, const char *folder)
     if (reel_mpi_join_path(mpi->context, path, folder, REEL_MPI_REST) == REEL_OK)
         reel_checkpoint_load(rest ? rest : own, path);
     reel_checkpoint_free(own);
+}
+
+static void load_group(reel_mpi *mpi, const char *folder)
+{
+    char path[PATH_MAX];
+    if (reel_mpi_join_path(mpi->context, path, folder, REEL_MPI_GROUP) != REEL_OK)
+        return;
+    int64_t seed, loops;
+    reel_safetensors *file = reel_safetensors_open(mpi->context, path);
+    if (reel_safetensors_read(file, "seed", REEL_INT64, &seed, 1) == REEL_OK &&
+        reel_safetensors_read(file, "loops", REEL_INT64, &loops, 1) == REEL_OK) {
+        mpi->seed = (uint64_t)seed;
+        mpi->loops = (uint64_t)loops;
+    }
+    reel_safetensors_close(file);
 }
 
 /* The newest checkpoint in a folder of them, or the folder itself. */
@@ -336,8 +351,10 @@ reel_status reel_mpi_load(reel_mpi *mpi, reel_params *params, reel_optim *optim,
     if (reel_mpi_agree_at(mpi, REEL_MPI_AT_LOAD, layout, 0) == REEL_OK) {
         load_tensors(&model, &contents, 0, contents.model);
         load_tensors(&run, &contents, contents.model, contents.count);
-        if (has_run || access(run_path, F_OK) == 0)
+        if (has_run || access(run_path, F_OK) == 0) {
             load_rest(mpi, rest, run_path);
+            load_group(mpi, run_path);
+        }
         if (!mpi->broken)
             reel_mpi_agree_at(mpi, REEL_MPI_AT_LOAD, 0, 0);
     }

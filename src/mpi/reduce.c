@@ -422,6 +422,7 @@ reel_status reel_mpi_reduce(reel_mpi *mpi, reel_params *params)
     }
     if (!params || reel_params_context(params) != c)
         reel_fail(c, REEL_ERROR_ARGUMENT, "mpi_reduce: params is NULL or of another context");
+    reel_mpi_tables_serve(mpi);
     struct reel_mpi_set *set = reel_context_status(c) == REEL_OK ? reel_mpi_set_of(mpi, params) : NULL;
     reel_status status = reduce(mpi, set);
     if (status == REEL_OK) {

@@ -1,6 +1,8 @@
 /* Saving: a folder for each checkpoint, made beside the others under another name, and a link to the newest. */
 #include "save.h"
 
+#include <reel/safetensors.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -150,6 +152,17 @@ static void save_rest(reel_mpi *mpi, reel_checkpoint *rest, const char *folder)
     reel_checkpoint_free(own);
 }
 
+/* What the random numbers of shards depend on. */
+static void save_group(reel_mpi *mpi, const char *folder)
+{
+    char path[PATH_MAX];
+    const int64_t seed = (int64_t)mpi->seed, loops = (int64_t)mpi->loops;
+    const reel_named_array arrays[] = {{"seed", REEL_INT64, REEL_SCALAR, &seed},
+                                       {"loops", REEL_INT64, REEL_SCALAR, &loops}};
+    if (reel_mpi_join_path(mpi->context, path, folder, REEL_MPI_GROUP) == REEL_OK)
+        reel_safetensors_write(mpi->context, path, arrays, 2);
+}
+
 static void write_all(struct reel_mpi_contents *contents, reel_checkpoint *rest, const char *path)
 {
     reel_mpi *mpi = contents->mpi;
@@ -165,6 +178,7 @@ static void write_all(struct reel_mpi_contents *contents, reel_checkpoint *rest,
     if (mpi->rank > 0 || mpi->broken)
         return;
     save_rest(mpi, rest, run);
+    save_group(mpi, run);
     reel_mpi_join_path(mpi->context, file, path, "model.safetensors.index.json");
     reel_mpi_write_index(contents, file);
 }

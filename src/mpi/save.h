@@ -15,6 +15,7 @@
 #define REEL_MPI_FILE "shard-%05d-model-00001-of-00001.safetensors"
 #define REEL_MPI_RUN "run"
 #define REEL_MPI_REST "checkpoint.safetensors"
+#define REEL_MPI_GROUP "group.safetensors"
 #define REEL_MPI_LATEST "latest"
 
 /* An array that is saved. */

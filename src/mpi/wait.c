@@ -241,7 +241,8 @@ reel_status reel_mpi_all_to_all(reel_mpi *mpi, const void *send, const size_t *s
     if (mpi->broken)
         return refuse_broken(mpi);
     int own = mpi->rank;
-    memcpy((char *)receive + receive_offsets[own], (const char *)send + send_offsets[own], send_sizes[own]);
+    if (send_sizes[own] > 0)
+        memcpy((char *)receive + receive_offsets[own], (const char *)send + send_offsets[own], send_sizes[own]);
     for (int step = 1; step < mpi->ranks; step++) {
         int to = (own + step) % mpi->ranks, from = (own - step + mpi->ranks) % mpi->ranks;
         const struct reel_mpi_transfer transfer = {.to = to,

@@ -78,21 +78,6 @@ static reel_var loss_of(reel_tape *t, const struct way *way, reel_var rows, reel
     return reel_mse_loss(t, reel_embedding_bag(t, rows, index, reel_arange_int64(t, 0, n, 1), reel_null(), &o), wanted);
 }
 
-/* The gradients of a shard, and the end of a step. */
-static void collect(reel_mpi *group, reel_params *set, int shard, double weight)
-{
-    bool is_finite = true;
-    reel_mpi_tables_collect(group, set, shard, weight, &is_finite);
-    CHECK(is_finite, "a gradient of shard %d is not finite", shard);
-}
-
-static reel_status reduce(reel_mpi *group, reel_params *set, double weight)
-{
-    reel_mpi_tables_serve(group);
-    MPI_Allreduce(MPI_IN_PLACE, &weight, 1, MPI_DOUBLE, MPI_SUM, group->comm);
-    return reel_mpi_tables_reduce(group, set, weight);
-}
-
 static void train_in_group(MPI_Comm comm, const struct way *way, int steps, reel_real *all)
 {
     reel_context *c = new_context();
@@ -107,19 +92,17 @@ static void train_in_group(MPI_Comm comm, const struct way *way, int steps, reel
     for (int step = 0; step < steps && reel_mpi_begin(mpi, true); step++) {
         int64_t index[MOST];
         static reel_real target[MOST * COLUMNS];
-        double weight = 0;
         reel_zero_grad(params);
-        for (int shard = mpi->first_shard; shard < mpi->end_shard; shard++) {
+        for (int shard; (shard = reel_mpi_next_shard(mpi)) >= 0;) {
             int64_t n = indices_of(way->steady ? 0 : step, shard, index, target);
             reel_var inverse,
                 rows = reel_mpi_rows(t, table, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(n)), &inverse);
             if (n > 0)
                 reel_backward(t, loss_of(t, way, rows, inverse, n, target), params);
-            collect(mpi, params, shard, (double)n);
+            reel_mpi_collect(mpi, params, (double)n);
             CHECK(reel_tape_reset(t) == REEL_OK, "%s", reel_error(c));
-            weight += (double)n;
         }
-        CHECK(reduce(mpi, params, weight) == REEL_OK && reel_optim_step(optim) == REEL_OK, "%s", reel_error(c));
+        CHECK(reel_mpi_reduce(mpi, params) == REEL_OK && reel_optim_step(optim) == REEL_OK, "%s", reel_error(c));
         if (step == 1)
             allocations = reel_memory(c).allocations;
     }
@@ -270,15 +253,15 @@ static void refusing(void)
     static int64_t index[] = {1, 2};
     static reel_real x[] = {1, 2};
     index[1] = last() ? 7 : 2;
-    CHECK(reel_is_null(reel_mpi_embedding(t, table, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2)))), "taken");
+    CHECK(reel_is_null(reel_mpi_embedding(t, table, reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(2)))), "taken");
     CHECK(reel_tape_reset(t) == REEL_ERROR_INDEX && strstr(reel_error(c), text), "%s", reel_error(c));
     index[1] = last() ? -1 : 2;
-    CHECK(reel_is_null(reel_mpi_embedding(t, table, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2)))), "taken");
+    CHECK(reel_is_null(reel_mpi_embedding(t, table, reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(2)))), "taken");
     expect_error(c, REEL_ERROR_INDEX, "index -1 at");
     CHECK(reel_is_null(reel_mpi_embedding(t, table, reel_borrow(t, x, REEL_SHAPE(2)))), "a real index is one");
     expect_error(c, REEL_ERROR_DTYPE, "float");
     index[1] = 2;
-    reel_var good = reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2));
+    reel_var good = reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(2));
     CHECK(reel_is_null(reel_mpi_embedding(last() ? NULL : t, table, good)), "no tape is one");
     expect_error(c, REEL_ERROR_ARGUMENT, "tape is NULL");
     reel_var inverse;
@@ -290,7 +273,7 @@ static void refusing(void)
     CHECK(reel_is_null(reel_mpi_embedding(t, table, good)), "taken");
     expect_error(c, REEL_ERROR_IO, "a file is missing");
     reel_tape_reset(t);
-    reel_var y = reel_sum_all(t, reel_mpi_embedding(t, table, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2))));
+    reel_var y = reel_sum_all(t, reel_mpi_embedding(t, table, reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(2))));
     reel_var slope, weight = reel_param_var(t, reel_mpi_table_param(table));
     reel_grad(t, y, &weight, 1, REEL_GRAD_CREATE_GRAPH, &slope);
     expect_error(c, REEL_ERROR_NO_RULE, "mpi_embedding");
@@ -307,11 +290,13 @@ static void refusing_to_answer(void)
 {
     static int64_t index[] = {1, 2};
     index[1] = last() ? 7 : 2;
-    if (rank > 0 || ranks == 1)
-        reel_mpi_embedding(t, table, reel_borrow_of(t, REEL_INT64, index, REEL_SHAPE(2)));
-    reel_mpi_tables_serve(mpi);
-    expect_error(c, REEL_ERROR_INDEX, "index 7 at");
+    if (ranks == 1)
+        return;
+    if (rank > 0)
+        reel_mpi_embedding(t, table, reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(2)));
     reel_tape_reset(t);
+    CHECK(reel_mpi_reduce(mpi, params) == REEL_ERROR_INDEX, "%s", reel_error(c));
+    expect_error(c, REEL_ERROR_INDEX, "index 7 at");
 }
 
 /* Bytes that a step sends, and memory: rows that nobody looks up twice, so that nothing but rows counts. */
@@ -332,11 +317,14 @@ static void costs(void)
     for (int step = 0; step < 4; step++) {
         sent = reel_mpi_stats(group).bytes_sent;
         reel_mpi_begin(group, true);
+        CHECK(reel_mpi_next_shard(group) == group->first_shard, "%s", reel_error(own));
         reel_var y = reel_mpi_embedding(tape, large, reel_borrow_of(tape, REEL_INT64, index, REEL_SHAPE(WANTED)));
         reel_backward(tape, reel_mean_all(tape, y), set);
-        collect(group, set, group->first_shard, 1);
+        reel_mpi_collect(group, set, 1);
         reel_tape_reset(tape);
-        CHECK(reduce(group, set, 1) == REEL_OK, "%s", reel_error(own));
+        while (reel_mpi_next_shard(group) >= 0)
+            ;
+        CHECK(reel_mpi_reduce(group, set) == REEL_OK, "%s", reel_error(own));
         sent = reel_mpi_stats(group).bytes_sent - sent;
     }
     const double row = WIDE * sizeof(reel_real), others = (ranks - 1.0) / ranks;

@@ -117,6 +117,24 @@ REEL_API reel_status reel_mpi_collect(reel_mpi *mpi, reel_params *params, double
  * ranks), and (R - 1) / R times those of its rows and of all rows of the step. */
 REEL_API reel_status reel_mpi_reduce(reel_mpi *mpi, reel_params *params);
 
+/* Gives every rank the params and buffers that rank 0 has in the set, bit for bit; tables whose rows are spread over
+ * ranks stay as they are. Names, kinds, types and shapes are compared first (REEL_ERROR_ARGUMENT). Collective, between
+ * steps. Not needed where every rank makes the set from the same seed, or loads the same file. */
+REEL_API reel_status reel_mpi_broadcast(reel_mpi *mpi, reel_params *params);
+
+/* reel_clip_grad_norm with norm_type 2 (torch.nn.utils.clip_grad_norm_), after reel_mpi_reduce: params that every rank
+ * has count once, rows that are spread over ranks count where they are. *total_norm, unless NULL, is the same on all
+ * ranks. A sum over spread rows does not depend on where they are: it has the same bits at every number of ranks.
+ * Collective. */
+REEL_API reel_status reel_mpi_clip_grad_norm(reel_mpi *mpi, reel_params *params, double max_norm, double *total_norm);
+
+/* The sum over ranks of x, real, of the same shape on all: a var of the tape, whose gradient is the sum over ranks of
+ * theirs, so that it can be differentiated to any order (torch.distributed.nn.functional.all_reduce). The order of the
+ * sum is that of the tree. For statistics of a batch that is spread over ranks, such as those of a synchronised batch
+ * norm. Collective, and so is every backward pass through it: ranks go forward and backward through their sums in the
+ * same order. */
+REEL_API reel_var reel_mpi_sum(reel_mpi *mpi, reel_tape *tape, reel_var x);
+
 /* ---- Tables whose rows are spread over ranks ---- */
 
 /* A table [rows, columns] of which every rank holds the rows row % ranks == rank, in this order, as an ordinary param

@@ -16,7 +16,7 @@ static bool is_summed(const reel_mpi *mpi, const reel_param *param)
     return reel_param_kind_of(param) == REEL_PARAM_TRAINED && !reel_mpi_table_of(mpi, param);
 }
 
-static uint64_t layout_of(const reel_mpi *mpi, const reel_params *params)
+uint64_t reel_mpi_layout_of(const reel_mpi *mpi, const reel_params *params)
 {
     uint64_t hash = 1;
     for (int i = 0; i < reel_params_count(params); i++) {
@@ -121,7 +121,7 @@ struct reel_mpi_set *reel_mpi_set_of(reel_mpi *mpi, reel_params *params)
         *set = (struct reel_mpi_set){.next = mpi->sets, .self = self, .params = params};
         mpi->sets = set;
     }
-    uint64_t layout = layout_of(mpi, params);
+    uint64_t layout = reel_mpi_layout_of(mpi, params);
     bool same = layout == set->layout;
     /* The same names may be those of another set by now. */
     for (int i = 0, dense = 0, sparse = 0; same && i < reel_params_count(params); i++) {

@@ -161,6 +161,7 @@ void reel_mpi_free(reel_mpi *mpi)
     }
     reel_tape_free(mpi->serving);
     reel_mpi_free_sets(mpi);
+    reel_mpi_release(&mpi->scaled);
     reel_mpi_release(&mpi->pieces);
     reel_mpi_release(&mpi->turned);
     reel_mpi_release(&mpi->texts);

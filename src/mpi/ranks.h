@@ -93,6 +93,7 @@ struct reel_mpi {
     struct reel_mpi_memory records; /* [ranks]: the last agreement's, by rank */
     struct reel_mpi_memory texts;   /* [ranks][REEL_MPI_TEXT] */
     struct reel_mpi_memory turned;  /* for gathering */
+    struct reel_mpi_memory scaled;  /* gradients, for clipping */
     struct reel_mpi_memory pieces;  /* messages that are looked at as they arrive */
 };
 

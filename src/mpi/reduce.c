@@ -65,10 +65,9 @@ static reel_status swap_elements(reel_mpi *mpi, int with, reel_real *x, int64_t 
     return reel_mpi_transfer(mpi, &transfer);
 }
 
-/* x[first..end-1] of all ranks, summed and divided, on every rank: neighbours sum halves, then pairs of them quarters,
- * so that each element is summed as in the tree (recursive halving and doubling: Thakur et al. 2005, "Optimization of
- * collective communication operations in MPICH"). */
-static reel_status reduce_elements(reel_mpi *mpi, reel_real *x, int64_t n, reel_real divisor)
+/* Neighbours sum halves, then pairs of them quarters, so that each element is summed as in the tree (recursive halving
+ * and doubling: Thakur et al. 2005, "Optimization of collective communication operations in MPICH"). */
+reel_status reel_mpi_reduce_elements(reel_mpi *mpi, reel_real *x, int64_t n, reel_real divisor)
 {
     struct partners p = partners_of(mpi);
     int64_t ends[32][2], first = 0, end = n;
@@ -169,7 +168,7 @@ static reel_status merge_incoming(reel_mpi *mpi, struct reel_mpi_sparse *sparse,
     return status;
 }
 
-/* As reduce_elements, by halves of the table: rows of each are summed by whom they are sent to, and gathered. */
+/* As elements, by halves of the table: rows of each are summed by whom they are sent to, and gathered. */
 static reel_status reduce_rows(reel_mpi *mpi, struct reel_mpi_sparse *sparse, reel_real divisor)
 {
     struct partners p = partners_of(mpi);
@@ -341,8 +340,8 @@ static reel_status exchange(reel_mpi *mpi, struct reel_mpi_set *set, reel_real d
     for (int i = 0; i < set->n_sparse; i++)
         if (sparse[i].is_dense)
             spread_rows(&sparse[i], tables);
-    if (reduce_elements(mpi, set->levels[0].values.data, set->numel, divisor) != REEL_OK ||
-        (set->tables_numel > 0 && reduce_elements(mpi, tables, set->tables_numel, divisor) != REEL_OK))
+    if (reel_mpi_reduce_elements(mpi, set->levels[0].values.data, set->numel, divisor) != REEL_OK ||
+        (set->tables_numel > 0 && reel_mpi_reduce_elements(mpi, tables, set->tables_numel, divisor) != REEL_OK))
         return reel_context_status(mpi->context);
     for (int i = 0; i < set->n_sparse; i++) {
         if (sparse[i].is_dense)

@@ -45,7 +45,7 @@ struct reel_mpi_set {
     struct reel_mpi_set *next;
     struct reel_mpi_memory self;
     reel_params *params;
-    uint64_t layout; /* a hash of names, shapes and kinds */
+    uint64_t layout; /* of reel_mpi_layout_of */
     struct reel_mpi_memory dense_memory, sparse_memory;
     int n_dense, n_sparse;
     int64_t numel; /* of the array of sums */
@@ -69,6 +69,12 @@ static inline struct reel_mpi_sparse *reel_mpi_sparse_of(const struct reel_mpi_s
 /* The group's record of the set, brought up to date with it when nothing is collected yet; NULL on failure. */
 struct reel_mpi_set *reel_mpi_set_of(reel_mpi *mpi, reel_params *params);
 void reel_mpi_free_sets(reel_mpi *mpi);
+
+/* A hash of names, kinds, types and shapes, those of rows that are spread over ranks excepted. */
+uint64_t reel_mpi_layout_of(const reel_mpi *mpi, const reel_params *params);
+
+/* x[0..n-1] of all ranks, summed in the order of the tree and divided, on every rank. */
+reel_status reel_mpi_reduce_elements(reel_mpi *mpi, reel_real *x, int64_t n, reel_real divisor);
 
 /* Whether gradients stay where they are, since there is one shard. */
 static inline bool reel_mpi_is_alone(const reel_mpi *mpi)

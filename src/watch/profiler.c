@@ -7,7 +7,7 @@
 
 reel_profiler_options reel_profiler_defaults(void)
 {
-    return (reel_profiler_options){.mark = REEL_OPTIONS_MARK(reel_profiler_options), .max_events = 100000, .every = 4};
+    return (reel_profiler_options){.mark = REEL_OPTIONS_MARK(reel_profiler_options), .max_events = 100000, .every = 8};
 }
 
 /* The processor's counter where there is one, which is quicker to read than any clock. What a tick is follows from both

@@ -125,7 +125,8 @@ Test(profiler, times_some_steps_for_all)
 Test(profiler, times_steps_at_random)
 {
     enum { STEPS = 16 + 400 };
-    reel_profiler *p = reel_profiler_new(c, NULL);
+    REEL_OPTIONS(profiler, o, o.every = 4);
+    reel_profiler *p = reel_profiler_new(c, &o);
     for (int i = 0; i < STEPS; i++) {
         if (i % 4 == 0)
             reel_exp(t, reel_zeros(t, REEL_SHAPE(1)));

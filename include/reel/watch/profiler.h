@@ -41,7 +41,7 @@ typedef struct reel_profiler_options {
     /* 100,000, at least 0; of so many calls that are timed, and ranges, each is kept, 24 bytes, for
      * reel_profiler_save_trace. Later ones count in all else. */
     int64_t max_events;
-    /* 4, at least 1; reading the clock is what costs most, so after the first 16 steps the calls of one step in so many
+    /* 8, at least 1; reading the clock is what costs most, so after the first 16 steps the calls of one step in so many
      * are timed, which one is picked at random, and stand for the others. 1: all are. */
     int64_t every;
 } reel_profiler_options;

@@ -2,6 +2,7 @@
 #include "core/sink.h"
 #include "kern/dropout.h"
 #include "ops/family.h"
+#include "ops/pointwise.h"
 
 #include <reel/dropout.h>
 
@@ -61,6 +62,7 @@ static const reel_op dropout_op = {
     .forward = dropout_forward,
     .vjp = dropout_vjp,
     .accumulate = dropout_accumulate,
+    .cost = reel_pointwise_cost,
 };
 
 static reel_var dropout_with(reel_tape *tape, reel_var x, const struct dropout_attributes *attributes)

@@ -5,6 +5,7 @@
 #include "kern/copy.h"
 #include "kern/gather.h"
 #include "ops/gather.h"
+#include "ops/pointwise.h"
 
 #include <reel/compare.h>
 #include <reel/create.h>
@@ -358,6 +359,7 @@ static const reel_op frequency_weights_op = {
     .derivative = REEL_DERIVATIVE_NONE,
     .shape = frequency_weights_shape,
     .forward = frequency_weights_forward,
+    .cost = reel_pointwise_cost,
 };
 
 reel_var reel_frequency_weights(reel_tape *tape, reel_var index)

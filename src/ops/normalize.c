@@ -267,6 +267,13 @@ static reel_status batch_norm_accumulate(const reel_call *call, const reel_gradi
     return call->context->status;
 }
 
+/* Two passes for the statistics, one that scales and shifts. */
+static reel_cost norm_cost(const reel_call *call)
+{
+    double n = (double)call->in[0]->numel;
+    return (reel_cost){8 * n, 3 * (double)sizeof(reel_real) * n};
+}
+
 static const reel_op batch_norm_op = {
     .name = "batch_norm",
     .n_inputs = 1,
@@ -278,6 +285,7 @@ static const reel_op batch_norm_op = {
     .forward = batch_norm_forward,
     .vjp = batch_norm_vjp,
     .accumulate = batch_norm_accumulate,
+    .cost = norm_cost,
 };
 
 static const reel_op batch_norm_affine_op = {
@@ -291,6 +299,7 @@ static const reel_op batch_norm_affine_op = {
     .forward = batch_norm_forward,
     .vjp = batch_norm_vjp,
     .accumulate = batch_norm_accumulate,
+    .cost = norm_cost,
 };
 
 /* y weight + bias where either may be missing; `row` is their shape against y. */
@@ -530,6 +539,7 @@ static const reel_op layer_norm_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
+    .cost = norm_cost,
     .onnx = layer_norm_onnx,
 };
 
@@ -544,6 +554,7 @@ static const reel_op layer_norm_affine_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
+    .cost = norm_cost,
     .onnx = layer_norm_onnx,
 };
 
@@ -573,6 +584,7 @@ static const reel_op rms_norm_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
+    .cost = norm_cost,
     .onnx = rms_norm_onnx,
 };
 
@@ -587,6 +599,7 @@ static const reel_op rms_norm_weight_op = {
     .forward = layer_norm_forward,
     .vjp = layer_norm_vjp,
     .accumulate = layer_norm_accumulate,
+    .cost = norm_cost,
     .onnx = rms_norm_onnx,
 };
 

@@ -1,4 +1,5 @@
 /* One step of a recurrent network, its rule, and the rule of that. */
+#include "ops/pointwise.h"
 #include "ops/recurrent.h"
 
 #include "core/sink.h"
@@ -190,6 +191,17 @@ static reel_status gru_cell_onnx(const reel_call *call, reel_onnx *to)
     return reel_onnx_set_output(to, 0, REEL_ONNX_NODE(to, "Add", new, step));
 }
 
+/* Gates are the longest of what a cell reads. */
+static reel_cost gates_cost(const reel_call *call)
+{
+    reel_cost cost = reel_pointwise_cost(call);
+    int64_t gates = 0;
+    for (int k = 0; k < call->n_inputs; k++)
+        gates = call->in[k]->numel > gates ? call->in[k]->numel : gates;
+    cost.flops = REEL_GATE_FLOPS * (double)gates;
+    return cost;
+}
+
 static const reel_op gru_cell_op = {
     .name = "gru_cell",
     .n_inputs = 3,
@@ -200,6 +212,7 @@ static const reel_op gru_cell_op = {
     .forward = gru_cell_forward,
     .vjp = gru_cell_vjp,
     .accumulate = gru_cell_accumulate,
+    .cost = gates_cost,
     .onnx = gru_cell_onnx,
 };
 
@@ -311,6 +324,7 @@ static const reel_op gru_cell_backward_op = {
     .forward = gru_cell_backward_forward,
     .vjp = gru_cell_backward_vjp,
     .accumulate = gru_cell_backward_accumulate,
+    .cost = gates_cost,
 };
 
 void reel_gru_cell_backward(reel_tape *tape, const reel_var *inputs, reel_var *outputs)
@@ -396,6 +410,7 @@ static const reel_op lstm_cell_op = {
     .forward = lstm_cell_forward,
     .vjp = lstm_cell_vjp,
     .accumulate = lstm_cell_accumulate,
+    .cost = gates_cost,
     .onnx = lstm_cell_onnx,
 };
 
@@ -519,6 +534,7 @@ static const reel_op lstm_cell_backward_op = {
     .forward = lstm_cell_backward_forward,
     .vjp = lstm_cell_backward_vjp,
     .accumulate = lstm_cell_backward_accumulate,
+    .cost = gates_cost,
 };
 
 void reel_lstm_cell_backward(reel_tape *tape, const reel_var *inputs, reel_var *outputs)

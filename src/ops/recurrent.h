@@ -37,6 +37,11 @@ struct reel_recurrent_product {
 bool reel_begin_product(const reel_call *call, const struct reel_sequence *s, int k, struct reel_recurrent_product *p);
 struct reel_rows_of reel_multiply_state(const struct reel_recurrent_product *p, const reel_real *h);
 
+/* FLOP of a gate of a cell: a sigmoid or a tanh, and about as much beside it. Of a sequence: for each element of input
+ * x, the gates, also a row of the product with the state. */
+enum { REEL_GATE_FLOPS = 6 };
+reel_cost reel_sequence_cost(const reel_call *call, int x, int64_t hidden);
+
 /* The states before each step, as a var: the first, and those after all but the last. */
 reel_var reel_states_before(reel_tape *tape, reel_var first, reel_var after);
 

@@ -6,6 +6,7 @@
 #include "kern/gemm.h"
 #include "kern/reduce.h"
 #include "ops/matmul.h"
+#include "ops/pointwise.h"
 #include "ops/recurrent.h"
 
 #include <reel/create.h>
@@ -97,6 +98,13 @@ struct reel_rows_of reel_multiply_state(const struct reel_recurrent_product *p, 
         memcpy(product.c + i * product.n, p->bias, (size_t)product.n * sizeof *h);
     reel_kern_gemm(&product, p->threads);
     return (struct reel_rows_of){product.c, product.n};
+}
+
+reel_cost reel_sequence_cost(const reel_call *call, int x, int64_t hidden)
+{
+    reel_cost cost = reel_pointwise_cost(call);
+    cost.flops = (double)call->in[x]->numel * (2 * (double)hidden + REEL_GATE_FLOPS);
+    return cost;
 }
 
 /* ---- Back through a sequence ---- */
@@ -397,6 +405,11 @@ static reel_status gru_onnx(const reel_call *call, reel_onnx *to)
     return reel_onnx_set_output(to, 0, y);
 }
 
+static reel_cost sequence_cost(const reel_call *call)
+{
+    return reel_sequence_cost(call, 0, call->in[1]->shape.dim[1]);
+}
+
 static const reel_op gru_op = {
     .name = "gru",
     .n_inputs = 4,
@@ -407,6 +420,7 @@ static const reel_op gru_op = {
     .forward = gru_forward,
     .vjp = gru_vjp,
     .accumulate = gru_accumulate,
+    .cost = sequence_cost,
     .onnx = gru_onnx,
 };
 
@@ -551,6 +565,7 @@ static const reel_op lstm_op = {
     .forward = lstm_forward,
     .vjp = lstm_vjp,
     .accumulate = lstm_accumulate,
+    .cost = sequence_cost,
     .onnx = lstm_onnx,
 };
 

@@ -431,6 +431,11 @@ static reel_status gru_backward_accumulate(const reel_call *call, const reel_gra
     return end_second(call, &of_gru, &s, &saved, &w, sinks);
 }
 
+static reel_cost gru_backward_cost(const reel_call *call)
+{
+    return reel_sequence_cost(call, of_gru.x, call->in[0]->shape.dim[2]);
+}
+
 static const reel_op gru_backward_op = {
     .name = "gru_backward",
     .n_inputs = 6,
@@ -442,6 +447,7 @@ static const reel_op gru_backward_op = {
     .forward = gru_backward_forward,
     .vjp = gru_backward_vjp,
     .accumulate = gru_backward_accumulate,
+    .cost = gru_backward_cost,
 };
 
 void reel_gru_backward(reel_tape *tape, const reel_var *inputs, const void *saved, reel_var *outputs)
@@ -567,6 +573,11 @@ static reel_status lstm_backward_accumulate(const reel_call *call, const reel_gr
     return end_second(call, &of_lstm, &s, &saved, &w, sinks);
 }
 
+static reel_cost lstm_backward_cost(const reel_call *call)
+{
+    return reel_sequence_cost(call, of_lstm.x, call->in[0]->shape.dim[2]);
+}
+
 static const reel_op lstm_backward_op = {
     .name = "lstm_backward",
     .n_inputs = 9,
@@ -578,6 +589,7 @@ static const reel_op lstm_backward_op = {
     .forward = lstm_backward_forward,
     .vjp = lstm_backward_vjp,
     .accumulate = lstm_backward_accumulate,
+    .cost = lstm_backward_cost,
 };
 
 void reel_lstm_backward(reel_tape *tape, const reel_var *inputs, const void *saved, reel_var *outputs)

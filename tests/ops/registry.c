@@ -118,6 +118,9 @@ Test(registry, rows_are_complete)
             complain(op, NULL, "its rules and its list of differentiable inputs disagree");
         if ((op->onnx != NULL) + (op->onnx_node != NULL) + is_without_onnx(op) != 1)
             complain(op, NULL, "needs one ONNX form, or a reason in without_onnx why it has none");
+        /* A view that has to copy is a rare thing. */
+        if (!op->cost && strcmp(op->name, "reshape") != 0)
+            complain(op, NULL, "does not say what it costs");
         if (op->onnx_node && (op->variadic || op->n_inputs > REEL_MAX_OUTPUTS || op->n_outputs != 1))
             complain(op, NULL, "is no node of ONNX as it is");
     }

@@ -180,7 +180,8 @@ static void end_call(const reel_call *call, reel_call_phase phase, int n_gradien
         node->sizes[2] = out;
         node->cost = call->op->cost(call);
     }
-    double times = phase == REEL_CALL_FORWARD ? 1 : n_gradients;
+    /* A rule does forward's work once for a gradient and twice for more: the third is a bias's. */
+    int times = phase == REEL_CALL_FORWARD || n_gradients == 1 ? 1 : n_gradients > 1 ? 2 : 0;
     node->flops += node->cost.flops * times;
     node->bytes += node->cost.bytes * times;
 }

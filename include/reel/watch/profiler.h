@@ -15,13 +15,13 @@
  * those of the thread of the context: kernels that use several threads take as long as it waits for them.
  *
  * Counts are exact. Ranges are always timed, and so are all calls of the first 16 steps, and the first one of its kind;
- * later times are those of some steps and stand for all (reel_profiler_options.every). That takes 2 to 4 % of the time
- * of a network so small that a step has 120 microseconds, and 5 % in the first 16 steps, or where reel_profiler_step is
- * not called.
+ * later times are those of some steps and stand for all (reel_profiler_options.every). That takes 3 % of the time of a
+ * network so small that a step has 100 microseconds, and 5 % in the first 16 steps, or where reel_profiler_step is not
+ * called.
  *
  * FLOP and bytes are those that an operation says of itself (reel_op.cost), a multiplication and an addition being two;
- * for a backward rule they are taken as many times as it was asked for gradients, which is right for products of
- * matrices. Of operations that say nothing they are 0. */
+ * for a backward rule they are taken once where it was asked for one gradient and twice where for more, which is right
+ * for products of matrices, where a third gradient is a bias's. Of operations that say nothing they are 0. */
 #ifndef REEL_WATCH_PROFILER_H
 #define REEL_WATCH_PROFILER_H
 

@@ -1,11 +1,14 @@
 // Benchmarks of reel and of the same steps by hand. README.md has the names. Instead, --check compares the two,
 // --same-bits [STEPS] compares numbers of threads, --run CASE STEPS takes steps of reel and does nothing else, for
-// tools that count, and --save CASE FOLDER writes what other programs need to take the same steps.
+// tools that count, --save CASE FOLDER writes what other programs need to take the same steps, and --roofline [THREADS]
+// compares them with what the machine could do.
 #include "checks.hpp"
+#include "roofline.hpp"
 #include "save.hpp"
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -141,6 +144,8 @@ int main(int argc, char **argv)
         return run(suite, argv[2], std::strtol(argv[3], nullptr, 10));
     if (argc == 4 && std::strcmp(argv[1], "--save") == 0)
         return save(suite, argv[2], argv[3]);
+    if (argc > 1 && argc < 4 && std::strcmp(argv[1], "--roofline") == 0)
+        return roofline(suite, argc == 3 ? std::max(1, std::atoi(argv[2])) : 1);
     register_suite(suite);
     register_operations();
     register_optimizers();

@@ -226,6 +226,11 @@ template <typename Made> class Reel : public ReelWorkload
         return {networks.generator, networks.discriminator};
     }
 
+    std::vector<reel_optim *> optims() const override
+    {
+        return {generator_adam, discriminator_adam};
+    }
+
     std::vector<Input> inputs() const override
     {
         return {{"x", REEL_REAL, sample_shape, x.data()},

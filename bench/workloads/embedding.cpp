@@ -91,9 +91,14 @@ class Reel : public ReelWorkload
         return {params};
     }
 
+    std::vector<reel_optim *> optims() const override
+    {
+        return {optim};
+    }
+
     std::vector<Input> inputs() const override
     {
-        return {{"indices", REEL_INT64, shape({batches, batch}), data.indices.data()},
+        return {{"indices", REEL_INT64, shape({batches, batch}), data.indices.data(), batches},
                 {"target", REEL_REAL, shape({batch, columns}), data.target.data()}};
     }
 

@@ -97,6 +97,11 @@ class Reel : public ReelWorkload
         return {gan.generator, gan.discriminator};
     }
 
+    std::vector<reel_optim *> optims() const override
+    {
+        return {generator_adam, discriminator_adam};
+    }
+
     std::vector<Input> inputs() const override
     {
         return {{"x", REEL_REAL, shape({batch, gan.sizes.data}), data.x.data()},

@@ -64,6 +64,11 @@ class Reel : public ReelWorkload
         return {params};
     }
 
+    std::vector<reel_optim *> optims() const override
+    {
+        return {optim};
+    }
+
     std::vector<Input> inputs() const override
     {
         return {{"x", REEL_REAL, shape({batch, static_cast<int64_t>(data.x.size()) / batch}), data.x.data()},

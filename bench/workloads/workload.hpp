@@ -54,6 +54,7 @@ struct Input {
     reel_dtype dtype;
     reel_shape sizes;
     const void *data;
+    int64_t turns = 1; // a step reads one of so many parts along the first axis
 };
 
 class Workload
@@ -66,6 +67,10 @@ class Workload
         return nullptr;
     }
     virtual std::vector<reel_params *> param_sets() const // in reel: what it trains, owned by the workload
+    {
+        return {};
+    }
+    virtual std::vector<reel_optim *> optims() const // in reel: what trains these, one each; none: nothing does
     {
         return {};
     }

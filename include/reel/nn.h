@@ -92,6 +92,10 @@ typedef struct reel_embedding_options {
      * meaning without it. */
     const reel_real *from_pretrained;
     bool freeze;
+    /* REEL_REAL, or REEL_BFLOAT16: a table, and states of its optimizers, of half the size (see reel_param_new).
+     * Initial values are those of a real one, rounded. Gradients are row-sparse whatever `sparse` says; max_norm only
+     * with differentiable_max_norm, else REEL_ERROR_ARGUMENT. */
+    reel_dtype dtype;
 } reel_embedding_options;
 REEL_API reel_embedding_options reel_embedding_defaults(void);
 REEL_API reel_module *reel_embedding_new(reel_params *params, const char *name, int64_t num_embeddings,

@@ -39,8 +39,9 @@ REEL_API reel_status reel_params_share(reel_params *params);
 
 /* Adds a param filled with zeros. The name is copied; it must be new in the set, not empty, UTF-8 and not
  * "__metadata__" (no safetensors file could hold it then), and is what state_dict would call it ("fc1.weight").
- * REEL_PARAM_TRAINED and REEL_PARAM_FROZEN take REEL_REAL only. Owned by the set. NULL on error, and when the context
- * has one already. */
+ * REEL_PARAM_TRAINED and REEL_PARAM_FROZEN take REEL_REAL, or REEL_BFLOAT16 for a table: half the memory, row-sparse
+ * gradients always, state of optimizers in bfloat16 too, and updates computed in reals and rounded stochastically.
+ * Owned by the set. NULL on error, and when the context has one already. */
 REEL_API reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
                                     reel_shape shape);
 
@@ -80,7 +81,7 @@ REEL_API void *reel_param_write(reel_param *param);
 REEL_API reel_status reel_param_set_kind(reel_param *param, reel_param_kind kind);
 
 /* Whether gradients through embedding lookups stay row-sparse for this param. A dense gradient
- * that it has stays dense until reel_zero_grad. */
+ * that it has stays dense until reel_zero_grad. One of REEL_BFLOAT16 has no dense ones (REEL_ERROR_DTYPE). */
 REEL_API reel_status reel_param_set_sparse(reel_param *param, bool sparse);
 REEL_API bool reel_param_sparse(const reel_param *param);
 

@@ -1,9 +1,9 @@
 /* Files of named arrays in the safetensors format, which Python's `safetensors` and everything built on it read.
  *
  * The format stores little-endian numbers under these type names; reel writes F32 (libreel) or F64 (libreel_f64), I64,
- * I32 and BOOL. A file is written beside its target, flushed to the disk and then renamed, so that the target is the
- * old file or the new one and never half of one (a process that is killed may leave the file beside it, whose name ends
- * in .tmp). A symbolic link is followed; a target that is not a regular file is
+ * I32, BOOL, and BF16 for tables of REEL_BFLOAT16. A file is written beside its target, flushed to the disk and then
+ * renamed, so that the target is the old file or the new one and never half of one (a process that is killed may leave
+ * the file beside it, whose name ends in .tmp). A symbolic link is followed; a target that is not a regular file is
  * refused. The bytes are those that safetensors.torch.save_file(..., metadata={"format": "pt"}) writes.
  *
  * Reading checks the whole header before anything else: its length (at most 100,000,000 bytes, and within the file),

@@ -66,13 +66,16 @@ typedef enum reel_dtype {
     REEL_REAL = 0, /* reel_real */
     REEL_INT64,    /* int64_t */
     REEL_INT32,    /* int32_t */
-    REEL_BOOL      /* one byte, 0 or 1 */
+    REEL_BOOL,     /* one byte, 0 or 1 */
+    /* uint16_t, the upper half of a float32 (torch.bfloat16). Of params that are tables alone: lookups (reel_embedding)
+     * read them as reals, and every other operation refuses them. */
+    REEL_BFLOAT16
 } reel_dtype;
 
 /* Bytes of one element. */
 REEL_API size_t reel_dtype_size(reel_dtype dtype);
 
-/* "float32" or "float64" for REEL_REAL, "int64", "int32", "bool". Static storage. */
+/* "float32" or "float64" for REEL_REAL, "int64", "int32", "bool", "bfloat16". Static storage. */
 REEL_API const char *reel_dtype_name(reel_dtype dtype);
 
 /* The most axes. */

@@ -48,6 +48,8 @@ size_t reel_dtype_size(reel_dtype dtype)
         return sizeof(int32_t);
     case REEL_BOOL:
         return sizeof(bool);
+    case REEL_BFLOAT16:
+        return sizeof(uint16_t);
     }
     return 0;
 }
@@ -63,6 +65,8 @@ const char *reel_dtype_name(reel_dtype dtype)
         return "int32";
     case REEL_BOOL:
         return "bool";
+    case REEL_BFLOAT16:
+        return "bfloat16";
     }
     return "unknown";
 }

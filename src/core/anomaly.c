@@ -1,6 +1,7 @@
 /* Looking for the first operation or rule whose result is not finite, and the words about it. */
 #include "core/anomaly.h"
 
+#include "base/bfloat16.h"
 #include "base/shape.h"
 #include "base/text.h"
 #include "core/formed.h"
@@ -51,6 +52,8 @@ static double element(const reel_array *array, int64_t i)
         return (double)((const int32_t *)array->data)[i];
     case REEL_BOOL:
         return ((const bool *)array->data)[i];
+    case REEL_BFLOAT16:
+        return (double)reel_bfloat16_value(((const uint16_t *)array->data)[i]);
     }
     return 0;
 }

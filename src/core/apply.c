@@ -106,6 +106,13 @@ ONE_OR_MORE reel_status compute(reel_call *call, struct reel_node *nodes, int n_
     return REEL_OK;
 }
 
+static __attribute__((noinline)) reel_status refuse_narrow(const reel_tape *tape, const reel_op *op,
+                                                           const reel_param *param)
+{
+    return reel_fail(tape->context, REEL_ERROR_DTYPE, "%s: \"%s\" is bfloat16, which only lookups of rows read",
+                     op->name, param->name);
+}
+
 /* The work of reel_apply once the inputs are known to be good. */
 ONE_OR_MORE reel_status run(reel_tape *tape, const reel_op *op, int n_outputs, const reel_var *inputs, int n_inputs,
                             const void *attributes, reel_var *outputs)
@@ -127,8 +134,11 @@ ONE_OR_MORE reel_status run(reel_tape *tape, const reel_op *op, int n_outputs, c
     uint32_t first = (uint32_t)tape->count;
     for (int i = 0; i < n_inputs; i++) {
         const struct reel_node *node = tape->nodes[inputs[i].number];
-        if (node->param && !reel_op_says(op, op->reads_rows, i))
+        if (node->param && !reel_op_says(op, op->reads_rows, i)) {
+            if (node->array.dtype == REEL_BFLOAT16)
+                return refuse_narrow(tape, op, node->param);
             reel_param_before_read_all(node->param);
+        }
         first = node->first < first ? node->first : first;
         in[i] = &node->array;
         vars[i] = inputs[i];

@@ -238,11 +238,12 @@ static reel_status walk(struct reel_pass *pass, size_t count)
     return status;
 }
 
-/* Whether a gradient can pass through a var: it is real, or another output of its call may be, whose rule runs when the
- * first is reached. */
+/* Whether a gradient can pass through a var: it is real, or a table in bfloat16, or another output of its call may be,
+ * whose rule runs when the first is reached. */
 static bool may_be_needed(const struct reel_node *node)
 {
-    return node->array.dtype == REEL_REAL || (node->call && node->call->n_outputs > 1);
+    return node->array.dtype == REEL_REAL || node->array.dtype == REEL_BFLOAT16 ||
+           (node->call && node->call->n_outputs > 1);
 }
 
 /* Whether the root may depend on the var. */

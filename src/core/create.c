@@ -49,6 +49,8 @@ static void fill(reel_array *array, int64_t value)
         case REEL_BOOL:
             ((bool *)array->data)[i] = value != 0;
             break;
+        case REEL_BFLOAT16: /* no var that is made has it */
+            break;
         }
     }
 }

@@ -14,6 +14,7 @@ static const struct reel_dl_type types[] = {
     [REEL_INT64] = {REEL_DL_INT, 64, 1},
     [REEL_INT32] = {REEL_DL_INT, 32, 1},
     [REEL_BOOL] = {REEL_DL_BOOL, 8, 1},
+    [REEL_BFLOAT16] = {REEL_DL_BFLOAT, 16, 1},
 };
 
 /* ---- Going out ---- */
@@ -159,7 +160,7 @@ static reel_status take_type(reel_context *c, struct reel_dl_type type, reel_dty
 {
     static const char *const kinds[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (memcmp(&types[i], &type, sizeof type) == 0) {
+        if (i != REEL_BFLOAT16 && memcmp(&types[i], &type, sizeof type) == 0) {
             *dtype = (reel_dtype)i;
             return REEL_OK;
         }

@@ -8,7 +8,7 @@
 
 /* Codes of devices and types, and flags; the others are not spoken here. */
 enum { REEL_DL_CPU = 1 };
-enum { REEL_DL_INT = 0, REEL_DL_FLOAT = 2, REEL_DL_BOOL = 6 };
+enum { REEL_DL_INT = 0, REEL_DL_FLOAT = 2, REEL_DL_BFLOAT = 4, REEL_DL_BOOL = 6 };
 enum { REEL_DL_READ_ONLY = 1, REEL_DL_IS_COPIED = 2 };
 
 struct reel_dl_device {

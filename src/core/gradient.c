@@ -442,6 +442,10 @@ static reel_status expect_gradient(const reel_param *param)
 reel_status reel_param_set_grad(reel_param *param, const reel_real *grad)
 {
     reel_status status = expect_gradient(param);
+    if (status == REEL_OK && grad && param->dtype == REEL_BFLOAT16)
+        status =
+            reel_fail(param->set->context, REEL_ERROR_DTYPE,
+                      "param \"%s\" is bfloat16: its gradients are row-sparse (reel_param_set_row_grad)", param->name);
     if (status == REEL_OK && grad)
         status = reserve_dense(param);
     if (status != REEL_OK)

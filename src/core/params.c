@@ -225,7 +225,7 @@ static char *full_name(reel_params *params, const char *name)
 }
 
 static reel_status check_param(reel_params *params, const char *name, reel_param_kind kind, reel_dtype dtype,
-                               int64_t numel)
+                               const reel_shape *shape, int64_t numel)
 {
     reel_context *c = params->context;
     char printable[REEL_PRINTABLE];
@@ -238,8 +238,10 @@ static reel_status check_param(reel_params *params, const char *name, reel_param
         reel_fail(c, REEL_ERROR_ARGUMENT, "param \"%s\": there is no kind %d", name, (int)kind);
     else if (reel_dtype_size(dtype) == 0)
         reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": there is no element type %d", name, (int)dtype);
-    else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL)
+    else if (kind != REEL_PARAM_BUFFER && dtype != REEL_REAL && dtype != REEL_BFLOAT16)
         reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only buffers may be %s", name, reel_dtype_name(dtype));
+    else if (dtype == REEL_BFLOAT16 && (kind == REEL_PARAM_BUFFER || shape->ndim < 1))
+        reel_fail(c, REEL_ERROR_DTYPE, "param \"%s\": only tables that are no buffers may be bfloat16", name);
     else if (numel < 0)
         reel_fail(c, REEL_ERROR_SHAPE, "param \"%s\": a size is negative, or the shape is too large", name);
     return c->status;
@@ -257,7 +259,7 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
     if (c->status != REEL_OK || reel_params_expect_own(params, "param") != REEL_OK)
         return NULL;
     char *full = full_name(params, name);
-    if (!full || check_param(params, full, kind, dtype, numel) != REEL_OK) {
+    if (!full || check_param(params, full, kind, dtype, &shape, numel) != REEL_OK) {
         reel_free(&c->memory, full);
         return NULL;
     }
@@ -286,6 +288,7 @@ reel_param *reel_param_new(reel_params *params, const char *name, reel_param_kin
     param->dtype = dtype;
     param->shape = shape;
     param->numel = numel;
+    param->sparse = dtype == REEL_BFLOAT16;
     reel_param_gradient_init(param);
     params->params[params->count++] = param;
     return param;
@@ -445,6 +448,9 @@ reel_status reel_param_set_sparse(reel_param *param, bool sparse)
     if (sparse && (param->kind == REEL_PARAM_BUFFER || param->shape.ndim < 1))
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT, "param \"%s\": has no rows to be sparse in",
                          param->name);
+    if (!sparse && param->dtype == REEL_BFLOAT16)
+        return reel_fail(param->set->context, REEL_ERROR_DTYPE,
+                         "param \"%s\" is bfloat16: its gradients are row-sparse", param->name);
     if (reel_params_expect_own(param->set, "param_set_sparse") != REEL_OK)
         return REEL_ERROR_STATE;
     param->sparse = sparse;

@@ -2,6 +2,8 @@
 #include "core/params.h"
 #include "core/tape.h"
 
+#include "base/bfloat16.h"
+
 #include <reel/print.h>
 
 #include <inttypes.h>
@@ -120,11 +122,18 @@ static void real_text(const struct style *style, double value, char text[ELEMENT
     }
 }
 
+static double real_at(const reel_array *array, int64_t i)
+{
+    return array->dtype == REEL_REAL ? (double)((const reel_real *)array->data)[i]
+                                     : (double)reel_bfloat16_value(((const uint16_t *)array->data)[i]);
+}
+
 static void element_text(const struct style *style, const reel_array *array, int64_t i, char text[ELEMENT_TEXT])
 {
     switch (array->dtype) {
     case REEL_REAL:
-        real_text(style, (double)((const reel_real *)array->data)[i], text);
+    case REEL_BFLOAT16:
+        real_text(style, real_at(array, i), text);
         break;
     case REEL_INT64:
         snprintf(text, ELEMENT_TEXT, "%" PRId64, ((const int64_t *)array->data)[i]);
@@ -143,13 +152,12 @@ static struct style style_of(const struct shown *s)
 {
     struct style style = {.whole = true, .scientific = false, .width = 1};
     const reel_array *array = s->array;
-    bool real = array->dtype == REEL_REAL;
-    const reel_real *reals = array->data;
+    bool real = array->dtype == REEL_REAL || array->dtype == REEL_BFLOAT16;
     int64_t index[REEL_MAX_NDIM] = {0};
     double smallest = INFINITY, largest = 0;
     if (real) {
         do {
-            double value = (double)reals[position_of(s, index)], size = fabs(value);
+            double value = real_at(array, position_of(s, index)), size = fabs(value);
             if (!isfinite(value) || value == 0)
                 continue;
             smallest = size < smallest ? size : smallest;
@@ -160,7 +168,7 @@ static struct style style_of(const struct shown *s)
     }
     do {
         int64_t i = position_of(s, index);
-        if (real && (!isfinite(reals[i]) || reals[i] == 0))
+        if (real && (!isfinite(real_at(array, i)) || real_at(array, i) == 0))
             continue; /* PyTorch makes no room for these */
         char text[ELEMENT_TEXT];
         element_text(&style, array, i, text);

@@ -1,6 +1,7 @@
 /* The tape: its vars and their lives, scopes, and reading. */
 #include "core/tape.h"
 
+#include "base/bfloat16.h"
 #include "base/checked.h"
 #include "core/dlpack.h"
 #include "core/params.h"
@@ -198,8 +199,8 @@ struct reel_node *reel_tape_node(reel_tape *tape, reel_var v, const char *who)
     return NULL;
 }
 
-struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
-                                reel_var *v)
+/* A var of any type, bfloat16 included. */
+static struct reel_node *add(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who, reel_var *v)
 {
     *v = reel_null();
     if (!tape || tape->context->status != REEL_OK || !reel_tape_is_open(tape, who))
@@ -243,6 +244,17 @@ struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_sh
     return node;
 }
 
+struct reel_node *reel_tape_add(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
+                                reel_var *v)
+{
+    if (dtype != REEL_BFLOAT16)
+        return add(tape, dtype, shape, who, v);
+    *v = reel_null();
+    if (tape && tape->context->status == REEL_OK)
+        reel_fail(tape->context, REEL_ERROR_DTYPE, "%s: only params are bfloat16", who);
+    return NULL;
+}
+
 struct reel_node *reel_tape_add_array(reel_tape *tape, reel_dtype dtype, const reel_shape *shape, const char *who,
                                       reel_var *v)
 {
@@ -269,7 +281,7 @@ struct reel_node *reel_tape_add_array(reel_tape *tape, reel_dtype dtype, const r
 reel_var reel_tape_wrap(reel_tape *tape, const void *data, reel_dtype dtype, const reel_shape *shape)
 {
     reel_var v;
-    struct reel_node *node = reel_tape_add(tape, dtype, shape, "a view", &v);
+    struct reel_node *node = add(tape, dtype, shape, "a view", &v);
     if (node)
         node->array.data = (void *)(uintptr_t)data;
     return v;
@@ -362,6 +374,8 @@ double reel_item(reel_tape *tape, reel_var v)
         return *(const int32_t *)element;
     case REEL_BOOL:
         return *(const bool *)element;
+    case REEL_BFLOAT16:
+        return (double)reel_bfloat16_value(*(const uint16_t *)element);
     }
     return NAN;
 }

@@ -9,7 +9,7 @@ static const struct reel_tensor_type types[] = {
     {"F32", 32, FLOAT_DTYPE(32), REEL_CODED_FLOAT, 23, true},
     {"F64", 64, FLOAT_DTYPE(64), REEL_CODED_FLOAT, 52, true},
     {"F16", 16, -1, REEL_CODED_FLOAT, 10, true},
-    {"BF16", 16, -1, REEL_CODED_FLOAT, 7, true},
+    {"BF16", 16, REEL_BFLOAT16, REEL_CODED_FLOAT, 7, true},
     {"F8_E5M2", 8, -1, REEL_CODED_FLOAT, 2, true},
     {"F8_E4M3", 8, -1, REEL_CODED_FLOAT, 3, false},
     {"I64", 64, REEL_INT64, REEL_CODED_SIGNED, 0, false},
@@ -49,8 +49,11 @@ const char *reel_tensor_type_name(reel_dtype dtype)
 
 bool reel_tensor_type_converts(const struct reel_tensor_type *type, reel_dtype dtype)
 {
-    if (!type || type->coding == REEL_CODED_OTHERWISE || type->dtype >= 0)
-        return type && type->dtype == (int)dtype;
+    if (!type || type->dtype == (int)dtype)
+        return type != NULL;
+    /* What reel has stays what it is, but for bfloat16, which only tables are. */
+    if (type->coding == REEL_CODED_OTHERWISE || (type->dtype >= 0 && type->dtype != REEL_BFLOAT16))
+        return false;
     if (type->coding == REEL_CODED_FLOAT)
         return dtype == REEL_REAL;
     return dtype == REEL_INT64 || (dtype == REEL_INT32 && type->bits < 32);
@@ -95,6 +98,11 @@ static bool convert(const unsigned char *from, const struct reel_element_reading
 {
     const struct reel_tensor_type *type = r->type;
     uint64_t bits = bits_at(from, type->bits / 8, r->swapped);
+    if (r->dtype == REEL_BFLOAT16) {
+        uint16_t *halves = out;
+        halves[i] = (uint16_t)bits;
+        return true;
+    }
     if (type->coding == REEL_CODED_FLOAT) {
         reel_real *reals = out;
         reals[i] = (reel_real)float_of(bits, type);
@@ -131,7 +139,7 @@ static int64_t read_converted(struct reel_source *from, const struct reel_elemen
 
 int64_t reel_elements_read(struct reel_source *from, const struct reel_element_reading *r, int64_t n, void *out)
 {
-    if (r->type->dtype < 0 || r->swapped)
+    if (r->type->dtype != (int)r->dtype || r->swapped)
         return read_converted(from, r, n, out);
     if (from->read(from, out, n * (r->type->bits / 8)) != REEL_OK)
         return 0;

@@ -2,6 +2,7 @@
  * the batch, and the file. */
 #include "files/onnx.h"
 
+#include "base/bfloat16.h"
 #include "base/sort.h"
 #include "base/text.h"
 #include "core/params.h"
@@ -70,6 +71,8 @@ static int type_code(reel_dtype dtype)
         return 6;
     case REEL_BOOL:
         return 9;
+    case REEL_BFLOAT16:
+        return 16;
     }
     return 0;
 }
@@ -182,11 +185,13 @@ reel_onnx_value reel_onnx_number(reel_onnx *to, reel_dtype dtype, double number)
     reel_real real = (reel_real)number;
     int64_t wide = dtype == REEL_INT64 ? (int64_t)number : 0;
     int32_t narrow = dtype == REEL_INT32 ? (int32_t)number : 0;
+    const uint16_t half = reel_bfloat16_nearest((float)number);
     bool truth = number != 0;
-    const void *elements = dtype == REEL_REAL    ? (const void *)&real
-                           : dtype == REEL_INT64 ? (const void *)&wide
-                           : dtype == REEL_INT32 ? (const void *)&narrow
-                                                 : (const void *)&truth;
+    const void *elements = dtype == REEL_REAL       ? (const void *)&real
+                           : dtype == REEL_INT64    ? (const void *)&wide
+                           : dtype == REEL_INT32    ? (const void *)&narrow
+                           : dtype == REEL_BFLOAT16 ? (const void *)&half
+                                                    : (const void *)&truth;
     return add_constant(to, dtype, reel_shape_make(0, NULL), elements);
 }
 
@@ -598,6 +603,11 @@ static reel_onnx_value add_leaf(reel_onnx *to, const struct reel_node *node)
 {
     const void *data = reel_node_elements(node);
     bool is_param = node->param && data == node->param->data;
+    if (node->array.dtype == REEL_BFLOAT16) {
+        reel_fail(to->context, REEL_ERROR_DTYPE,
+                  "onnx: \"%s\" is bfloat16, which the operations of a model do not read", node->param->name);
+        return 0;
+    }
     return add_initializer(to, is_param ? node->param->name : NULL,
                            (struct initializer){0, node->array.dtype, node->array.shape, data, 0});
 }

@@ -52,7 +52,7 @@ static void put_string(struct text *text, const char *string)
 
 /* The types that are written, in the order of the reference implementation: wide elements first, so that all are
  * aligned. */
-static const char *const written_types[] = {"I64", "F64", "F32", "U32", "I32", "U8", "BOOL"};
+static const char *const written_types[] = {"I64", "F64", "F32", "U32", "I32", "BF16", "U8", "BOOL"};
 enum { WRITTEN_TYPES = sizeof written_types / sizeof *written_types };
 
 /* The place of a type among these; WRITTEN_TYPES when it is not there. */

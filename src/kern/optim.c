@@ -2,6 +2,7 @@
 #include "kern/optim.h"
 
 #include "base/clones.h"
+#include "kern/bfloat16.h"
 #include "kern/parallel.h"
 #include "kern/update.h"
 
@@ -85,26 +86,70 @@ void reel_kern_update_whole(struct reel_update u, int64_t rows, int64_t columns,
 /* ---- Rows ---- */
 
 /* The rows of a large table are far apart: the next one is on its way while this one is computed. */
-static void prefetch_row(const struct reel_update *update, const struct reel_gradient_rows *rows, int64_t g,
-                         const reel_real *param, reel_real *const *state)
+static void prefetch_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g,
+                         const void *param, reel_real *const *state)
 {
-    enum { LINE = 64 / sizeof(reel_real), LINES = 8 };
-    int64_t row = reel_gradient_row(rows, g), from = row * rows->columns;
-    int64_t n = rows->columns < LINES * LINE ? rows->columns : LINES * LINE;
-    const reel_real *lines[1 + REEL_OPTIM_STATES] = {param + from};
+    enum { LINE = 64, LINES = 8 };
+    const size_t size = rows->narrow ? sizeof(uint16_t) : sizeof(reel_real);
+    const int64_t row = reel_gradient_row(rows->gradient, g);
+    size_t bytes = (size_t)rows->gradient->columns * size, from = (size_t)row * bytes;
+    bytes = bytes < (size_t)LINES * LINE ? bytes : (size_t)LINES * LINE;
+    const char *lines[1 + REEL_OPTIM_STATES] = {(const char *)param + from};
     int n_lines = 1;
     for (int k = 0; k < update->algorithm->n_states; k++)
         if (state[k] && update->algorithm->states[k].scope == REEL_PER_ELEMENT)
-            lines[n_lines++] = state[k] + from;
+            lines[n_lines++] = (const char *)state[k] + from;
         else if (state[k])
             __builtin_prefetch(state[k] + row, 1);
     for (int k = 0; k < n_lines; k++)
-        for (int64_t i = 0; i < n; i += LINE)
+        for (size_t i = 0; i < bytes; i += LINE)
             __builtin_prefetch(lines[k] + i, 1);
 }
 
+/* The arrays of a row that are bfloat16: the param and its states. */
+enum { ARRAYS = 1 + REEL_OPTIM_STATES };
+
+/* Of one thread: what is drawn for all arrays of a row, and these as reals. */
+static size_t room_for_ups(int64_t columns)
+{
+    const size_t blocks = ((size_t)columns * ARRAYS + REEL_KERN_UPS - 1) / REEL_KERN_UPS;
+    return blocks * REEL_KERN_UPS * sizeof(uint16_t);
+}
+
+static size_t room_of_thread(const reel_optim_algorithm *algorithm, int64_t columns)
+{
+    return room_for_ups(columns) + (1 + (size_t)algorithm->n_states) * (size_t)columns * sizeof(reel_real);
+}
+
+size_t reel_kern_update_room(const reel_optim_algorithm *algorithm, int64_t columns, int threads)
+{
+    return (size_t)threads * room_of_thread(algorithm, columns);
+}
+
+static void update_narrow_row(const struct reel_update *u, const struct reel_update_narrow *narrow, int64_t columns,
+                              int64_t row, int thread, uint16_t *param, const reel_real *grad, reel_real *const *state)
+{
+    char *room = (char *)narrow->room + (size_t)thread * room_of_thread(u->algorithm, columns);
+    uint16_t *up = (uint16_t *)(void *)room, *stored[ARRAYS] = {param + row * columns};
+    reel_real *wide = (reel_real *)(void *)(room + room_for_ups(columns)), *there[REEL_OPTIM_STATES];
+    int arrays = 1;
+    find_state(u->algorithm, 0, row, state, there);
+    for (int k = 0; k < u->algorithm->n_states; k++)
+        if (state[k] && u->algorithm->states[k].scope == REEL_PER_ELEMENT) {
+            there[k] = wide + arrays * columns;
+            stored[arrays++] = (uint16_t *)(void *)state[k] + row * columns;
+        }
+    for (int k = 0; k < arrays; k++)
+        reel_kern_widen(columns, stored[k], wide + k * columns);
+    u->algorithm->update(&u->constants, columns, wide, grad, there);
+    const int64_t blocks = (columns * arrays + REEL_KERN_UPS - 1) / REEL_KERN_UPS;
+    reel_kern_draw_ups(columns * arrays, narrow->key, (uint64_t)(row * blocks), up);
+    for (int k = 0; k < arrays; k++)
+        reel_kern_narrow_drawn(columns, wide + k * columns, up + k * columns, stored[k]);
+}
+
 static void update_row(const struct reel_update *update, const struct reel_update_rows *rows, int64_t g, int thread,
-                       reel_real *param, reel_real *const *state)
+                       void *param, reel_real *const *state)
 {
     int64_t row = reel_gradient_row(rows->gradient, g);
     if (rows->before)
@@ -114,7 +159,10 @@ static void update_row(const struct reel_update *update, const struct reel_updat
         rows->seen[row] = 1;
         update = rows->first;
     }
-    reel_kern_update_row(update, rows->gradient->columns, row, param, grad, state);
+    if (rows->narrow)
+        update_narrow_row(update, rows->narrow, rows->gradient->columns, row, thread, param, grad, state);
+    else
+        reel_kern_update_row(update, rows->gradient->columns, row, param, grad, state);
 }
 
 /* A block of groups may hold anything from one occurrence a group to most of the batch, so threads take blocks as they
@@ -122,16 +170,16 @@ static void update_row(const struct reel_update *update, const struct reel_updat
 enum { GROUPS = 16, AHEAD = 4 };
 
 static void update_groups(const struct reel_update *update, const struct reel_update_rows *rows, int64_t first,
-                          int64_t end, int thread, reel_real *param, reel_real *const *state)
+                          int64_t end, int thread, void *param, reel_real *const *state)
 {
     for (int64_t g = first; g < end; g++) {
         if (g + AHEAD < rows->gradient->count)
-            prefetch_row(update, rows->gradient, g + AHEAD, param, state);
+            prefetch_row(update, rows, g + AHEAD, param, state);
         update_row(update, rows, g, thread, param, state);
     }
 }
 
-void reel_kern_update_rows(const struct reel_update *update, const struct reel_update_rows *rows, reel_real *param,
+void reel_kern_update_rows(const struct reel_update *update, const struct reel_update_rows *rows, void *param,
                            reel_real *const *state, int threads)
 {
     const struct reel_gradient_rows *g = rows->gradient;

@@ -2,6 +2,7 @@
 #ifndef REEL_KERN_OPTIM_H
 #define REEL_KERN_OPTIM_H
 
+#include "kern/philox.h"
 #include "kern/rows.h"
 
 #include <reel/optimizer.h>
@@ -28,8 +29,17 @@ void reel_kern_update_whole(struct reel_update update, int64_t rows, int64_t col
 void reel_kern_update_row(const struct reel_update *update, int64_t columns, int64_t row, reel_real *param,
                           const reel_real *grad, reel_real *const *state);
 
+/* A param in bfloat16, whose states of REEL_PER_ELEMENT are so, too: their pointers are to uint16_t. A row is moved as
+ * reals in `room`, and what is drawn to round it depends on the key and its place alone. */
+struct reel_update_narrow {
+    struct reel_philox_key key; /* of the param and the step */
+    void *room;                 /* reel_kern_update_room bytes */
+};
+size_t reel_kern_update_room(const reel_optim_algorithm *algorithm, int64_t columns, int threads);
+
 struct reel_update_rows {
     const struct reel_gradient_rows *gradient;
+    const struct reel_update_narrow *narrow; /* NULL: param and states are reals */
     /* A row that has never been updated gets `first` instead; NULL: no such difference. seen is per row of the table.
      */
     const struct reel_update *first;
@@ -38,7 +48,7 @@ struct reel_update_rows {
     void (*before)(void *user, int64_t row, int thread);
     void *user;
 };
-void reel_kern_update_rows(const struct reel_update *update, const struct reel_update_rows *rows, reel_real *param,
+void reel_kern_update_rows(const struct reel_update *update, const struct reel_update_rows *rows, void *param,
                            reel_real *const *state, int threads);
 
 /* to += weight * (from - to), as torch.lerp computes it. */

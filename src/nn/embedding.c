@@ -59,7 +59,15 @@ reel_embedding_options reel_embedding_defaults(void)
                                     .padding_idx = REEL_NO_PADDING,
                                     .max_norm = INFINITY,
                                     .norm_type = 2,
-                                    .freeze = true};
+                                    .freeze = true,
+                                    .dtype = REEL_REAL};
+}
+
+/* A table whose rows are scaled in their place must hold what they become. */
+static void expect_narrow(reel_context *c, const char *what, const reel_embedding_options *o)
+{
+    if (o->max_norm != INFINITY && !o->differentiable_max_norm)
+        reel_fail(c, REEL_ERROR_ARGUMENT, "%s: max_norm scales rows of the table, which is bfloat16", what);
 }
 
 void reel_embedding_set_up(struct embedding *m, const char *what, int64_t num_embeddings, int64_t embedding_dim,
@@ -67,10 +75,14 @@ void reel_embedding_set_up(struct embedding *m, const char *what, int64_t num_em
 {
     reel_param_kind kind = o->from_pretrained && o->freeze ? REEL_PARAM_FROZEN : REEL_PARAM_TRAINED;
     reel_shape shape = {2, {num_embeddings, embedding_dim}};
-    m->weight = reel_module_param(&m->module, "weight", kind, REEL_REAL, shape);
-    if (m->weight)
-        reel_table_check(m->module.params->context, what, num_embeddings, o->padding_idx, o->max_norm, o->norm_type);
-    reel_param_set_sparse(m->weight, o->sparse);
+    m->weight = reel_module_param(&m->module, "weight", kind, o->dtype, shape);
+    if (m->weight &&
+        reel_table_check(m->module.params->context, what, num_embeddings, o->padding_idx, o->max_norm, o->norm_type) ==
+            REEL_OK &&
+        o->dtype != REEL_REAL)
+        expect_narrow(m->module.params->context, what, o);
+    if (o->dtype == REEL_REAL)
+        reel_param_set_sparse(m->weight, o->sparse);
     m->lookup = reel_embedding_lookup_defaults();
     m->lookup.padding_idx = reel_table_padding(num_embeddings, o->padding_idx);
     m->lookup.scale_grad_by_freq = o->scale_grad_by_freq;

@@ -1,5 +1,6 @@
 /* Initial values, drawn as PyTorch draws them. */
 #include "core/params.h"
+#include "kern/bfloat16.h"
 #include "kern/normal.h"
 
 #include <reel/init.h>
@@ -13,13 +14,36 @@
 #define REAL_MAX FLT_MAX
 #endif
 
+/* Where the reals go that fill a param: to its elements, or to an array of which these are rounded. NULL with the error
+ * recorded. */
+static reel_real *begin_fill(reel_param *param)
+{
+    reel_context *c = param->set->context;
+    if (param->dtype == REEL_REAL)
+        return reel_param_write(param);
+    size_t bytes = (size_t)param->numel * sizeof(reel_real);
+    reel_real *reals = reel_allocate(&c->memory, bytes);
+    if (!reals)
+        reel_fail_memory(c, "initial values of a table", bytes);
+    return reals;
+}
+
+static void end_fill(reel_param *param, reel_real *reals)
+{
+    reel_context *c = param->set->context;
+    if (param->dtype == REEL_REAL)
+        return;
+    reel_kern_narrow(param->numel, reals, reel_param_write(param), reel_get_num_threads(c));
+    reel_free(&c->memory, reals);
+}
+
 /* REEL_OK when the param can be filled with reals. */
 static reel_status check(const reel_param *param, const char *who)
 {
     if (!param)
         return REEL_ERROR_ARGUMENT;
     reel_context *c = param->set->context;
-    if (c->status == REEL_OK && param->dtype != REEL_REAL)
+    if (c->status == REEL_OK && param->dtype != REEL_REAL && param->dtype != REEL_BFLOAT16)
         reel_fail(c, REEL_ERROR_DTYPE, "%s: param \"%s\" is %s, it must be real", who, param->name,
                   reel_dtype_name(param->dtype));
     if (c->status == REEL_OK)
@@ -35,7 +59,11 @@ reel_status reel_init_uniform(reel_param *param, double low, double high)
         return reel_fail(param->set->context, REEL_ERROR_ARGUMENT,
                          "init_uniform: param \"%s\": the range %g..%g is not finite, or empty", param->name, low,
                          high);
-    reel_generator_uniform(&param->set->context->generator, reel_param_write(param), param->numel, low, high);
+    reel_real *data = begin_fill(param);
+    if (!data)
+        return param->set->context->status;
+    reel_generator_uniform(&param->set->context->generator, data, param->numel, low, high);
+    end_fill(param, data);
     return REEL_OK;
 }
 
@@ -53,9 +81,14 @@ static reel_status check_normal(const reel_param *param, const char *who, double
 reel_status reel_init_normal(reel_param *param, double mean, double std)
 {
     reel_status status = check_normal(param, "init_normal", mean, std);
-    if (status == REEL_OK)
-        reel_generator_normal(&param->set->context->generator, reel_param_write(param), param->numel, mean, std);
-    return status;
+    if (status != REEL_OK)
+        return status;
+    reel_real *data = begin_fill(param);
+    if (!data)
+        return param->set->context->status;
+    reel_generator_normal(&param->set->context->generator, data, param->numel, mean, std);
+    end_fill(param, data);
+    return REEL_OK;
 }
 
 reel_status reel_init_normal_fast(reel_param *param, double mean, double std)
@@ -64,8 +97,12 @@ reel_status reel_init_normal_fast(reel_param *param, double mean, double std)
     if (status != REEL_OK)
         return status;
     reel_context *c = param->set->context;
+    reel_real *data = begin_fill(param);
+    if (!data)
+        return c->status;
     const struct reel_philox_key key = {c->generator.seed, c->philox_draws++};
-    reel_kern_normal(param->numel, mean, std, key, reel_param_write(param), reel_get_num_threads(c));
+    reel_kern_normal(param->numel, mean, std, key, data, reel_get_num_threads(c));
+    end_fill(param, data);
     return REEL_OK;
 }
 
@@ -73,10 +110,12 @@ reel_status reel_init_constant(reel_param *param, double value)
 {
     if (check(param, "init_constant") != REEL_OK)
         return param ? param->set->context->status : REEL_ERROR_ARGUMENT;
-    reel_real *data = reel_param_write(param);
-    for (int64_t i = 0; i < param->numel; i++)
+    reel_real *data = begin_fill(param);
+    for (int64_t i = 0; data && i < param->numel; i++)
         data[i] = (reel_real)value;
-    return REEL_OK;
+    if (data)
+        end_fill(param, data);
+    return param->set->context->status;
 }
 
 reel_status reel_init_zeros(reel_param *param)

@@ -81,6 +81,9 @@ static reel_status begin(struct request *r, const char *what, reel_module *modul
         return reel_fail(c, REEL_ERROR_ARGUMENT, "%s: the module \"%s\" has no param \"%s\"%s", what,
                          module->name ? module->name : "", name ? name : "",
                          r->param ? " that is trained or frozen" : "");
+    if (r->param->dtype != REEL_REAL)
+        return reel_fail(c, REEL_ERROR_DTYPE, "%s: \"%s\" is %s, it must be real", what, r->param->name,
+                         reel_dtype_name(r->param->dtype));
     r->before = reel_params_mark(r->set);
     r->stem = stem_of(r->param);
     return c->status;

@@ -3,6 +3,7 @@
 
 #include "base/sort.h"
 #include "core/tape.h"
+#include "kern/bfloat16.h"
 
 #include <reel/gather.h>
 #include <reel/init.h>
@@ -31,14 +32,18 @@ int64_t reel_table_padding(int64_t rows, int64_t padding_idx)
 
 void reel_table_init(reel_param *table, int64_t padding, const reel_real *values, bool fast)
 {
+    if (values && table->dtype == REEL_BFLOAT16) {
+        reel_kern_narrow(table->numel, values, reel_param_write(table), reel_get_num_threads(table->set->context));
+        return;
+    }
     if (values) {
         reel_param_set(table, values);
         return;
     }
     (fast ? reel_init_normal_fast : reel_init_normal)(table, 0, 1);
-    int64_t columns = reel_param_columns(table);
+    const size_t row = (size_t)reel_param_columns(table) * reel_dtype_size(table->dtype);
     if (padding != REEL_NO_PADDING)
-        memset((reel_real *)table->data + padding * columns, 0, (size_t)columns * sizeof(reel_real));
+        memset((char *)table->data + (size_t)padding * row, 0, row);
 }
 
 /* ---- max_norm ---- */

@@ -2,6 +2,7 @@
 #include "core/rows.h"
 #include "core/tape.h"
 #include "files/onnx.h"
+#include "kern/bfloat16.h"
 #include "kern/copy.h"
 #include "kern/gather.h"
 #include "ops/gather.h"
@@ -389,7 +390,8 @@ static reel_status embedding_shape(reel_call *call)
 {
     const reel_array *weight = call->in[0], *index = call->in[1];
     const struct embedding_attributes *a = call->attributes;
-    if (reel_expect_real(call, 0, "the weight") != REEL_OK || reel_expect_index(call, 1, "the index") != REEL_OK)
+    if ((weight->dtype != REEL_BFLOAT16 && reel_expect_real(call, 0, "the weight") != REEL_OK) ||
+        reel_expect_index(call, 1, "the index") != REEL_OK)
         return call->context->status;
     int ndim = index->shape.ndim + weight->shape.ndim - 1;
     if (weight->shape.ndim == 0 || ndim > REEL_MAX_NDIM)
@@ -415,9 +417,15 @@ static reel_status embedding_forward(reel_call *call)
     int64_t rows = weight->shape.dim[0];
     if (reel_check_index(call, index, rows, "embedding") != REEL_OK || reel_call_read_rows(call, 0, index) != REEL_OK)
         return call->context->status;
-    if (call->out[0]->numel > 0)
-        reel_kern_gather_rows(1, rows, (size_t)(weight->numel / rows) * sizeof(reel_real), indices_of(index),
-                              weight->data, call->out[0]->data, reel_get_num_threads(call->context));
+    if (call->out[0]->numel == 0)
+        return REEL_OK;
+    const int64_t columns = weight->numel / rows;
+    if (weight->dtype == REEL_BFLOAT16)
+        reel_kern_gather_narrow(columns, indices_of(index), weight->data, call->out[0]->data,
+                                reel_get_num_threads(call->context));
+    else
+        reel_kern_gather_rows(1, rows, (size_t)columns * sizeof(reel_real), indices_of(index), weight->data,
+                              call->out[0]->data, reel_get_num_threads(call->context));
     return REEL_OK;
 }
 

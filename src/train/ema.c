@@ -17,6 +17,9 @@ static reel_status take_new_params(reel_ema *ema)
     while (ema->count < ema->params->count) {
         reel_param *param = ema->params->params[ema->count];
         struct reel_average average = {NULL, NULL, NULL};
+        if (param->dtype == REEL_BFLOAT16)
+            return reel_fail(ema->context, REEL_ERROR_DTYPE, "ema: \"%s\" is bfloat16, too coarse for an average",
+                             param->name);
         if (reel_grow(memory, (void **)&ema->averages, ema->count, &ema->capacity, ema->count + 1,
                       sizeof *ema->averages))
             average.data = reel_allocate(memory, bytes_of(param));

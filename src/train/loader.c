@@ -243,6 +243,8 @@ static reel_status add_field(reel_loader *l, const char *who, const struct field
         return reel_fail(c, REEL_ERROR_ARGUMENT, "%s: data is NULL", who);
     if (element_size == 0)
         return reel_fail(c, REEL_ERROR_DTYPE, "%s: there is no element type %d", who, (int)prototype->dtype);
+    if (prototype->dtype == REEL_BFLOAT16)
+        return reel_fail(c, REEL_ERROR_DTYPE, "%s: only params are bfloat16", who);
     int64_t numel = reel_shape_numel(&prototype->item);
     size_t bytes;
     if (numel < 0 || prototype->item.ndim > max_ndim || !reel_multiply_size(numel, element_size, &bytes))
@@ -500,6 +502,8 @@ static void pad(reel_dtype dtype, double padding, int64_t n, void *out)
             break;
         case REEL_BOOL:
             ((bool *)out)[i] = padding != 0;
+            break;
+        case REEL_BFLOAT16: /* no field has it */
             break;
         }
 }

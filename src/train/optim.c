@@ -218,6 +218,11 @@ reel_status reel_optim_move(reel_optim *optim, int group, const char *names)
 
 /* ---- The step ---- */
 
+reel_dtype reel_optim_state_dtype(const reel_optim *optim, const struct reel_optim_entry *entry, int k)
+{
+    return optim->algorithm->states[k].scope == REEL_PER_ELEMENT ? entry->param->dtype : REEL_REAL;
+}
+
 int64_t reel_optim_state_numel(const reel_optim *optim, const struct reel_optim_entry *entry, int k)
 {
     reel_optim_scope scope = optim->algorithm->states[k].scope;
@@ -243,10 +248,27 @@ static bool counts_first(const reel_optim *optim, const struct reel_optim_entry 
     return entry->seen && !entry->all_seen && !entry->deferred && optim->groups[entry->group].first_differs;
 }
 
+/* Allocates what rows in bfloat16 need to be moved. Their updates are rounded once a step, so that none can be put off.
+ */
+static reel_status prepare_narrow(reel_optim *optim, struct reel_optim_entry *entry)
+{
+    reel_context *c = optim->context;
+    if (optim->groups[entry->group].defers)
+        return reel_fail(c, REEL_ERROR_ARGUMENT,
+                         "%s: \"%s\" is bfloat16, whose rows are not updated exactly (REEL_EXACT)",
+                         optim->algorithm->name, entry->param->name);
+    const size_t bytes =
+        reel_kern_update_room(optim->algorithm, reel_param_columns(entry->param), reel_get_num_threads(c));
+    entry->room = reel_scratch_allocate(&c->scratch, bytes);
+    return entry->room ? REEL_OK : reel_fail_memory(c, optim->algorithm->name, bytes);
+}
+
 /* Allocates what updates of rows need besides the state. */
 static reel_status prepare_rows(reel_optim *optim, struct reel_optim_entry *entry)
 {
     const struct reel_optim_group *group = &optim->groups[entry->group];
+    if (entry->param->dtype == REEL_BFLOAT16 && prepare_narrow(optim, entry) != REEL_OK)
+        return optim->context->status;
     if (group->defers) {
         if (!entry->deferred && !(entry->deferred = reel_deferred_new(entry->param, optim->algorithm, group->options,
                                                                       entry->state, entry->step)))
@@ -274,10 +296,17 @@ static reel_status prepare_entry(reel_optim *optim, struct reel_optim_entry *ent
         return optim->context->status;
     for (int k = 0; k < optim->algorithm->n_states; k++)
         if ((optim->groups[entry->group].states >> k & 1) && !entry->state[k] &&
-            !(entry->state[k] =
-                  reel_optim_allocate_state(optim, entry, reel_optim_state_numel(optim, entry, k), sizeof(reel_real))))
+            !(entry->state[k] = reel_optim_allocate_state(optim, entry, reel_optim_state_numel(optim, entry, k),
+                                                          reel_dtype_size(reel_optim_state_dtype(optim, entry, k)))))
             return optim->context->status;
     return entry->gradient == REEL_GRADIENT_DENSE ? REEL_OK : prepare_rows(optim, entry);
+}
+
+static void end_rows(reel_optim *optim, struct reel_optim_entry *entry, bool used)
+{
+    reel_param_gradient_end_read(entry->param, &entry->rows, used);
+    reel_scratch_release(&optim->context->scratch, entry->room);
+    entry->room = NULL;
 }
 
 /* What has to happen before a row of a watched param is updated. */
@@ -294,6 +323,10 @@ static void before_row(void *user, int64_t row, int thread)
         reel_deferred_touch(w->deferred, row, thread);
     reel_param_before_change(w->param, row, 1, w->version);
 }
+
+/* What is drawn for roundings are sequences of Philox that nothing else comes to: by the param and its step. */
+#define NARROW (UINT64_C(1) << 63)
+enum { STEP_BITS = 40 };
 
 static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update)
 {
@@ -318,9 +351,15 @@ static void update_rows(reel_optim *optim, struct reel_optim_entry *entry, const
         rows.first = &first;
         rows.seen = entry->seen;
     }
+    const struct reel_update_narrow narrow = {
+        {optim->context->generator.seed,
+         NARROW | (uint64_t)(entry - optim->entries) << STEP_BITS | (uint64_t)entry->step},
+        entry->room};
+    if (param->dtype == REEL_BFLOAT16)
+        rows.narrow = &narrow;
     reel_param_gradient_move_rows(param, &entry->rows);
     reel_kern_update_rows(update, &rows, reel_param_count_change(param), entry->state, optim->context->num_threads);
-    reel_param_gradient_end_read(param, &entry->rows, true);
+    end_rows(optim, entry, true);
 }
 
 static void update_dense(reel_optim *optim, struct reel_optim_entry *entry, const struct reel_update *update)
@@ -382,6 +421,6 @@ reel_status reel_optim_step(reel_optim *optim)
         update_all(optim);
     for (int64_t i = 0; i < prepared && c->status != REEL_OK; i++)
         if (optim->entries[i].gradient == REEL_GRADIENT_ROWS)
-            reel_param_gradient_end_read(optim->entries[i].param, &optim->entries[i].rows, false);
+            end_rows(optim, &optim->entries[i], false);
     return c->status;
 }

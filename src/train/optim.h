@@ -76,15 +76,16 @@ void reel_optim_derive(const reel_optim_algorithm *algorithm, struct reel_optim_
 struct reel_optim_entry {
     reel_param *param;
     int64_t group;
-    int64_t step; /* updates so far */
-    reel_real *state[REEL_OPTIM_STATES];
-    uint8_t *seen;                  /* which rows were updated; only where first updates differ */
-    bool all_seen;                  /* every row was updated, by a dense gradient or exactly */
-    struct reel_deferred *deferred; /* with exact updates of rows, once there was a row-sparse gradient */
+    int64_t step;                        /* updates so far */
+    reel_real *state[REEL_OPTIM_STATES]; /* of reel_optim_state_dtype: cast */
+    uint8_t *seen;                       /* which rows were updated; only where first updates differ */
+    bool all_seen;                       /* every row was updated, by a dense gradient or exactly */
+    struct reel_deferred *deferred;      /* with exact updates of rows, once there was a row-sparse gradient */
 
     /* What the step at hand works on. */
     enum reel_gradient_kind gradient;
     struct reel_gradient_rows rows;
+    void *room; /* for rows in bfloat16 */
 };
 
 struct reel_optim {
@@ -110,6 +111,10 @@ void reel_optim_let_go(reel_optim *optim);
 
 /* Brings the rows of an entry up to date and stops deferring, until there are rows again. */
 void reel_optim_end_deferring(struct reel_optim_entry *entry);
+
+/* The type of a state's elements: those of a table in bfloat16 are so, too, where there is one for each of the param.
+ */
+reel_dtype reel_optim_state_dtype(const reel_optim *optim, const struct reel_optim_entry *entry, int k);
 
 /* How many numbers a state has for the param, and memory for them as zeros; NULL with the error recorded. */
 int64_t reel_optim_state_numel(const reel_optim *optim, const struct reel_optim_entry *entry, int k);

@@ -101,7 +101,7 @@ reel_optim_state reel_optim_slot(const reel_optim *optim, struct reel_optim_entr
     if (k < n_states) {
         const reel_optim_state_row *row = &optim->algorithm->states[k];
         *data = entry->state[k];
-        return (reel_optim_state){row->name, REEL_REAL,
+        return (reel_optim_state){row->name, reel_optim_state_dtype(optim, entry, k),
                                   row->scope == REEL_PER_ELEMENT ? param->shape
                                   : row->scope == REEL_PER_ROW   ? rows
                                                                  : scalar,

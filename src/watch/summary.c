@@ -46,7 +46,11 @@ static int64_t numel_of(const reel_shape *shape)
 /* Bytes of an element: of a real, as many as this library has, which the data of a call shows. */
 static double bytes_of(reel_dtype dtype, size_t real_size)
 {
-    return dtype == REEL_REAL ? (double)real_size : dtype == REEL_INT64 ? 8 : dtype == REEL_INT32 ? 4 : 1;
+    return dtype == REEL_REAL       ? (double)real_size
+           : dtype == REEL_INT64    ? 8
+           : dtype == REEL_INT32    ? 4
+           : dtype == REEL_BFLOAT16 ? 2
+                                    : 1;
 }
 
 /* The elements of the params that the call is the first to read. */

@@ -1,7 +1,8 @@
 /* A table with Adam state, of as many rows as the first argument says: created with fast_init (or with PyTorch's
- * numbers, if the second is "default"), and trained by lazy Adam on indices scattered over it. Reports times and
- * resident memory: ten million rows of 64 floats and two states take at most three times 2.56 GB. What a step allocates
- * beside them, gradients above all, follows the indices that it looks up and not the rows. */
+ * numbers, if the second is "default"), and trained by lazy Adam on indices scattered over it; in bfloat16, if the
+ * third is that. Reports times and resident memory: ten million rows of 64 floats and two states take at most three
+ * times 2.56 GB. What a step allocates beside them, gradients above all, follows the indices that it looks up and not
+ * the rows. */
 #include "support/check.h"
 
 #include <reel/reel.h>
@@ -40,21 +41,23 @@ struct training {
     reel_module *m;
     reel_optim *adam;
     int64_t rows;
+    reel_dtype dtype;
     uint64_t state;
     double seconds; /* in steps */
 };
 
-static void start(struct training *s, int64_t rows, bool fast, const reel_allocator *allocator)
+static void start(struct training *s, int64_t rows, reel_dtype dtype, bool fast, const reel_allocator *allocator)
 {
     reel_context_options options = reel_context_defaults();
     options.allocator = allocator;
-    *s = (struct training){.rows = rows, .state = 1};
+    *s = (struct training){.rows = rows, .dtype = dtype, .state = 1};
     s->c = reel_context_new(&options);
     s->t = reel_tape_new(s->c);
     s->p = reel_params_new(s->c);
     reel_embedding_options o = reel_embedding_defaults();
     o.sparse = true;
     o.fast_init = fast;
+    o.dtype = dtype;
     s->m = reel_embedding_new(s->p, "e", rows, COLUMNS, &o);
     s->adam = reel_adam_new(s->p, NULL);
     CHECK(s->adam, "%s", reel_error(s->c));
@@ -90,11 +93,11 @@ static double step(struct training *s, int64_t n)
     return value;
 }
 
-static void train(int64_t rows, bool fast)
+static void train(int64_t rows, reel_dtype dtype, bool fast)
 {
     struct training s;
-    double table = (double)rows * COLUMNS * sizeof(reel_real) / (1 << 20), begin = now();
-    start(&s, rows, fast, NULL);
+    double table = (double)rows * COLUMNS * (double)reel_dtype_size(dtype) / (1 << 20), begin = now();
+    start(&s, rows, dtype, fast, NULL);
     double created = now() - begin;
     long before = resident();
     printf("%lld rows, %.0f MiB: created in %.2f s (%s), resident %ld MiB\n", (long long)rows, table, created,
@@ -152,12 +155,12 @@ static void release(void *user, void *memory, size_t size)
 }
 
 /* Bytes that live beside the table and its state when steps on n indices have settled. */
-static double memory_of_steps(int64_t rows, int64_t n)
+static double memory_of_steps(int64_t rows, reel_dtype dtype, int64_t n)
 {
     struct training s;
-    struct counter counter = {.table = (size_t)rows * COLUMNS * sizeof(reel_real)};
+    struct counter counter = {.table = (size_t)rows * COLUMNS * reel_dtype_size(dtype)};
     reel_allocator allocator = {&counter, allocate, allocate_zeroed, release};
-    start(&s, rows, true, &allocator);
+    start(&s, rows, dtype, true, &allocator);
     size_t before = counter.beside;
     CHECK(counter.tables == 1, "%lld blocks like the table", (long long)counter.tables);
     for (int i = 0; i < 4; i++)
@@ -178,9 +181,10 @@ int main(int argc, char **argv)
 {
     int64_t rows = argc > 1 ? atoll(argv[1]) : 100000;
     CHECK(rows >= 100000 && rows < INT64_C(1) << 32, "the number of rows must be at least 100000");
-    train(rows, argc <= 2 || strcmp(argv[2], "default") != 0);
-    double few = memory_of_steps(100000, BATCH / 8), many = memory_of_steps(100000, BATCH),
-           wide = memory_of_steps(1000000, BATCH);
+    const reel_dtype dtype = argc > 3 && strcmp(argv[3], "bfloat16") == 0 ? REEL_BFLOAT16 : REEL_REAL;
+    train(rows, dtype, argc <= 2 || strcmp(argv[2], "default") != 0);
+    double few = memory_of_steps(100000, dtype, BATCH / 8), many = memory_of_steps(100000, dtype, BATCH),
+           wide = memory_of_steps(1000000, dtype, BATCH);
     CHECK(many < 8.5 * few, "it grows faster than the indices");
     CHECK(wide < 1.02 * many, "it grows with the rows");
     return 0;

@@ -35,6 +35,8 @@ shows own_operation/own_operation '^with logcosh '
 shows own_layer/own_layer '^\.*#+\.*$'
 shows cpp/moons '^accuracy on unseen points (9|100)'
 shows serve_threads/serve_threads '^the same answers from every thread$' 3
+[ ! -e "$work/build/click_model" ] ||
+    shows click_model/click_model '^loss 0\.5' "$work/log.safetensors"
 
 # A text of one's own.
 i=0

@@ -4,6 +4,9 @@
 #include "base/clones.h"
 #include "kern/functions.h"
 
+/* Loops over a row take each array as a parameter: only there does gcc believe that they do not overlap, and of ten
+ * that might it makes no vectors. */
+
 /* Row i of a matrix that may be missing. */
 static reel_real *row(struct reel_rows_of m, int64_t i)
 {
@@ -65,11 +68,11 @@ void reel_kern_gru_cell_backward(const struct reel_cell *c, const struct reel_ce
  *
  * which is differentiated first by g, r, z, n, s_n and p, and then through the gates. */
 REEL_CLONES
-static void gru_row_second(int64_t n, const reel_real *const *in, reel_real *const *out)
+static void gru_row_second(int64_t n, const reel_real *restrict gates, const reel_real *restrict before,
+                           const reel_real *restrict g, const reel_real *restrict u, const reel_real *restrict v,
+                           const reel_real *restrict w, reel_real *restrict to_g, reel_real *restrict x,
+                           reel_real *restrict s, reel_real *restrict p)
 {
-    const reel_real *restrict gates = in[0], *restrict before = in[1], *restrict g = in[2], *restrict u = in[3],
-                              *restrict v = in[4], *restrict w = in[5];
-    reel_real *restrict to_g = out[0], *restrict x = out[1], *restrict s = out[2], *restrict p = out[3];
     for (int64_t j = 0; j < n; j++) {
         reel_real r = gates[j], z = gates[n + j], new = gates[2 * n + j], inner = gates[3 * n + j];
         reel_real slope_r = r * (1 - r), slope_z = z * (1 - z), slope = 1 - new *new, step = before[j] - new;
@@ -91,13 +94,10 @@ static void gru_row_second(int64_t n, const reel_real *const *in, reel_real *con
 void reel_kern_gru_cell_second(const struct reel_cell *c, const struct reel_cell_gradient *g,
                                const struct reel_cell_gradient *with, const struct reel_cell_gradient *to)
 {
-    for (int64_t i = 0; i < c->rows; i++) {
-        const reel_real *const in[] = {c->gates + i * 4 * c->hidden, row(c->before, i),
-                                       row(g->of_after, i),          row(with->x, i),
-                                       row(with->state, i),          row(with->before, i)};
-        reel_real *const out[] = {row(to->of_after, i), row(to->x, i), row(to->state, i), row(to->before, i)};
-        gru_row_second(c->hidden, in, out);
-    }
+    for (int64_t i = 0; i < c->rows; i++)
+        gru_row_second(c->hidden, c->gates + i * 4 * c->hidden, row(c->before, i), row(g->of_after, i), row(with->x, i),
+                       row(with->state, i), row(with->before, i), row(to->of_after, i), row(to->x, i),
+                       row(to->state, i), row(to->before, i));
 }
 
 /* ---- LSTM ---- */
@@ -155,11 +155,11 @@ void reel_kern_lstm_cell_backward(const struct reel_cell *c, const struct reel_c
  *
  *     u_i E g i' + u_f E c f' + u_g E i g' + u_o h t o' + w E f.                 (i' = i (1 - i), g' = 1 - g g, ...) */
 REEL_CLONES
-static void lstm_row_second(int64_t n, const reel_real *const *in, reel_real *const *out)
+static void lstm_row_second(int64_t n, const reel_real *restrict gates, const reel_real *restrict before,
+                            const reel_real *restrict of_after, const reel_real *restrict of_out,
+                            const reel_real *restrict u, const reel_real *restrict w, reel_real *restrict to_after,
+                            reel_real *restrict to_out, reel_real *restrict x, reel_real *restrict p)
 {
-    const reel_real *restrict gates = in[0], *restrict before = in[1], *restrict of_after = in[2],
-                              *restrict of_out = in[3], *restrict u = in[4], *restrict w = in[5];
-    reel_real *restrict to_after = out[0], *restrict to_out = out[1], *restrict x = out[2], *restrict p = out[3];
     for (int64_t j = 0; j < n; j++) {
         reel_real i = gates[j], f = gates[n + j], g = gates[2 * n + j], o = gates[3 * n + j], c = before[j];
         reel_real slope_i = i * (1 - i), slope_f = f * (1 - f), slope_g = 1 - g * g, slope_o = o * (1 - o);
@@ -181,11 +181,8 @@ static void lstm_row_second(int64_t n, const reel_real *const *in, reel_real *co
 void reel_kern_lstm_cell_second(const struct reel_cell *c, const struct reel_cell_gradient *g,
                                 const struct reel_cell_gradient *with, const struct reel_cell_gradient *to)
 {
-    for (int64_t i = 0; i < c->rows; i++) {
-        const reel_real *const in[] = {
-            c->gates + i * 4 * c->hidden, row(c->before, i), row(g->of_after, i), row(g->of_out, i), row(with->x, i),
-            row(with->before, i)};
-        reel_real *const out[] = {row(to->of_after, i), row(to->of_out, i), row(to->x, i), row(to->before, i)};
-        lstm_row_second(c->hidden, in, out);
-    }
+    for (int64_t i = 0; i < c->rows; i++)
+        lstm_row_second(c->hidden, c->gates + i * 4 * c->hidden, row(c->before, i), row(g->of_after, i),
+                        row(g->of_out, i), row(with->x, i), row(with->before, i), row(to->of_after, i),
+                        row(to->of_out, i), row(to->x, i), row(to->before, i));
 }

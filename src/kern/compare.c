@@ -8,27 +8,36 @@ struct comparison {
     unsigned char *out;
 };
 
-#define ROWS(A, B, operator)                                                                                           \
-    for (int64_t r = 0; r < tile->rows; r++, a += tile->step[0], b += tile->step[1], out += tile->columns)             \
-        for (int64_t i = 0; i < tile->columns; i++)                                                                    \
-            out[i] = a[A] operator b[B];
+/* As many elements at a time; of an operand that does not move so many copies are written out, so that there is one
+ * loop for all. */
+enum { LANES = 256 };
 
 #define COMPARE(name, type, operator)                                                                                  \
-    REEL_CLONES                                                                                                        \
     static void name(const struct reel_broadcast *plan, const struct reel_tile *tile, const void *arguments)           \
     {                                                                                                                  \
         const struct comparison *p = arguments;                                                                        \
-        const type *restrict a = (const type *)p->a + tile->offset[0];                                                 \
-        const type *restrict b = (const type *)p->b + tile->offset[1];                                                 \
-        unsigned char *restrict out = p->out + tile->first;                                                            \
-        if (plan->moves[0] && plan->moves[1])                                                                          \
-            ROWS(i, i, operator)                                                                                       \
-        else if (plan->moves[0])                                                                                       \
-            ROWS(i, 0, operator)                                                                                       \
-        else                                                                                                           \
-            ROWS(0, i, operator)                                                                                       \
+        const type *a = (const type *)p->a + tile->offset[0], *b = (const type *)p->b + tile->offset[1];               \
+        unsigned char *out = p->out + tile->first;                                                                     \
+        /* Bytes that are written could be those of *tile, for all that gcc knows. */                                  \
+        const int64_t rows = tile->rows, columns = tile->columns, step_a = tile->step[0], step_b = tile->step[1];      \
+        const bool moves_a = plan->moves[0], moves_b = plan->moves[1];                                                 \
+        type all_a[LANES], all_b[LANES];                                                                               \
+        for (int64_t r = 0; r < rows; r++, a += step_a, b += step_b)                                                   \
+            for (int64_t first = 0; first < columns; first += LANES) {                                                 \
+                int64_t n = columns - first < LANES ? columns - first : LANES;                                         \
+                for (int64_t i = 0; i < n && first == 0; i++) {                                                        \
+                    all_a[i] = a[0];                                                                                   \
+                    all_b[i] = b[0];                                                                                   \
+                }                                                                                                      \
+                const type *x = moves_a ? a + first : all_a, *y = moves_b ? b + first : all_b;                         \
+                for (int64_t i = 0; i < n; i++)                                                                        \
+                    out[i] = x[i] operator y[i];                                                                       \
+                out += n;                                                                                              \
+            }                                                                                                          \
     }
+/* Clones for reals alone: what is compared in a loop that somebody waits for. */
 #define COMPARE_ALL(name, operator)                                                                                    \
+    REEL_CLONES                                                                                                        \
     COMPARE(name##_real, reel_real, operator)                                                                          \
     COMPARE(name##_int64, int64_t, operator)                                                                           \
     COMPARE(name##_int32, int32_t, operator)                                                                           \

@@ -89,8 +89,10 @@ REEL_INLINED void adam(const struct constants *u, int64_t n, reel_real *restrict
         mean[i] = m;
         square[i] = v;
         if (amsgrad) {
-            /* The second comparison is for NaN, which has to stay. */
-            v = largest[i] < v || v != v ? v : largest[i];
+            /* The second choice is for NaN, which has to stay; one with two conditions would be a jump. */
+            reel_real most = largest[i];
+            most = most < v ? v : most;
+            v = v != v ? v : most;
             largest[i] = v;
         }
         reel_real denominator = REEL_SQRT(v) / root_correction + eps;

@@ -150,7 +150,6 @@ reel_real reel_kern_formed_element(const struct reel_row_formula *formula, int64
 
 /* ---- Rows that are read ---- */
 
-REEL_CLONES
 static void copy_elements(int64_t n, const reel_real *restrict from, reel_real *restrict to)
 {
     for (int64_t i = 0; i < n; i++)

@@ -27,7 +27,6 @@ static void spread_row(const struct piece *p, int64_t channels, int64_t plane, c
             window[j * step + first] = x[first * plane + j * p->step];
 }
 
-REEL_CLONES
 static void collect_row(const struct piece *p, int64_t channels, int64_t plane, const reel_real *restrict window,
                         reel_real *restrict x)
 {
@@ -106,7 +105,6 @@ static inline void add_run(int64_t n, const reel_real *restrict from, reel_real 
         to[j] += from[j];
 }
 
-REEL_CLONES
 static void copy_patches(const struct reel_convolution *c, const struct tiling *t, const struct tile *s,
                          const reel_real *restrict window, reel_real *restrict patches)
 {

@@ -176,7 +176,8 @@ const char *reel_mpi_tensor_type(const struct reel_mpi_tensor *tensor)
     static const char *const names[] = {[REEL_REAL] = sizeof(reel_real) == sizeof(float) ? "F32" : "F64",
                                         [REEL_INT64] = "I64",
                                         [REEL_INT32] = "I32",
-                                        [REEL_BOOL] = "BOOL"};
+                                        [REEL_BOOL] = "BOOL",
+                                        [REEL_BFLOAT16] = "BF16"};
     return tensor->is_double ? "F64" : names[tensor->dtype];
 }
 

@@ -98,7 +98,7 @@ static size_t part_bytes(const struct reel_mpi_tensor *tensor, int64_t first, in
 }
 
 /* Wide elements first, so that all are aligned. */
-static const size_t widths[] = {8, 4, 1};
+static const size_t widths[] = {8, 4, 2, 1};
 enum { WIDTHS = sizeof widths / sizeof *widths };
 
 /* The next tensor of the file after the i-th in this order; NULL behind the last. */

@@ -50,7 +50,8 @@ with tempfile.TemporaryDirectory() as work:
     checkpoint.load(state, storage_reader=HuggingFaceStorageReader(folder), no_dist=True)
     for key, value in together.items():
         assert torch.equal(state[key], value), key
-    assert set(state) == {TABLE, "small.weight", "scale", "count"}, set(state)
+    assert set(state) == {TABLE, "small.weight", "half.weight", "scale", "count"}, set(state)
+    assert state["half.weight"].dtype == torch.bfloat16
 
     with open(os.path.join(folder, "model.safetensors.index.json"), encoding="utf-8") as index:
         index = json.load(index)

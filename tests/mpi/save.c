@@ -57,6 +57,8 @@ static struct run begin(MPI_Comm comm, uint64_t seed, reel_optim *(*optim)(reel_
     r.scale = reel_param_new(r.params, "scale", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(COLUMNS));
     reel_init_normal(r.scale, 1, 0.1);
     r.small = reel_mpi_table_new(r.mpi, r.params, "small", 2, COLUMNS, NULL);
+    REEL_OPTIONS(embedding, oe, oe.dtype = REEL_BFLOAT16);
+    reel_embedding_new(r.params, "half", 2, COLUMNS, &oe);
     reel_param_new(r.params, "count", REEL_PARAM_BUFFER, REEL_INT64, REEL_SCALAR);
     r.optim = optim(r.params);
     CHECK(reel_context_status(r.c) == REEL_OK, "%s", reel_error(r.c));
@@ -147,6 +149,8 @@ static void take(struct run *r, struct contents *all)
         all->values[all->n++] = (double)*(const int64_t *)step.data;
     }
     all->values[all->n++] = (double)*(const int64_t *)reel_param_data(reel_params_find(r->params, "count"));
+    for (int i = 0; i < 2 * COLUMNS; i++)
+        all->values[all->n++] = ((const uint16_t *)reel_param_data(reel_params_find(r->params, "half.weight")))[i];
     all->values[all->n++] = reel_optim_lr(r->optim, 0);
     all->values[all->n++] = (double)reel_data_int64(r->t, reel_randint(r->t, 0, 1 << 30, REEL_SHAPE(1)))[0];
     reel_tape_reset(r->t);

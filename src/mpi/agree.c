@@ -63,8 +63,8 @@ struct reel_mpi_record reel_mpi_record_of(reel_mpi *mpi, enum reel_mpi_place pla
     mpi->failure = REEL_OK;
     return (struct reel_mpi_record){.sequence = mpi->sequence,
                                     .waiting = mpi->statistics.waiting,
-                                    .place = place,
-                                    .status = reel_context_status(mpi->context)};
+                                    .place = (int32_t)place,
+                                    .status = (int32_t)reel_context_status(mpi->context)};
 }
 
 /* The error of the lowest rank that has one. Texts travel only now. One that ranks have agreed on before has its rank

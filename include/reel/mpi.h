@@ -99,8 +99,9 @@ REEL_API int reel_mpi_next_shard(reel_mpi *mpi);
 /* Takes the gradients of the set as those of the current shard. `weight` is that of the shard, the number of samples if
  * the loss is a mean over samples; at least 0. A shard whose gradients are not collected, or with weight 0, is empty.
  * What the gradients were summed of (several backward passes, a penalty) does not matter, and each set is collected by
- * itself. Not collective. An error of the context is kept for the next agreement, so that a reset may clear it, and
- * nothing is collected. REEL_ERROR_STATE outside of the loop over shards, and when the shard was collected before;
+ * itself. With one shard a rank gradients may be left where they are, and stay untouched until reel_mpi_reduce. Not
+ * collective. An error of the context is kept for the next agreement, so that a reset may clear it, and nothing is
+ * collected. REEL_ERROR_STATE outside of the loop over shards, and when the shard was collected before;
  * REEL_ERROR_ARGUMENT; REEL_ERROR_NOT_FINITE when a gradient is NaN or infinite (not looked at when there is one
  * shard). */
 REEL_API reel_status reel_mpi_collect(reel_mpi *mpi, reel_params *params, double weight);

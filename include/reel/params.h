@@ -98,6 +98,10 @@ REEL_API const reel_real *reel_param_grad(reel_param *param);
 /* The gradient to use instead: numel elements are copied. NULL forgets it. */
 REEL_API reel_status reel_param_set_grad(reel_param *param, const reel_real *grad);
 
+/* The elements of a dense gradient, for code that changes them in place (what sums gradients of several processes,
+ * say); valid until the next reel_zero_grad. NULL when there is none, and for a row-sparse gradient. */
+REEL_API reel_real *reel_param_write_grad(reel_param *param);
+
 /* A row-sparse gradient, summed: `count` different rows, ascending in `rows`, with `values` [count, columns]. Owned by
  * the param, valid until the next backward, reset, or reel_zero_grad. */
 typedef struct reel_row_grad {

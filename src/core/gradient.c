@@ -459,6 +459,13 @@ reel_status reel_param_set_grad(reel_param *param, const reel_real *grad)
     return REEL_OK;
 }
 
+reel_real *reel_param_write_grad(reel_param *param)
+{
+    if (expect_gradient(param) != REEL_OK || reel_param_gradient_kind(param) != REEL_GRADIENT_DENSE)
+        return NULL;
+    return param->gradient.dense;
+}
+
 reel_status reel_param_set_row_grad(reel_param *param, int64_t count, const int64_t *rows, const reel_real *values)
 {
     reel_status status = expect_gradient(param);

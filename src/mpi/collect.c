@@ -6,7 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 1024 }; /* elements that are summed over all levels at once */
+enum {
+    CHUNK = 1024,   /* elements that are summed over all levels at once */
+    LARGE = 1 << 16 /* elements of a gradient for which messages of its own are not too many */
+};
 
 /* ---- Sets ---- */
 
@@ -97,8 +100,10 @@ static reel_status lay_out(reel_mpi *mpi, struct reel_mpi_set *set, uint64_t lay
             int64_t rows = reel_param_shape(param)->dim[0];
             *sparse++ = (struct reel_mpi_sparse){.param = param, .rows = rows, .columns = rows > 0 ? numel / rows : 0};
         } else {
-            *dense++ = (struct reel_mpi_dense){.param = param, .offset = set->numel, .numel = numel};
-            set->numel += numel;
+            bool is_in_place = mpi->shards == mpi->ranks && numel >= LARGE;
+            *dense++ = (struct reel_mpi_dense){
+                .param = param, .is_in_place = is_in_place, .offset = set->numel, .numel = numel};
+            set->numel += is_in_place ? 0 : numel;
         }
     }
     set->numel += n_dense;
@@ -168,6 +173,17 @@ static bool scale_to(reel_real *x, const reel_real *g, int64_t n, reel_real scal
     return !wrong;
 }
 
+/* The same where x is g. */
+static bool scale_in_place(reel_real *x, int64_t n, reel_real scale)
+{
+    int wrong = 0;
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = scale * x[i];
+        wrong |= !(x[i] - x[i] == 0);
+    }
+    return !wrong;
+}
+
 static reel_status fail_not_finite(const reel_mpi *mpi, const reel_param *param)
 {
     return reel_fail(mpi->context, REEL_ERROR_NOT_FINITE,
@@ -193,7 +209,10 @@ static reel_status sum_dense(reel_mpi *mpi, struct reel_mpi_set *set, const int 
 {
     for (int j = 0; j < set->n_dense; j++) {
         const struct reel_mpi_dense *dense = &reel_mpi_dense_of(set)[j];
-        for (int64_t first = 0; first < dense->numel; first += CHUNK) {
+        if (dense->is_in_place && dense->grad &&
+            !scale_in_place(reel_param_write_grad(dense->param), dense->numel, (reel_real)weight))
+            return fail_not_finite(mpi, dense->param);
+        for (int64_t first = 0; first < dense->numel && !dense->is_in_place; first += CHUNK) {
             int64_t at = dense->offset + first, count = dense->numel - first < CHUNK ? dense->numel - first : CHUNK;
             if (take_dense(mpi, dense, first, count, weight, out + at) != REEL_OK)
                 return reel_context_status(mpi->context);

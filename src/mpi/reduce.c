@@ -287,8 +287,16 @@ static reel_status settle(reel_mpi *mpi, struct reel_mpi_set *set)
         sums[i] = (reel_real)-0.0;
     for (int j = 0; j < set->n_dense; j++) {
         const struct reel_mpi_dense *dense = &reel_mpi_dense_of(set)[j];
-        if (!reel_param_grad(dense->param) && reel_param_set_grad(dense->param, sums + dense->offset) != REEL_OK)
+        bool is_there = is_held && sums[set->numel - set->n_dense + j] > 0, is_kept = reel_param_grad(dense->param);
+        if (dense->is_in_place && is_there && !is_kept)
+            return reel_fail(mpi->context, REEL_ERROR_STATE,
+                             "mpi_reduce: the gradient of \"%s\" was forgotten after it was collected",
+                             reel_param_name(dense->param));
+        if (!is_kept && reel_param_set_grad(dense->param, reel_param_data(dense->param)) != REEL_OK)
             return reel_context_status(mpi->context);
+        reel_real *grad = dense->is_in_place && !is_there ? reel_param_write_grad(dense->param) : NULL;
+        for (int64_t i = 0; grad && i < dense->numel; i++)
+            grad[i] = (reel_real)-0.0;
     }
     for (int i = 0; i < set->n_sparse && !is_held; i++) {
         reel_mpi_sparse_of(set)[i].levels[0].count = 0;
@@ -340,6 +348,12 @@ static reel_status exchange(reel_mpi *mpi, struct reel_mpi_set *set, reel_real d
     for (int i = 0; i < set->n_sparse; i++)
         if (sparse[i].is_dense)
             spread_rows(&sparse[i], tables);
+    for (int j = 0; j < set->n_dense; j++) {
+        const struct reel_mpi_dense *dense = &reel_mpi_dense_of(set)[j];
+        if (dense->is_in_place &&
+            reel_mpi_reduce_elements(mpi, reel_param_write_grad(dense->param), dense->numel, divisor) != REEL_OK)
+            return reel_context_status(mpi->context);
+    }
     if (reel_mpi_reduce_elements(mpi, set->levels[0].values.data, set->numel, divisor) != REEL_OK ||
         (set->tables_numel > 0 && reel_mpi_reduce_elements(mpi, tables, set->tables_numel, divisor) != REEL_OK))
         return reel_context_status(mpi->context);
@@ -358,7 +372,8 @@ static reel_status hand_out(reel_mpi *mpi, const struct reel_mpi_set *set)
     const reel_real *sums = set->levels[0].values.data, *is_there = sums + set->numel - set->n_dense;
     for (int j = 0; j < set->n_dense; j++) {
         const struct reel_mpi_dense *dense = &reel_mpi_dense_of(set)[j];
-        reel_param_set_grad(dense->param, is_there[j] > 0 ? sums + dense->offset : NULL);
+        if (!dense->is_in_place || !(is_there[j] > 0))
+            reel_param_set_grad(dense->param, is_there[j] > 0 ? sums + dense->offset : NULL);
     }
     for (int i = 0; i < set->n_sparse; i++) {
         const struct reel_mpi_sparse *sparse = &reel_mpi_sparse_of(set)[i];

@@ -7,9 +7,11 @@
 
 enum { REEL_MPI_LEVELS = 22 }; /* of a tree over shards */
 
-/* A dense param: its part of the array of sums. */
+/* A dense param: its part of the array of sums. With one shard a rank a large one is summed where its gradient is, and
+ * has no part. */
 struct reel_mpi_dense {
     reel_param *param;
+    bool is_in_place;
     int64_t offset, numel;
     const reel_real *grad; /* while the shard is collected; NULL: none */
 };

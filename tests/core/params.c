@@ -168,6 +168,7 @@ Test(params, gradients_can_be_set)
     cr_expect_eq(reel_param_set_grad(p, values), REEL_OK);
     cr_expect_arr_eq(reel_param_grad(p), values, sizeof values);
     cr_expect_eq(reel_param_set_grad(p, reel_param_grad(p)), REEL_OK, "its own gradient");
+    cr_expect_eq(reel_param_write_grad(p), reel_param_grad(p));
     cr_expect_arr_eq(reel_param_grad(p), values, sizeof values);
     reel_row_grad rows;
     cr_expect_eq(reel_param_row_grad(p, &rows), REEL_ERROR_STATE);

@@ -82,6 +82,53 @@ static void values(void)
     reel_params_free(params);
 }
 
+/* As many shards as ranks: large gradients are summed where they are. */
+static void in_place(void)
+{
+    enum { NUMEL = 70001 };
+    static reel_real g[NUMEL];
+    reel_params *params = reel_params_new(c);
+    reel_param *x = param_of(params, "x", NUMEL, 1, false), *y = param_of(params, "y", NUMEL, 1, false),
+               *none = param_of(params, "none", NUMEL, 1, false);
+    int shards = reel_mpi_shards(mpi);
+    double weight = (double)shards * (shards + 1) / 2, square = 0, rest = 0;
+    for (int s = 0; s < shards; s++) {
+        square += (s + 1) * (s + 1);
+        rest += s == 0 ? 0 : (s + 1) * (s + 1);
+    }
+    for (int step = 0; step < 3; step++) {
+        CHECK(reel_mpi_begin(mpi, true), "%s", reel_error(c));
+        for (int shard; (shard = reel_mpi_next_shard(mpi)) >= 0;) {
+            for (int i = 0; i < NUMEL; i++)
+                g[i] = (reel_real)((i % 5) * (shard + 1));
+            reel_zero_grad(params);
+            reel_param_set_grad(x, g);
+            if (shard > 0)
+                reel_param_set_grad(y, g);
+            reel_mpi_collect(mpi, params, shard + 1);
+        }
+        CHECK(reel_mpi_reduce(mpi, params) == REEL_OK, "%s", reel_error(c));
+        for (int i = 0; i < NUMEL; i++) {
+            reel_real wanted = (reel_real)(i % 5 * square) / (reel_real)weight;
+            CHECK(reel_param_grad(x)[i] == wanted, "x %d is %g", i, (double)reel_param_grad(x)[i]);
+            wanted = (reel_real)(i % 5 * rest) / (reel_real)weight;
+            CHECK(shards == 1 || reel_param_grad(y)[i] == wanted, "y %d is %g", i, (double)reel_param_grad(y)[i]);
+        }
+        CHECK(!reel_param_grad(none) && (shards > 1 || !reel_param_grad(y)), "a gradient of nothing");
+    }
+    CHECK(reel_mpi_begin(mpi, true), "%s", reel_error(c));
+    while (reel_mpi_next_shard(mpi) >= 0) {
+        reel_param_set_grad(x, g);
+        reel_mpi_collect(mpi, params, 1);
+        reel_zero_grad(params);
+    }
+    reel_status status = reel_mpi_reduce(mpi, params);
+    CHECK(status == (shards == ranks && ranks > 1 ? REEL_ERROR_STATE : REEL_OK), "%s", reel_error(c));
+    if (status != REEL_OK)
+        expect_error(c, REEL_ERROR_STATE, "the gradient of \"x\" was forgotten after it was collected");
+    reel_params_free(params);
+}
+
 /* ---- Random numbers ---- */
 
 static double drawn(void)
@@ -261,6 +308,9 @@ int main(int argc, char **argv)
     restart(&o);
     costs(false);
     costs(true);
+    o.shards = 0;
+    restart(&o);
+    in_place();
     reel_mpi_free(mpi);
     reel_tape_free(t);
     reel_context_free(c);

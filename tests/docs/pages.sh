@@ -21,6 +21,11 @@ for page in "$source"/README.md "$source"/docs/*.md; do
     if grep -q -- '-DREEL_F64' "$page" && [ "$name" != README.md ]; then library=reel_f64 flags=-DREEL_F64; fi
     libraries=$build/lib$library.so
     ! grep -q '^#include <reel/watch.h>' "$page" || libraries="$build/libreel_watch.so $libraries"
+    # And one about reel::mpi needs MPI, whose library is in REEL_MPI_LIBRARIES where there is one.
+    if grep -q '^#include <reel/mpi.h>' "$page"; then
+        [ -n "${REEL_MPI_LIBRARIES-}" ] || continue
+        libraries="$build/libreel_mpi.so $REEL_MPI_LIBRARIES $libraries"
+    fi
     for program in "$work/$name".c "$work/${name}"_*.c; do
         [ -f "$program" ] || continue
         base=${program%.c}

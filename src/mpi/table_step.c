@@ -98,8 +98,10 @@ void reel_mpi_tables_collect(reel_mpi *mpi, const reel_params *params, int shard
         int64_t *leaves = list->leaves.data;
         for (int64_t i = table->collected; i < list->count; i++)
             leaves[i] = shard;
+        /* One shard's gradient is the step's, as it is. */
+        const int64_t end = mpi->shards > 1 ? list->count * table->columns : 0;
         reel_real *values = list->values.data, factor = (reel_real)weight, sum = 0;
-        for (int64_t i = table->collected * table->columns; i < list->count * table->columns; i++) {
+        for (int64_t i = table->collected * table->columns; i < end; i++) {
             values[i] *= factor;
             /* 0, or NaN as soon as one is not finite. */
             sum += values[i] * 0;
@@ -221,7 +223,7 @@ static reel_status reduce(reel_mpi_table *table, double weight)
     }
     for (int64_t k = 0; k < count; k++)
         rows[k] -= table->height * mpi->rank;
-    const reel_real divisor = (reel_real)weight;
+    const reel_real divisor = mpi->shards > 1 ? (reel_real)weight : 1;
     for (int64_t i = 0; i < count * table->columns && divisor != 1; i++)
         sums[i] /= divisor;
     return reel_param_set_row_grad(table->param, count, rows, sums);

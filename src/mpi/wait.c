@@ -199,6 +199,9 @@ reel_status reel_mpi_transfer(reel_mpi *mpi, const struct reel_mpi_transfer *tra
             return fail_code(mpi, code, 2 * IN_FLIGHT, requests);
         if (wait_for_one(mpi, 2 * IN_FLIGHT, requests, &done) != REEL_OK)
             return reel_context_status(mpi->context);
+        /* No request is active any more; SimGrid's MPI leaves some as they were then. */
+        for (int i = 0; i < 2 * IN_FLIGHT && done == MPI_UNDEFINED; i++)
+            requests[i] = MPI_REQUEST_NULL;
         for (; out.done < out.posted && requests[IN_FLIGHT + out.done % IN_FLIGHT] == MPI_REQUEST_NULL;)
             out.done++;
         for (; in.done < in.posted && requests[in.done % IN_FLIGHT] == MPI_REQUEST_NULL; in.done++)

@@ -5,6 +5,8 @@ import sys
 
 try:
     import torch
+    import torch.distributed.checkpoint
+    import torch.distributed.nn
     import torch.onnx
     import torch.utils.checkpoint
     import torch.utils.data

@@ -123,6 +123,14 @@ REEL_API reel_status reel_mpi_reduce(reel_mpi *mpi, reel_params *params);
  * steps. Not needed where every rank makes the set from the same seed, or loads the same file. */
 REEL_API reel_status reel_mpi_broadcast(reel_mpi *mpi, reel_params *params);
 
+/* From now on, buffers of the set that move in a shard (running statistics of a batch norm) are averaged over shards:
+ * each begins with those that the step began with, and every reel_mpi_reduce leaves the mean of what the shards made of
+ * them, weighted as their gradients; integers, which count batches, grow by the mean. So they have the same bits for 1,
+ * 2, 4, ... ranks, too, whichever set is reduced (the discriminator's step moves the generator's statistics). A shard
+ * that nothing was collected of does not count. Collective; buffers must be alike, REEL_ERROR_STATE. The set outlives
+ * the group. */
+REEL_API reel_status reel_mpi_average_buffers(reel_mpi *mpi, reel_params *params);
+
 /* reel_clip_grad_norm with norm_type 2 (torch.nn.utils.clip_grad_norm_), after reel_mpi_reduce: params that every rank
  * has count once, rows that are spread over ranks count where they are. *total_norm, unless NULL, is the same on all
  * ranks. A sum over spread rows does not depend on where they are: it has the same bits at every number of ranks.

@@ -1,6 +1,6 @@
 /* Collecting: a shard's gradients go into the partial sums of its rank, which merge as the digits of a binary counter.
  */
-#include "sets.h"
+#include "buffers.h"
 #include "table.h"
 
 #include <math.h>
@@ -187,8 +187,9 @@ static bool scale_in_place(reel_real *x, int64_t n, reel_real scale)
 static reel_status fail_not_finite(const reel_mpi *mpi, const reel_param *param)
 {
     return reel_fail(mpi->context, REEL_ERROR_NOT_FINITE,
-                     "mpi_collect: shard %d: a gradient of \"%s\" is NaN or infinite", mpi->shard,
-                     reel_param_name(param));
+                     param ? "mpi_collect: shard %d: a gradient of \"%s\" is NaN or infinite"
+                           : "mpi_collect: shard %d: a buffer is NaN or infinite",
+                     mpi->shard, reel_param_name(param));
 }
 
 /* count elements of the array of sums, as the shard has them. */
@@ -261,7 +262,7 @@ static reel_status merge_rows(reel_mpi *mpi, struct reel_mpi_sparse *sparse, con
 
 /* The next shard's sum, or an empty one, and all levels that it completes: counting one up carries over the digits that
  * are 1. An empty one leaves what it meets as it is. */
-static reel_status push(reel_mpi *mpi, struct reel_mpi_set *set, bool is_empty, double weight)
+reel_status reel_mpi_push(reel_mpi *mpi, struct reel_mpi_set *set, bool is_empty, double weight)
 {
     int held[REEL_MPI_LEVELS], n = 0, target = 0;
     for (; set->passed >> target & 1; target++)
@@ -306,7 +307,7 @@ int reel_mpi_finish_levels(reel_mpi *mpi, struct reel_mpi_set *set)
     int top = 0;
     while (1 << top < mpi->end_shard - mpi->first_shard)
         top++;
-    while (set->passed < 1 << top && push(mpi, set, true, 0) == REEL_OK)
+    while (set->passed < 1 << top && reel_mpi_push(mpi, set, true, 0) == REEL_OK)
         ;
     return top;
 }
@@ -322,6 +323,7 @@ void reel_mpi_empty_sets(reel_mpi *mpi)
 {
     for (struct reel_mpi_set *set = mpi->sets; set; set = set->next)
         reel_mpi_empty_levels(set);
+    reel_mpi_buffers_empty(mpi);
 }
 
 /* ---- Public ---- */
@@ -345,15 +347,16 @@ static reel_status collect(reel_mpi *mpi, reel_params *params, double weight)
     int place = mpi->shard - mpi->first_shard;
     if (set->passed > place)
         return reel_fail(c, REEL_ERROR_STATE, "mpi_collect: shard %d of the set was collected before", mpi->shard);
-    while (set->passed < place && push(mpi, set, true, 0) == REEL_OK)
+    while (set->passed < place && reel_mpi_push(mpi, set, true, 0) == REEL_OK)
         ;
     bool is_taken = weight > 0 && !reel_mpi_is_alone(mpi);
     for (int j = 0; j < set->n_dense && is_taken; j++)
         reel_mpi_dense_of(set)[j].grad = reel_param_grad(reel_mpi_dense_of(set)[j].param);
     for (int j = 0; j < set->n_sparse && is_taken && reel_context_status(c) == REEL_OK; j++)
         take_rows(mpi, &reel_mpi_sparse_of(set)[j], weight);
+    reel_mpi_buffers_collect(mpi, place, weight);
     bool is_finite = true;
-    if (reel_context_status(c) == REEL_OK && push(mpi, set, weight == 0, weight) == REEL_OK)
+    if (reel_context_status(c) == REEL_OK && reel_mpi_push(mpi, set, weight == 0, weight) == REEL_OK)
         reel_mpi_tables_collect(mpi, params, mpi->shard, weight, &is_finite);
     if (!is_finite)
         return reel_fail(c, REEL_ERROR_NOT_FINITE,

@@ -1,7 +1,7 @@
 /* A group of ranks: its options, making and freeing it, what it has cost. */
 #include "ranks.h"
 
-#include "sets.h"
+#include "buffers.h"
 #include "table.h"
 
 #include <reel/tape.h>
@@ -160,6 +160,7 @@ void reel_mpi_free(reel_mpi *mpi)
         reel_mpi_table_release(table);
     }
     reel_tape_free(mpi->serving);
+    reel_mpi_free_buffers(mpi);
     reel_mpi_free_sets(mpi);
     reel_mpi_release(&mpi->scaled);
     reel_mpi_release(&mpi->pieces);

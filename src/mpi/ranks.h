@@ -86,7 +86,8 @@ struct reel_mpi {
     reel_status failure; /* an error that the next agreement is to tell, though a reset may have cleared it */
     char failure_text[REEL_MPI_TEXT];
 
-    struct reel_mpi_set *sets; /* a list: whose gradients were collected (sets.h) */
+    struct reel_mpi_buffers *buffers; /* a list: what is averaged (buffers.h) */
+    struct reel_mpi_set *sets;        /* a list: whose gradients were collected (sets.h) */
 
     reel_mpi_statistics statistics;
     struct reel_mpi_memory self;    /* where this lies */

@@ -1,5 +1,5 @@
 /* Reducing: partial sums of ranks are summed in the order of the tree, and every rank gets the result. */
-#include "sets.h"
+#include "buffers.h"
 #include "table.h"
 
 #include <string.h>
@@ -403,8 +403,9 @@ static uint64_t hash_of_replicas(reel_mpi *mpi, const struct reel_mpi_set *set)
 static reel_status reduce(reel_mpi *mpi, struct reel_mpi_set *set)
 {
     reel_mpi_tables_serve(mpi);
-    bool is_settled = set && mpi->failure == REEL_OK && reel_context_status(mpi->context) == REEL_OK &&
-                      (reel_mpi_is_alone(mpi) || settle(mpi, set) == REEL_OK);
+    bool is_settled =
+        set && mpi->failure == REEL_OK && reel_context_status(mpi->context) == REEL_OK &&
+        (reel_mpi_is_alone(mpi) || (settle(mpi, set) == REEL_OK && reel_mpi_buffers_settle(mpi) == REEL_OK));
     struct reel_mpi_record record = reel_mpi_record_of(mpi, REEL_MPI_AT_REDUCE);
     if (is_settled) {
         record.layout = set->layout;
@@ -419,7 +420,8 @@ static reel_status reduce(reel_mpi *mpi, struct reel_mpi_set *set)
         if (weight == 0)
             reel_zero_grad(set->params);
     } else if ((set->n_sparse > 0 && choose_ways(mpi, set) != REEL_OK) ||
-               exchange(mpi, set, (reel_real)weight) != REEL_OK || hand_out(mpi, set) != REEL_OK) {
+               exchange(mpi, set, (reel_real)weight) != REEL_OK || hand_out(mpi, set) != REEL_OK ||
+               reel_mpi_buffers_reduce(mpi) != REEL_OK) {
         return reel_context_status(mpi->context);
     }
     return reel_mpi_tables_reduce(mpi, set->params, weight);

@@ -84,6 +84,9 @@ static inline bool reel_mpi_is_alone(const reel_mpi *mpi)
     return mpi->shards == 1;
 }
 
+/* The next shard's sum, or an empty one. */
+reel_status reel_mpi_push(reel_mpi *mpi, struct reel_mpi_set *set, bool is_empty, double weight);
+
 /* Adds the rank's remaining shards as empty ones. The level that holds the sum of all. */
 int reel_mpi_finish_levels(reel_mpi *mpi, struct reel_mpi_set *set);
 

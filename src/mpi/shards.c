@@ -1,5 +1,5 @@
 /* The loop over a rank's shards, and the random numbers of each. */
-#include "ranks.h"
+#include "buffers.h"
 
 void reel_mpi_allow_loop(reel_mpi *mpi)
 {
@@ -15,6 +15,7 @@ void reel_mpi_leave_loop(reel_mpi *mpi)
         reel_clear_error(mpi->context);
         reel_set_rng_state(mpi->context, mpi->common);
         reel_set_philox_draws(mpi->context, mpi->common_draws);
+        reel_mpi_buffers_restore(mpi);
     }
     mpi->loop = REEL_MPI_LOOP_OVER;
 }
@@ -47,11 +48,14 @@ int reel_mpi_next_shard(reel_mpi *mpi)
         mpi->common_draws = reel_philox_draws(mpi->context);
         mpi->loop = REEL_MPI_LOOP_RUNS;
         mpi->shard = mpi->first_shard - 1;
+        reel_mpi_buffers_take(mpi);
     }
     if (mpi->loop != REEL_MPI_LOOP_RUNS || mpi->failure != REEL_OK || ++mpi->shard == mpi->end_shard) {
         reel_mpi_leave_loop(mpi);
         return -1;
     }
+    if (!starts)
+        reel_mpi_buffers_restore(mpi);
     reel_manual_seed(mpi->context, seed_of(mpi));
     return mpi->shard;
 }

@@ -129,6 +129,59 @@ static void in_place(void)
     reel_params_free(params);
 }
 
+/* ---- Buffers ---- */
+
+/* A shard adds its number to one and 3 to another, from what the step begins with. */
+static reel_params *buffers(void)
+{
+    reel_params *params = reel_params_new(c), *other = reel_params_new(c);
+    reel_param *mean = reel_param_new(params, "mean", REEL_PARAM_BUFFER, REEL_REAL, REEL_SHAPE(2)),
+               *count = reel_param_new(params, "count", REEL_PARAM_BUFFER, REEL_INT64, REEL_SCALAR),
+               *x = param_of(other, "x", 1, 1, false);
+    const reel_real one = 1;
+    CHECK(reel_mpi_average_buffers(mpi, params) == REEL_OK && reel_mpi_average_buffers(mpi, params) == REEL_OK, "%s",
+          reel_error(c));
+    double weight = 0, square = 0;
+    for (int s = 0; s < SHARDS; s++) {
+        weight += s == 2 ? 0 : s + 1;
+        square += s == 2 ? 0 : (s + 1) * (s + 1);
+    }
+    for (int step = 1; step <= 3; step++) {
+        CHECK(reel_mpi_begin(mpi, true), "%s", reel_error(c));
+        for (int shard; (shard = reel_mpi_next_shard(mpi)) >= 0;) {
+            reel_real *m = reel_param_write(mean);
+            CHECK(*(const int64_t *)reel_param_data(count) == 3 * (step - 1), "shard %d begins with another's", shard);
+            m[1] += (reel_real)(shard + 1);
+            *(int64_t *)reel_param_write(count) += 3;
+            reel_param_set_grad(x, &one);
+            if (shard != 2)
+                reel_mpi_collect(mpi, other, shard + 1);
+        }
+        CHECK(reel_mpi_reduce(mpi, other) == REEL_OK, "%s", reel_error(c));
+        const reel_real *m = reel_param_data(mean);
+        CHECK(m[0] == 0 && fabs((double)m[1] - step * square / weight) < 1e-5, "step %d: %g", step, (double)m[1]);
+        CHECK(*(const int64_t *)reel_param_data(count) == 3 * step, "%d",
+              (int)*(const int64_t *)reel_param_data(count));
+    }
+    /* A step without samples leaves them as they are; one that fails, too. */
+    for (int fails = 0; fails < 2; fails++) {
+        CHECK(reel_mpi_begin(mpi, true), "%s", reel_error(c));
+        while (reel_mpi_next_shard(mpi) >= 0)
+            *(int64_t *)reel_param_write(count) += 1;
+        if (fails && rank == ranks - 1)
+            reel_fail(c, REEL_ERROR_IO, "a file is missing");
+        CHECK(reel_mpi_reduce(mpi, other) == (fails ? REEL_ERROR_IO : REEL_OK), "%s", reel_error(c));
+        reel_clear_error(c);
+        CHECK(*(const int64_t *)reel_param_data(count) == 9, "%d", (int)*(const int64_t *)reel_param_data(count));
+    }
+    CHECK(reel_mpi_average_buffers(NULL, params) == REEL_ERROR_ARGUMENT, "NULL");
+    *(int64_t *)reel_param_write(count) = rank;
+    CHECK(reel_mpi_average_buffers(mpi, params) == (ranks == 1 ? REEL_OK : REEL_ERROR_STATE), "%s", reel_error(c));
+    reel_clear_error(c);
+    reel_params_free(other);
+    return params;
+}
+
 /* ---- Random numbers ---- */
 
 static double drawn(void)
@@ -304,8 +357,10 @@ int main(int argc, char **argv)
     random_numbers();
     refusals();
     drifting();
+    reel_params *averaged = buffers();
     o.check_every = 0;
     restart(&o);
+    reel_params_free(averaged);
     costs(false);
     costs(true);
     o.shards = 0;

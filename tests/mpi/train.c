@@ -16,22 +16,24 @@ struct way {
     bool is_random;     /* noise and dropout, of each shard's own numbers */
     bool ends_unevenly; /* the upper half of the shards has no data in the second half of the run */
     int table_rows;
+    bool has_norm; /* a batch norm, whose statistics are averaged */
 };
 static const struct way ways[] = {
-    {"small, dense", false, false, true, false, ROWS},
-    {"small, exact", true, true, true, false, ROWS}, /* travels as a table */
-    {"small, lazy", true, false, true, false, ROWS},
-    {"large, dense", false, false, true, false, MANY_ROWS},
-    {"large, exact", true, true, true, false, MANY_ROWS}, /* travels as rows */
-    {"large, lazy", true, false, true, false, MANY_ROWS},
-    {"uneven end", true, false, false, true, ROWS},
-    {"as one, dense", false, false, false, false, ROWS},
-    {"as one, rows", true, true, false, false, MANY_ROWS},
+    {"small, dense", false, false, true, false, ROWS, false},
+    {"small, exact", true, true, true, false, ROWS, false}, /* travels as a table */
+    {"small, lazy", true, false, true, false, ROWS, false},
+    {"large, dense", false, false, true, false, MANY_ROWS, false},
+    {"large, exact", true, true, true, false, MANY_ROWS, false}, /* travels as rows */
+    {"large, lazy", true, false, true, false, MANY_ROWS, false},
+    {"batch norm", false, false, true, false, ROWS, true},
+    {"uneven end", true, false, false, true, ROWS, false},
+    {"as one, dense", false, false, false, false, ROWS, false},
+    {"as one, rows", true, true, false, false, MANY_ROWS, false},
 };
 
 struct model {
     reel_params *params;
-    reel_module *table, *hidden, *out;
+    reel_module *table, *hidden, *norm, *out;
     reel_optim *adam;
 };
 
@@ -41,6 +43,7 @@ static struct model model_new(reel_context *c, const struct way *way)
     REEL_OPTIONS(embedding, e, e.sparse = way->sparse);
     m.table = reel_embedding_new(m.params, "table", way->table_rows, COLUMNS, &e);
     m.hidden = reel_linear_new(m.params, "hidden", 2 * COLUMNS, HIDDEN, NULL);
+    m.norm = way->has_norm ? reel_batch_norm1d_new(m.params, "norm", HIDDEN, NULL) : NULL;
     m.out = reel_linear_new(m.params, "out", HIDDEN, 1, NULL);
     REEL_OPTIONS(adam, a, a.lr = 1e-2, a.sparse_update = way->exact ? REEL_EXACT : REEL_LAZY);
     m.adam = reel_adam_new(m.params, &a);
@@ -58,7 +61,8 @@ static int samples_of(const struct way *way, int step, int steps, int shard)
 {
     if (way->ends_unevenly && 2 * step >= steps && shard >= SHARDS / 2)
         return 0;
-    return (step * 7 + shard * 5) % (MOST + 1);
+    int n = (step * 7 + shard * 5) % (MOST + 1);
+    return way->has_norm ? n / 2 * 2 : n;
 }
 
 static int64_t index_of(const struct way *way, int step, int shard, int sample)
@@ -78,7 +82,8 @@ static reel_var loss_of(reel_tape *t, const struct model *m, const struct way *w
     reel_var rows = reel_forward(t, m->table, reel_tensor_of(t, REEL_INT64, index, REEL_SHAPE(n)));
     reel_var z = way->is_random ? reel_randn(t, REEL_SHAPE(n, COLUMNS))
                                 : reel_tensor_of(t, REEL_REAL, noise, REEL_SHAPE(n, COLUMNS));
-    reel_var h = reel_tanh(t, reel_forward(t, m->hidden, reel_cat(t, REEL_VARS(rows, z), 1)));
+    reel_var h = reel_forward(t, m->hidden, reel_cat(t, REEL_VARS(rows, z), 1));
+    h = reel_tanh(t, m->norm ? reel_forward(t, m->norm, h) : h);
     h = reel_dropout(t, h, 0.25, way->is_random);
     reel_var wanted = reel_tensor_of(t, REEL_REAL, target, REEL_SHAPE(n, 1));
     return reel_mse_loss(t, reel_forward(t, m->out, h), wanted);
@@ -162,6 +167,7 @@ static void train(reel_context *c, const struct way *way, int steps)
     struct model m = model_new(c, way);
     reel_manual_seed(c, 3);
     struct model alone = model_new(c, way);
+    CHECK(reel_mpi_average_buffers(mpi, m.params) == REEL_OK, "%s", reel_error(c));
     int step = 0;
     while (reel_mpi_begin(mpi, step < steps && !(way->ends_unevenly && 2 * step >= steps && first >= SHARDS / 2))) {
         step_of_group(mpi, t, &m, way, step, steps);
@@ -176,10 +182,10 @@ static void train(reel_context *c, const struct way *way, int steps)
         step_of_one(t, &alone, way, step, steps);
     double distance = distance_of(&m, &alone), most = sizeof(reel_real) == 8 ? 1e-12 : 1e-3;
     CHECK(way->is_random || distance < most, "%s: %g away from one process", way->name, distance);
+    reel_mpi_free(mpi);
     model_free(&alone);
     model_free(&m);
     reel_tape_free(t);
-    reel_mpi_free(mpi);
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-# cpack -G DEB: libreel (the shared libraries), libreel-dev, libreel-watch, libreel-watch-dev and reel-programs. The preset package configures for it.
+# cpack -G DEB: libreel (the shared libraries), libreel-dev, libreel-watch, libreel-watch-dev, libreel-mpi,
+# libreel-mpi-dev and reel-programs. The preset package configures for it.
 set(REEL_PACKAGE_CONTACT "the reel authors <reel@packages.invalid>" CACHE STRING "Who answers for packages: NAME <ADDRESS>")
 
 set(CPACK_GENERATOR DEB)
@@ -10,6 +11,9 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_ALL libraries development)
 if(REEL_WATCH)
   list(APPEND CPACK_COMPONENTS_ALL watch watch_development)
+endif()
+if(REEL_MPI)
+  list(APPEND CPACK_COMPONENTS_ALL mpi mpi_development)
 endif()
 if(REEL_PROGRAMS)
   list(APPEND CPACK_COMPONENTS_ALL programs)
@@ -64,6 +68,21 @@ set(CPACK_DEBIAN_WATCH_DEVELOPMENT_PACKAGE_DEPENDS
 set(CPACK_DEBIAN_WATCH_DEVELOPMENT_DESCRIPTION
     "${about}\nThis package has the headers, the archive and the modules for pkg-config of\nlibreel-watch.")
 
+set(CPACK_DEBIAN_MPI_PACKAGE_NAME libreel-mpi)
+set(CPACK_DEBIAN_MPI_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_MPI_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS ${CPACK_DEBIAN_WATCH_PACKAGE_DEPENDS}) # which are libreel and libc
+set(CPACK_DEBIAN_MPI_DESCRIPTION
+    "${about}\nThis package has the libraries for training by several processes over MPI,\nin float and in double.")
+set(CPACK_DEBIAN_MPI_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/package/triggers ${PROJECT_BINARY_DIR}/package/mpi/shlibs)
+
+set(CPACK_DEBIAN_MPI_DEVELOPMENT_PACKAGE_NAME libreel-mpi-dev)
+set(CPACK_DEBIAN_MPI_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_MPI_DEVELOPMENT_PACKAGE_DEPENDS
+    "libreel-mpi (= ${PROJECT_VERSION}), libreel-dev (= ${PROJECT_VERSION}), libopenmpi-dev")
+set(CPACK_DEBIAN_MPI_DEVELOPMENT_DESCRIPTION
+    "${about}\nThis package has the header, the archives and the modules for pkg-config of\nlibreel-mpi.")
+
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME reel-programs)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
@@ -80,8 +99,10 @@ math(EXPR next "${PROJECT_VERSION_MINOR} + 1")
 set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(range "libreel (>= ${soversion}), libreel (<< ${PROJECT_VERSION_MAJOR}.${next}~)")
 file(WRITE ${PROJECT_BINARY_DIR}/package/shlibs "libreel ${soversion} ${range}\nlibreel_f64 ${soversion} ${range}\n")
-string(REPLACE libreel libreel-watch range "${range}")
-file(WRITE ${PROJECT_BINARY_DIR}/package/watch/shlibs "libreel_watch ${soversion} ${range}\n")
+string(REPLACE libreel libreel-watch of_watch "${range}")
+file(WRITE ${PROJECT_BINARY_DIR}/package/watch/shlibs "libreel_watch ${soversion} ${of_watch}\n")
+string(REPLACE libreel libreel-mpi of_mpi "${range}")
+file(WRITE ${PROJECT_BINARY_DIR}/package/mpi/shlibs "libreel_mpi ${soversion} ${of_mpi}\nlibreel_mpi_f64 ${soversion} ${of_mpi}\n")
 file(WRITE ${PROJECT_BINARY_DIR}/package/triggers "activate-noawait ldconfig\n")
 
 # What policy wants in /usr/share: licence, changes, pages of the manual.

@@ -104,16 +104,30 @@ done
 [ -f "$work/watched/report.html" ] || fail 'there is no report'
 sh "$source/tests/exports.sh" "$cc" "$prefix/include" "$libraries/libreel_watch.so" reel/watch.h || failed=1
 
+# reel::mpi, where it was built: with the compiler of MPI.
+mpi=
+if [ -f "$prefix/include/reel/mpi.h" ]; then
+    mpi=';mpi'
+    for name in reel_mpi reel_mpi_f64; do
+        case $name in reel_mpi) bits=32 ;; *) bits=64 ;; esac
+        # shellcheck disable=SC2046
+        mpicc "$source/tests/install/ranks.c" $(pkg-config --cflags --libs $name) "$run" -o "$work/$name"
+        expect "pkg-config, $name" "^1 ranks, $bits bits\$" "$work/$name"
+    done
+fi
+
 export CC="$cc" CXX="$cxx"
 for case in 'shared C' 'static C' 'static CXX'; do
     kind=${case% *} language=${case#* }
     folder=$work/find_${kind}_$language
     expect "find_package: $kind for $language does not build" . sh -c '
-        cmake -G Ninja -S "$1" -B "$2" -DCMAKE_PREFIX_PATH="$3" -DLANGUAGE="$4" -DCOMPONENTS="f64;watch;$5" && cmake --build "$2"' - \
-        "$source/tests/install/find" "$folder" "$prefix" "$language" "$kind"
+        cmake -G Ninja -S "$1" -B "$2" -DCMAKE_PREFIX_PATH="$3" -DLANGUAGE="$4" -DCOMPONENTS="f64;watch$6;$5" && cmake --build "$2"' - \
+        "$source/tests/install/find" "$folder" "$prefix" "$language" "$kind" "$mpi"
     expect "find_package: $kind for $language" '32 bits' "$folder/consumer"
     expect "find_package: $kind for $language, f64" '64 bits' "$folder/consumer_f64"
     expect "find_package: $kind for $language, watch" '32 bits$' "$folder/watcher" "$work/watched"
+    [ -z "$mpi" ] || expect "find_package: $kind for $language, mpi" '^1 ranks, 32 bits$' "$folder/ranks"
+    [ -z "$mpi" ] || expect "find_package: $kind for $language, mpi and f64" '^1 ranks, 64 bits$' "$folder/ranks_f64"
     expect "find_package: $kind for $language, watch and f64" '64 bits$' "$folder/watcher_f64" "$work/watched"
 done
 refused 'find_package: a component that there is not' 'nonsense' cmake -G Ninja -S "$source/tests/install/find" -B "$work/find_shared_C" \

@@ -19,6 +19,7 @@ for tool in lintian debootstrap dpkg-dev; do
         apt-get -q -y install --no-install-recommends $tool >"$work/log" 2>&1 || skip "apt-get cannot install $tool"
 done
 
+sh tests/setup.sh mpi >"$work/log" 2>&1 || skip 'apt-get cannot install MPI'
 cmake --preset package >"$work/log"
 cmake --build --preset package >"$work/log" || { cat "$work/log"; exit 1; }
 rm -f build/package/*.deb

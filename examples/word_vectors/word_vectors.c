@@ -7,7 +7,6 @@
  *
  * -o VECTORS writes all vectors in the text format of word2vec; -e EPOCHS, -s SEED and -t THREADS are what they say.
  * The vectors depend on text, seed and epochs, and not on the threads. */
-#define _GNU_SOURCE
 #include <reel/reel.h>
 #include <math.h>
 #include <stdio.h>

@@ -32,15 +32,22 @@ void reel_kern_narrow_drawn(int64_t n, const reel_real *restrict from, const uin
         to[i] = reel_bfloat16_raised((float)from[i], up[i]);
 }
 
+/* The halves of the draws. */
+REEL_CLONES
+static void split(const uint32_t draws[REEL_PHILOX_GROUP], uint16_t *restrict up)
+{
+    for (int i = 0; i < REEL_PHILOX_GROUP; i++) {
+        up[i] = (uint16_t)draws[i];
+        up[REEL_PHILOX_GROUP + i] = (uint16_t)(draws[i] >> 16);
+    }
+}
+
 void reel_kern_draw_ups(int64_t n, struct reel_philox_key key, uint64_t first, uint16_t *up)
 {
     for (; n > 0; n -= REEL_KERN_UPS, up += REEL_KERN_UPS, first++) {
         uint32_t draws[REEL_PHILOX_GROUP];
         reel_kern_philox(first * REEL_PHILOX_LANES, key, draws);
-        for (int i = 0; i < REEL_PHILOX_GROUP; i++) {
-            up[i] = (uint16_t)draws[i];
-            up[REEL_PHILOX_GROUP + i] = (uint16_t)(draws[i] >> 16);
-        }
+        split(draws, up);
     }
 }
 

@@ -113,8 +113,8 @@ void reel_kern_sum_formed(const struct reel_row_formula *f, const struct reel_oc
         for (int64_t first = 0; first < count; first += REEL_KERN_OCCURRENCES) {
             int64_t here = count - first < REEL_KERN_OCCURRENCES ? count - first : REEL_KERN_OCCURRENCES;
             /* Whole rows are asked for, while their first columns are summed. */
-            sum_block(f, occurrences + first, here, offset == 0 ? known - first : 0, columns, offset, n,
-                      first == 0 ? total : block);
+            const int64_t to_prefetch = offset == 0 ? known - first : 0;
+            sum_block(f, occurrences + first, here, to_prefetch, columns, offset, n, first == 0 ? total : block);
             if (first > 0)
                 put(n, block, true, total);
         }

@@ -13,7 +13,7 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 bench=${1:-build/release/bench}
-most_bytes=1450000
+most_bytes=1460000
 most_loop=16000
 most_kib=40000
 most_us=20000

@@ -7,7 +7,7 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 minutes=${FUZZ_MINUTES:-10}
-names=${*:-mutants system_calls calls contexts valgrind kills modes fuzz blas aarch64 package long}
+names=${*:-mutants system_calls calls contexts valgrind kills modes fuzz mpi blas aarch64 package long}
 log=$(mktemp)
 table=$(mktemp)
 trap 'rm -f "$log" "$table"' EXIT
@@ -89,6 +89,19 @@ for name in $names; do
             cmake --build --preset fuzz --target "fuzz_$reader" -- --quiet
             run "fuzzing the reader of $reader" fuzz "$reader"
         done
+        rm -rf "$work"
+        ;;
+    mpi)
+        # Root may start them, in a container say.
+        export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_WAIT_POLICY=passive
+        launch='mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 --mca orte_base_help_aggregate 0 -n'
+        work=$(mktemp -d)
+        # shellcheck disable=SC2086
+        {
+            run 'same bits over 1, 2, 4 and 8 ranks' sh tests/mpi/bits.sh $programs/mpi_train 1000 '1 2 4 8' $launch
+            run 'saved and loaded at up to 8 ranks' $launch 8 $programs/mpi_save test "$work/save"
+            run 'kills of ranks that save' sh tests/mpi/kills.sh 200 "$work/kills" $programs/mpi_save $launch 3
+        }
         rm -rf "$work"
         ;;
     blas) run 'another OpenBLAS' sh tests/blas.sh ;;

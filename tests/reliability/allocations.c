@@ -63,7 +63,9 @@ static uint64_t mix_optimizer(uint64_t hash, const reel_optim *optim)
         hash = mix(mix(hash, &e->step, sizeof e->step), &e->group, sizeof e->group);
         for (int k = 0; k < optim->algorithm->n_states && e->step > 0; k++)
             if (e->state[k])
-                hash = mix(hash, e->state[k], (size_t)reel_optim_state_numel(optim, e, k) * sizeof(reel_real));
+                hash = mix(hash, e->state[k],
+                           (size_t)reel_optim_state_numel(optim, e, k) *
+                               reel_dtype_size(reel_optim_state_dtype(optim, e, k)));
     }
     return hash;
 }

@@ -1,4 +1,5 @@
-/* A rank that is killed, ends, or stops in the middle of a training, for faults.sh: faults kill|exit|stop TIMEOUT */
+/* A rank that is killed, ends, or stops in the middle of a training, for faults.sh:
+ * faults kill|exit|stop TIMEOUT FILE, which is made just before. */
 #include "helpers.h"
 
 #include <signal.h>
@@ -6,8 +7,10 @@
 
 enum { STEPS = 1000, LAST = 3, LOST = 1 };
 
-static void go_wrong(const char *how)
+static void go_wrong(const char *how, const char *file)
 {
+    FILE *made = fopen(file, "w");
+    CHECK(made && fclose(made) == 0, "%s", file);
     if (strcmp(how, "kill") == 0)
         raise(SIGKILL);
     if (strcmp(how, "stop") == 0)
@@ -22,7 +25,7 @@ int main(int argc, char **argv)
     reel_context *c = reel_context_new(&of_context);
     REEL_OPTIONS(mpi, o, o.timeout = argc > 2 ? atof(argv[2]) : 3);
     reel_mpi *mpi = reel_mpi_new(c, MPI_COMM_WORLD, &o);
-    CHECK(mpi && argc > 1, "%s", reel_error(c));
+    CHECK(mpi && argc > 3, "%s", reel_error(c));
     reel_params *params = reel_params_new(c);
     reel_param *x = reel_param_new(params, "x", REEL_PARAM_TRAINED, REEL_REAL, REEL_SHAPE(4));
     int step = 0;
@@ -33,7 +36,7 @@ int main(int argc, char **argv)
             reel_mpi_collect(mpi, params, 1);
         }
         if (step == LAST && reel_mpi_rank(mpi) == LOST)
-            go_wrong(argv[1]);
+            go_wrong(argv[1], argv[3]);
         reel_mpi_reduce(mpi, params);
     }
     /* What a program does then. */

@@ -5,20 +5,10 @@
 #include <reel/mpi.h>
 #include <reel/reel.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition, ...)                                                                                          \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                            \
-            fprintf(stderr, __VA_ARGS__);                                                                              \
-            fputc('\n', stderr);                                                                                       \
-            MPI_Abort(MPI_COMM_WORLD, 1);                                                                              \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#define CHECK_FAILED() (MPI_Abort(MPI_COMM_WORLD, 1), exit(1))
+#include "../support/check.h"
 
 /* The context has this status, and a text with this in it, on this rank; both are cleared. */
 static inline void expect_error(reel_context *c, reel_status status, const char *text)
